@@ -1,1 +1,18 @@
-//! Rafter.
+//! What every process must agree on: the words, and the machine.
+//!
+//! **Invariant:** pure. No clock, no file, no socket, no randomness and no environment is reached
+//! from this crate; what depends on them comes in as an argument.
+
+pub mod config;
+pub mod count;
+pub mod date;
+pub mod hostlist;
+pub mod id;
+pub mod job;
+pub mod machine;
+pub mod node;
+pub mod partition;
+pub mod pattern;
+pub mod resources;
+pub mod size;
+pub mod time;
