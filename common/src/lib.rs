@@ -11,7 +11,6 @@ pub mod id;
 pub mod job;
 pub mod machine;
 pub mod node;
-pub mod partition;
 pub mod pattern;
 pub mod resources;
 pub mod size;

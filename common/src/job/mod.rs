@@ -1,1 +1,13 @@
-//! Filled in its own commit.
+//! A job, as data: what was asked for, where it is in its life, and how it ended.
+
+mod end;
+mod reason;
+mod spec;
+mod state;
+
+pub use end::{End, EndState, ExitStatus, Requeue};
+pub use reason::Reason;
+pub use spec::{
+    JobChanges, JobSpec, Layout, MemoryRequest, OpenMode, ResourceLimit, SignalScope, WarnSignal,
+};
+pub use state::{Hold, Job, PendingSignal, Phase, Place, Run, Stage};

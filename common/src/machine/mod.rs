@@ -1,1 +1,36 @@
-//! Filled in its own commit.
+//! The machine: how the cluster's state changes.
+//!
+//! ```text
+//!   people, nodes,      Command            Entry                State            Order
+//!   the scheduler,  ───────────▶ decide ─────────▶ raft ─▶ apply ─────▶ orders ────────▶ nodes
+//!   the clock                      │                                                       │
+//!                                  ▼                                                       │
+//!                               Refusal              Report, which is a Command again  ◀───┘
+//! ```
+//!
+//! - [`decide`] runs on the leader only. It may refuse.
+//! - [`State::apply`] runs on every replica, and again on every replay. It cannot fail.
+//! - [`timers`] and [`orders`] run on the leader only. They read the state, so a new leader picks
+//!   up where the old one stopped without being told anything.
+//!
+//! **Invariant:** an event says what happened, never what to do about it. Policy lives in `decide`
+//! and in the scheduler, where it can change from one release to the next; the log only records
+//! what they decided.
+
+mod apply;
+mod command;
+mod decide;
+mod event;
+mod orders;
+mod refusal;
+mod state;
+mod timers;
+
+pub use command::{Allocation, By, Command, NodeChanges, NodeTarget, Report, Submission};
+pub use decide::{Decided, decide};
+pub use event::{Answer, Answered, Entry, Event, FORMAT, NodeChange, TokenRole};
+pub use orders::{Cause, Order, Seen, SeenStage, missing, orders};
+pub use refusal::Refusal;
+pub use state::{Blob, Controller, QueueKey, Remembered, State, Token};
+pub use timers::{next_alarm, timers};
+

@@ -1,0 +1,182 @@
+//! Where a job is in its life.
+//!
+//! ```text
+//!               allocate                    report
+//!   Pending ──────────────▶ Active ──────────────────────────▶ Ended
+//!     ▲  │                  Allocated ▶ Launching ▶ Running      ▲
+//!     │  │ cancel             │ cancel, time limit               │ report
+//!     │  ▼                    ▼                                  │
+//!     │ Ended             Completing ────────────────────────────┘
+//!     └───── requeue ────────┴── (attempt + 1)
+//! ```
+
+use std::sync::Arc;
+
+use super::{End, JobSpec, Requeue, SignalScope};
+use crate::{
+    id::{Attempt, Incarnation, JobId, NodeName, PartitionName, Term, UserId},
+    resources::Resources,
+    time::{TimeLimit, Timestamp},
+};
+
+/// A job, as the cluster knows it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Job {
+    pub id: JobId,
+    /// What was asked for. Shared: a change of phase does not copy it.
+    pub spec: Arc<JobSpec>,
+    pub submitted: Timestamp,
+    /// The run that is going on, or that would be the next.
+    pub attempt: Attempt,
+    /// Higher goes first; 0 is held.
+    pub priority: u32,
+    pub hold: Hold,
+    pub partition: PartitionName,
+    /// What the spec's limit and the partition's defaults come to.
+    pub time_limit: TimeLimit,
+    /// Not before this moment: `--begin`, or the pause after a requeue.
+    pub begin: Option<Timestamp>,
+    /// Whether a run that a node's failure ended is tried again.
+    pub requeue: bool,
+    /// Earlier runs that were requeued (`Restarts=`).
+    pub restarts: u32,
+    pub phase: Phase,
+    /// Signals that its owner sent and that its node has not confirmed.
+    pub signals: Vec<PendingSignal>,
+    /// How many signals were ever sent to this attempt: the next one's number.
+    pub signals_sent: u32,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Hold {
+    None,
+    /// By its owner, who may release it.
+    User,
+    /// By an operator: only an operator may release it.
+    Admin,
+}
+
+/// What a job has only in one phase lives in that phase, so that a pending job can't have nodes
+/// and an ended one can't lack an end.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Phase {
+    Pending,
+    /// Holds nodes.
+    Active(Run),
+    /// Its end is decided, and its nodes are not clean yet: they stay held.
+    Completing {
+        run: Run,
+        end: End,
+        requeue: Option<Requeue>,
+    },
+    /// Over. A job that never ran has no run.
+    Ended {
+        run: Option<Run>,
+        end: End,
+    },
+}
+
+/// One run of a job.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Run {
+    /// When its nodes were allocated (`StartTime=`).
+    pub started: Timestamp,
+    /// The leader's term that allocated it.
+    pub term: Term,
+    /// The nodes in the order of their ranks; the first one runs the batch script.
+    pub places: Vec<Place>,
+    /// The batch host's life that the run belongs to.
+    pub incarnation: Incarnation,
+    pub stage: Stage,
+    /// When the time limit strikes.
+    pub deadline: Option<Timestamp>,
+    /// Whether the signal of `--signal` has been sent.
+    pub warned: bool,
+}
+
+/// A job's share of a node.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Place {
+    pub node: NodeName,
+    /// What is taken from the node's books.
+    pub held: Resources,
+    pub tasks: u32,
+}
+
+/// How far a launch has come. Each is a fact that its node confirmed, except the first.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Stage {
+    /// The nodes are held; the order to launch follows from it.
+    Allocated,
+    /// The node has the order on its disk.
+    Launching,
+    /// The script has been started.
+    Running,
+}
+
+/// A signal on its way to a job.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct PendingSignal {
+    /// Rises by one with each signal to this attempt: a node delivers each number once.
+    pub number: u32,
+    pub signal: u8,
+    pub scope: SignalScope,
+    pub by: UserId,
+}
+
+impl Run {
+    /// The node that runs the batch script.
+    #[must_use]
+    pub fn batch_host(&self) -> &NodeName {
+        &self.places.first().expect("a run has at least one node").node
+    }
+}
+
+impl Job {
+    /// The run that holds nodes, if one does.
+    #[must_use]
+    pub fn holding(&self) -> Option<&Run> {
+        match &self.phase {
+            Phase::Active(run) | Phase::Completing { run, .. } => Some(run),
+            Phase::Pending | Phase::Ended { .. } => None,
+        }
+    }
+
+    /// The run that is going on or is over.
+    #[must_use]
+    pub fn run(&self) -> Option<&Run> {
+        match &self.phase {
+            Phase::Active(run) | Phase::Completing { run, .. } => Some(run),
+            Phase::Ended { run, .. } => run.as_ref(),
+            Phase::Pending => None,
+        }
+    }
+
+    /// How it ended, where that is decided.
+    #[must_use]
+    pub fn end(&self) -> Option<&End> {
+        match &self.phase {
+            Phase::Completing { end, .. } | Phase::Ended { end, .. } => Some(end),
+            Phase::Pending | Phase::Active(_) => None,
+        }
+    }
+
+    /// The next moment at which something is due by its time limit: the warning signal, or the
+    /// limit itself.
+    #[must_use]
+    pub fn alarm(&self) -> Option<Timestamp> {
+        let Phase::Active(run) = &self.phase else {
+            return None;
+        };
+        let deadline = run.deadline?;
+        match self.spec.warn_signal {
+            Some(warn) if !run.warned => Some(deadline - warn.before),
+            Some(_) | None => Some(deadline),
+        }
+    }
+
+    #[must_use]
+    pub fn is_pending(&self) -> bool {
+        matches!(self.phase, Phase::Pending)
+    }
+}

@@ -1,0 +1,257 @@
+//! How jobs follow the log.
+
+use std::{cmp::Ordering, sync::Arc};
+
+use super::super::{Event, State};
+use crate::{
+    id::{Attempt, JobId, Term},
+    job::{End, Hold, Job, JobChanges, JobSpec, PendingSignal, Phase, Requeue, Run, Stage},
+    resources::Resources,
+    time::Timestamp,
+};
+
+impl State {
+    pub(super) fn apply_job_event(&mut self, at: Timestamp, term: Term, event: &Event) {
+        match event {
+            Event::JobSubmitted { .. } => self.add_job(at, event),
+            Event::JobHeld { job, hold } => self.with_job(*job, |job| {
+                job.hold = *hold;
+                job.priority = 0;
+            }),
+            Event::JobReleased { job, priority } => {
+                self.next_priority = self.next_priority.min(priority.saturating_sub(1));
+                self.with_job(*job, |job| {
+                    job.hold = Hold::None;
+                    job.priority = *priority;
+                    job.begin = job.spec.begin;
+                });
+            }
+            Event::JobUpdated { job, changes } => {
+                self.with_job(*job, |job| update(job, changes));
+            }
+            Event::JobAllocated { .. } => self.allocate(at, term, event),
+            Event::JobLaunching { job, attempt } => self.reach(*job, *attempt, Stage::Launching),
+            Event::JobRunning { job, attempt } => self.reach(*job, *attempt, Stage::Running),
+            Event::JobSignalled { .. } => self.signal(event),
+            Event::SignalDelivered { job, attempt, number } => self.with_job(*job, |job| {
+                assert_eq!(job.attempt, *attempt);
+                job.signals.retain(|signal| signal.number > *number);
+            }),
+            Event::JobCompleting { job, attempt, end, requeue } => {
+                self.complete(*job, *attempt, end, *requeue);
+            }
+            Event::JobEnded { job, attempt, end } => self.end(at, *job, *attempt, end),
+            Event::JobRequeued { job, attempt, requeue, .. } => {
+                self.requeue(at, *job, *attempt, *requeue);
+            }
+            Event::JobForgotten { job } => {
+                let gone = self.remove_job(*job);
+                assert!(matches!(gone.phase, Phase::Ended { .. }), "only ended jobs are forgotten");
+                self.drop_blob(gone.spec.script);
+                self.drop_blob(gone.spec.environment);
+            }
+            Event::ClusterFormed { .. }
+            | Event::ConfigSet { .. }
+            | Event::FormatRaised { .. }
+            | Event::ControllerJoined { .. }
+            | Event::ControllerLeft { .. }
+            | Event::TokenIssued { .. }
+            | Event::TokenSpent { .. }
+            | Event::NodeRegistered { .. }
+            | Event::NodeChanged { .. }
+            | Event::BlobStored { .. } => unreachable!("{event:?} is no event of a job"),
+        }
+    }
+
+    fn add_job(&mut self, at: Timestamp, event: &Event) {
+        let Event::JobSubmitted { job: id, spec, priority, hold, time_limit, requeue } = event
+        else {
+            unreachable!("the caller saw a submission");
+        };
+        assert!(id.0 >= self.next_job, "job ids only go up");
+        self.next_job = id.0.checked_add(1).expect("decide refuses when job ids are used up");
+        if *priority > 0 {
+            self.next_priority = self.next_priority.min(priority.saturating_sub(1));
+        }
+        self.use_blob(spec.script);
+        self.use_blob(spec.environment);
+        self.put_job(Arc::new(Job {
+            id: *id,
+            spec: Arc::clone(spec),
+            submitted: at,
+            attempt: Attempt::FIRST,
+            priority: *priority,
+            hold: *hold,
+            partition: spec.partition.clone(),
+            time_limit: *time_limit,
+            begin: spec.begin,
+            requeue: *requeue,
+            restarts: 0,
+            phase: Phase::Pending,
+            signals: Vec::new(),
+            signals_sent: 0,
+        }));
+    }
+
+    fn allocate(&mut self, at: Timestamp, term: Term, event: &Event) {
+        let Event::JobAllocated { job, attempt, incarnation, places, deadline } = event else {
+            unreachable!("the caller saw an allocation");
+        };
+        for place in places {
+            self.with_node(&place.node, |node| {
+                node.used = node.used.plus(place.held);
+                node.jobs += 1;
+            });
+        }
+        self.with_job(*job, |job| {
+            assert!(job.is_pending(), "job {} is allocated twice", job.id);
+            assert_eq!(job.attempt, *attempt);
+            job.phase = Phase::Active(Run {
+                started: at,
+                term,
+                places: places.clone(),
+                incarnation: *incarnation,
+                stage: Stage::Allocated,
+                deadline: *deadline,
+                warned: false,
+            });
+        });
+    }
+
+    fn signal(&mut self, event: &Event) {
+        let Event::JobSignalled { job, attempt, signal, scope, by, warning } = *event else {
+            unreachable!("the caller saw a signal");
+        };
+        self.with_job(job, |job| {
+            assert_eq!(job.attempt, attempt);
+            let Phase::Active(run) = &mut job.phase else {
+                panic!("job {} is signalled while it does not run", job.id);
+            };
+            run.warned |= warning;
+            job.signals_sent += 1;
+            let number = job.signals_sent;
+            job.signals.push(PendingSignal { number, signal, scope, by });
+        });
+    }
+
+    fn reach(&mut self, job: JobId, attempt: Attempt, stage: Stage) {
+        self.with_job(job, |job| {
+            assert_eq!(job.attempt, attempt);
+            let Phase::Active(run) = &mut job.phase else {
+                panic!("job {} reaches {stage:?} while it is not active", job.id);
+            };
+            assert_eq!(run.stage.cmp(&stage), Ordering::Less, "stages only go forward");
+            run.stage = stage;
+        });
+    }
+
+    fn complete(&mut self, job: JobId, attempt: Attempt, end: &End, requeue: Option<Requeue>) {
+        self.with_job(job, |job| {
+            assert_eq!(job.attempt, attempt);
+            let (Phase::Active(run) | Phase::Completing { run, .. }) = &job.phase else {
+                panic!("job {} completes while it holds nothing", job.id);
+            };
+            job.phase = Phase::Completing { run: run.clone(), end: end.clone(), requeue };
+            job.signals.clear();
+        });
+    }
+
+    fn end(&mut self, at: Timestamp, job: JobId, attempt: Attempt, end: &End) {
+        self.give_back(at, job);
+        self.with_job(job, |job| {
+            assert_eq!(job.attempt, attempt);
+            let run = match std::mem::replace(&mut job.phase, Phase::Pending) {
+                Phase::Pending => None,
+                Phase::Active(run) | Phase::Completing { run, .. } => Some(run),
+                Phase::Ended { .. } => panic!("job {} ends twice", job.id),
+            };
+            job.phase = Phase::Ended { run, end: end.clone() };
+            job.signals.clear();
+        });
+    }
+
+    fn requeue(&mut self, at: Timestamp, job: JobId, attempt: Attempt, requeue: Requeue) {
+        self.give_back(at, job);
+        let priority = self.next_priority.max(1);
+        self.next_priority = self.next_priority.saturating_sub(1).max(1);
+        self.with_job(job, |job| {
+            assert_eq!(job.attempt, attempt);
+            job.attempt = job.attempt.next();
+            job.restarts += 1;
+            job.phase = Phase::Pending;
+            job.signals.clear();
+            job.signals_sent = 0;
+            job.begin = requeue.begin;
+            job.hold = if requeue.hold { Hold::User } else { Hold::None };
+            job.priority = if requeue.hold { 0 } else { priority };
+        });
+    }
+
+    /// Gives back what the job holds of its nodes.
+    fn give_back(&mut self, at: Timestamp, job: JobId) {
+        let places = match self.jobs.get(&job).and_then(|job| job.holding()) {
+            Some(run) => run.places.clone(),
+            None => return,
+        };
+        for place in places {
+            self.with_node(&place.node, |node| {
+                let Resources { cpus, memory_mib } =
+                    node.used.checked_sub(place.held).expect("what is given back was taken");
+                node.used = Resources { cpus, memory_mib };
+                node.jobs = node.jobs.checked_sub(1).expect("the job was counted");
+                node.last_busy = at;
+            });
+        }
+    }
+}
+
+/// What `scontrol update job` does to a job's record.
+fn update(job: &mut Job, changes: &JobChanges) {
+    if let Some(partition) = &changes.partition {
+        job.partition = partition.clone();
+    }
+    if let Some(limit) = changes.time_limit {
+        job.time_limit = limit;
+        if let Phase::Active(run) = &mut job.phase {
+            run.deadline = limit.span().map(|span| run.started + span);
+        }
+    }
+    if let Some(priority) = changes.priority {
+        job.priority = priority;
+        job.hold = if priority == 0 { Hold::Admin } else { Hold::None };
+    }
+    if let Some(begin) = changes.begin {
+        job.begin = Some(begin);
+    }
+    if let Some(requeue) = changes.requeue {
+        job.requeue = requeue;
+    }
+    update_spec(Arc::make_mut(&mut job.spec), changes);
+}
+
+fn update_spec(spec: &mut JobSpec, changes: &JobChanges) {
+    fn set<T: Clone>(field: &mut T, change: Option<&T>) {
+        if let Some(change) = change {
+            field.clone_from(change);
+        }
+    }
+    set(&mut spec.name, changes.name.as_ref());
+    set(&mut spec.partition, changes.partition.as_ref());
+    set(&mut spec.nice, changes.nice.as_ref());
+    set(&mut spec.memory, changes.memory.as_ref());
+    set(&mut spec.required_nodes, changes.required_nodes.as_ref());
+    set(&mut spec.excluded_nodes, changes.excluded_nodes.as_ref());
+    set(&mut spec.layout.tasks, changes.tasks.as_ref());
+    let some = |change: &Option<String>| change.clone().map(Some);
+    set(&mut spec.comment, some(&changes.comment).as_ref());
+    set(&mut spec.std_out, some(&changes.std_out).as_ref());
+    set(&mut spec.std_err, some(&changes.std_err).as_ref());
+    set(&mut spec.layout.cpus_per_task, changes.cpus_per_task.map(Some).as_ref());
+    set(&mut spec.time_limit, changes.time_limit.map(Some).as_ref());
+    set(&mut spec.begin, changes.begin.map(Some).as_ref());
+    if let Some(min_nodes) = changes.min_nodes {
+        spec.layout.min_nodes = min_nodes;
+        spec.layout.max_nodes = changes.max_nodes;
+        spec.layout.nodes_given = true;
+    }
+}

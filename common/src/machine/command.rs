@@ -1,0 +1,211 @@
+//! What somebody wants: a user, a node, the scheduler, or the clock.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+
+use super::event::TokenRole;
+use crate::{
+    config::Config,
+    id::{Attempt, ClusterId, ContentHash, ControllerName, JobId, NodeName, RequestId, UserId},
+    job::{ExitStatus, JobChanges, JobSpec, Place, SignalScope},
+    node::{Availability, Inventory},
+    time::Timestamp,
+};
+
+/// Who sends a user's command, as the certificate says.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct By {
+    pub user: UserId,
+    /// Drawn by the client and kept over its retries.
+    pub request: RequestId,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Command {
+    // From the controllers themselves.
+    Form {
+        cluster: ClusterId,
+        operator: UserId,
+        config: Arc<Config>,
+    },
+    SetConfig {
+        config: Arc<Config>,
+    },
+    RaiseFormat {
+        format: u32,
+    },
+    JoinController {
+        controller: ControllerName,
+        raft_id: u64,
+        address: String,
+    },
+    LeaveController {
+        controller: ControllerName,
+    },
+    SpendToken {
+        secret: ContentHash,
+        role: TokenRole,
+        name: String,
+    },
+
+    // From users.
+    Submit(Box<Submission>),
+    /// Ends jobs, or sends them a signal.
+    Cancel {
+        by: By,
+        job: JobId,
+        signal: Option<(u8, SignalScope)>,
+    },
+    Hold {
+        by: By,
+        job: JobId,
+        admin: bool,
+    },
+    Release {
+        by: By,
+        job: JobId,
+    },
+    Requeue {
+        by: By,
+        job: JobId,
+        hold: bool,
+    },
+    UpdateJob {
+        by: By,
+        job: JobId,
+        changes: Box<JobChanges>,
+    },
+    UpdateNode {
+        by: By,
+        node: NodeName,
+        changes: NodeChanges,
+    },
+    IssueToken {
+        by: By,
+        secret: ContentHash,
+        role: TokenRole,
+        name: String,
+        expires: Timestamp,
+    },
+
+    // From nodes.
+    Register {
+        node: NodeName,
+        address: String,
+        inventory: Box<Inventory>,
+    },
+    Report {
+        node: NodeName,
+        job: JobId,
+        attempt: Attempt,
+        report: Report,
+    },
+
+    // From the scheduler and the clock.
+    Allocate(Allocation),
+    /// The moment of `--signal` has come.
+    Warn {
+        job: JobId,
+        attempt: Attempt,
+    },
+    TimeUp {
+        job: JobId,
+        attempt: Attempt,
+    },
+    /// A node was silent for too long.
+    Lose {
+        node: NodeName,
+    },
+    Forget {
+        jobs: Vec<JobId>,
+    },
+    ExpireToken {
+        secret: ContentHash,
+    },
+}
+
+/// A job on its way in.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Submission {
+    pub by: By,
+    pub spec: JobSpec,
+    pub script: Bytes,
+    pub environment: Bytes,
+}
+
+/// What the scheduler would give a job.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Allocation {
+    pub job: JobId,
+    pub attempt: Attempt,
+    pub places: Vec<Place>,
+}
+
+/// What a node says of a run.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Report {
+    /// The order to launch is on its disk.
+    Launching,
+    /// The script has been started.
+    Running,
+    Delivered {
+        number: u32,
+    },
+    /// Over, and nothing of it is left on the node.
+    Ended {
+        at: Timestamp,
+        exit: ExitStatus,
+        out_of_memory: bool,
+    },
+    /// Could not be started, and why.
+    LaunchFailed {
+        at: Timestamp,
+        message: String,
+        /// Another job would fail here, too: the node is drained, and the job is tried elsewhere.
+        node_fault: bool,
+    },
+    /// The node knows nothing of it any more, or lost its supervisor: how it ended is not known.
+    Lost {
+        at: Timestamp,
+    },
+}
+
+/// What `scontrol update nodename=...` changes.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct NodeChanges {
+    pub target: Option<NodeTarget>,
+    pub reason: Option<String>,
+}
+
+/// A state that an operator may ask for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum NodeTarget {
+    Drain,
+    Undrain,
+    Down,
+    Resume,
+    /// `State=IDLE`: as resume, but leaves a drain alone.
+    Idle,
+}
+
+impl NodeTarget {
+    /// The standing that a node would have.
+    #[must_use]
+    pub fn standing(self, availability: Availability, drain: bool) -> (Availability, bool) {
+        match self {
+            Self::Drain => (availability, true),
+            Self::Undrain => (availability, false),
+            Self::Down => (Availability::Down, drain),
+            Self::Resume => (Self::revived(availability), false),
+            Self::Idle => (Self::revived(availability), drain),
+        }
+    }
+
+    fn revived(availability: Availability) -> Availability {
+        match availability {
+            Availability::Down => Availability::Up,
+            other @ (Availability::Unknown | Availability::Up | Availability::Lost) => other,
+        }
+    }
+}

@@ -1,0 +1,139 @@
+//! What a command causes, or why it is refused.
+
+mod admin;
+mod allocate;
+mod cancel;
+mod node;
+mod report;
+mod submit;
+mod update;
+
+use super::{Answer, Answered, Command, Event, Refusal, State, command::By};
+use crate::{
+    id::{JobId, UserId},
+    job::Job,
+    time::{Span, Timestamp},
+};
+
+/// How long the answer to a request is remembered. A client gives up long before.
+pub const REQUEST_MEMORY: Span = Span::from_seconds(120);
+
+/// How long a requeued job waits, so that what ended its last run has time to settle.
+const REQUEUE_PAUSE: Span = Span::from_seconds(121);
+
+/// What a command that was not refused causes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Decided {
+    /// Empty where there was nothing left to do.
+    pub events: Vec<Event>,
+    pub answer: Answer,
+    /// What is to be remembered; none for a command that carries no request, or that repeats one.
+    pub request: Option<Answered>,
+}
+
+/// What `command` causes in `state`. Changes nothing itself.
+///
+/// `now` is the moment that the entry will carry: never before `state.at`.
+///
+/// # Errors
+/// The refusal, in Slurm's words, of a command that may not or cannot be carried out.
+pub fn decide(state: &State, now: Timestamp, command: Command) -> Result<Decided, Refusal> {
+    let request = requested(&command).map(|by| by.request);
+    if let Some(known) = request.and_then(|request| state.requests.get(&request)) {
+        return Ok(Decided { events: vec![], answer: known.answer, request: None });
+    }
+    let (events, answer) = match command {
+        Command::Submit(submission) => {
+            let (events, job) = submit::submit(state, *submission)?;
+            (events, Answer::Job(job))
+        }
+        other => (carry_out(state, now, other)?, Answer::Done),
+    };
+    let request = request.map(|request| {
+        let forget_at = now + REQUEST_MEMORY;
+        Answered { request, answer, forget_at }
+    });
+    Ok(Decided { events, answer, request })
+}
+
+fn carry_out(state: &State, now: Timestamp, command: Command) -> Result<Vec<Event>, Refusal> {
+    match command {
+        Command::Submit(submission) => Ok(submit::submit(state, *submission)?.0),
+        Command::Form { cluster, operator, config } => {
+            admin::form(state, cluster, operator, config)
+        }
+        Command::SetConfig { config } => admin::set_config(state, config),
+        Command::RaiseFormat { format } => Ok(admin::raise_format(state, format)),
+        Command::JoinController { controller, raft_id, address } => {
+            Ok(vec![Event::ControllerJoined { controller, raft_id, address }])
+        }
+        Command::LeaveController { controller } => admin::leave(state, controller),
+        Command::SpendToken { secret, role, name } => {
+            admin::spend_token(state, now, secret, role, &name)
+        }
+        Command::IssueToken { by, secret, role, name, expires } => {
+            operator(state, &by)?;
+            Ok(vec![Event::TokenIssued { secret, role, name, expires }])
+        }
+        Command::ExpireToken { secret } => Ok(admin::expire_token(state, now, secret)),
+        Command::Cancel { by, job, signal } => cancel::cancel(state, now, &by, job, signal),
+        Command::Hold { by, job, admin } => update::hold(state, &by, job, admin),
+        Command::Release { by, job } => update::release(state, &by, job),
+        Command::Requeue { by, job, hold } => cancel::requeue(state, now, &by, job, hold),
+        Command::UpdateJob { by, job, changes } => update::update_job(state, &by, job, *changes),
+        Command::UpdateNode { by, node, changes } => {
+            operator(state, &by)?;
+            node::update(state, now, &node, changes, by.user)
+        }
+        Command::Register { node, address, inventory } => {
+            node::register(state, now, node, address, *inventory)
+        }
+        Command::Lose { node } => node::lose(state, now, &node),
+        Command::Report { node, job, attempt, report } => {
+            Ok(report::report(state, now, &node, job, attempt, report))
+        }
+        Command::Allocate(allocation) => allocate::allocate(state, now, allocation),
+        Command::Warn { job, attempt } => Ok(cancel::warn(state, now, job, attempt)),
+        Command::TimeUp { job, attempt } => Ok(cancel::time_up(state, now, job, attempt)),
+        Command::Forget { jobs } => Ok(admin::forget(state, jobs)),
+    }
+}
+
+/// The request that a user's command carries.
+fn requested(command: &Command) -> Option<&By> {
+    match command {
+        Command::Submit(submission) => Some(&submission.by),
+        Command::Cancel { by, .. }
+        | Command::Hold { by, .. }
+        | Command::Release { by, .. }
+        | Command::Requeue { by, .. }
+        | Command::UpdateJob { by, .. }
+        | Command::UpdateNode { by, .. }
+        | Command::IssueToken { by, .. } => Some(by),
+        Command::Form { .. }
+        | Command::SetConfig { .. }
+        | Command::RaiseFormat { .. }
+        | Command::JoinController { .. }
+        | Command::LeaveController { .. }
+        | Command::SpendToken { .. }
+        | Command::Register { .. }
+        | Command::Report { .. }
+        | Command::Allocate(_)
+        | Command::Warn { .. }
+        | Command::TimeUp { .. }
+        | Command::Lose { .. }
+        | Command::Forget { .. }
+        | Command::ExpireToken { .. } => None,
+    }
+}
+
+fn operator(state: &State, by: &By) -> Result<(), Refusal> {
+    if state.is_operator(by.user) { Ok(()) } else { Err(Refusal::NotOperator) }
+}
+
+/// The job, if it is there and `user` may change it.
+fn owned(state: &State, user: UserId, job: JobId) -> Result<&Job, Refusal> {
+    let job = state.jobs.get(&job).ok_or(Refusal::NoSuchJob(job))?;
+    if job.spec.user == user || state.is_operator(user) { Ok(job) } else { Err(Refusal::Denied) }
+}
+

@@ -1,0 +1,84 @@
+//! The cluster itself: its forming, its configuration, its members, its tokens.
+
+use std::sync::Arc;
+
+use crate::{
+    config::Config,
+    id::{ClusterId, ContentHash, ControllerName, JobId, UserId},
+    job::Phase,
+    machine::{Event, FORMAT, Refusal, State, TokenRole},
+    time::Timestamp,
+};
+
+pub(super) fn form(
+    state: &State,
+    cluster: ClusterId,
+    operator: UserId,
+    config: Arc<Config>,
+) -> Result<Vec<Event>, Refusal> {
+    if state.cluster.is_some() {
+        return Err(Refusal::AlreadyFormed);
+    }
+    Ok(vec![
+        Event::ClusterFormed { cluster, operator },
+        Event::FormatRaised { format: FORMAT },
+        Event::ConfigSet { config },
+    ])
+}
+
+/// A node that leaves the configuration must be empty: what its jobs hold would have no books.
+pub(super) fn set_config(state: &State, config: Arc<Config>) -> Result<Vec<Event>, Refusal> {
+    if state.config.as_ref() == Some(&config) {
+        return Ok(vec![]);
+    }
+    if state.config.as_ref().is_some_and(|old| old.cluster_name != config.cluster_name) {
+        return Err(Refusal::Config("ClusterName of a formed cluster can't change".into()));
+    }
+    for (name, node) in &state.nodes {
+        let stays = config.nodes.iter().any(|conf| conf.name == name.as_str());
+        if !stays && node.jobs > 0 {
+            return Err(Refusal::Config(format!("node {name} has jobs and would vanish")));
+        }
+    }
+    Ok(vec![Event::ConfigSet { config }])
+}
+
+pub(super) fn raise_format(state: &State, format: u32) -> Vec<Event> {
+    if format > state.format { vec![Event::FormatRaised { format }] } else { vec![] }
+}
+
+pub(super) fn leave(state: &State, controller: ControllerName) -> Result<Vec<Event>, Refusal> {
+    if !state.controllers.contains_key(&controller) {
+        return Err(Refusal::NoSuchController(controller.to_string()));
+    }
+    Ok(vec![Event::ControllerLeft { controller }])
+}
+
+pub(super) fn spend_token(
+    state: &State,
+    now: Timestamp,
+    secret: ContentHash,
+    role: TokenRole,
+    name: &str,
+) -> Result<Vec<Event>, Refusal> {
+    let token = state.tokens.get(&secret).ok_or(Refusal::Token)?;
+    if token.role != role || token.name != name || token.expires <= now {
+        return Err(Refusal::Token);
+    }
+    Ok(vec![Event::TokenSpent { secret }])
+}
+
+pub(super) fn expire_token(state: &State, now: Timestamp, secret: ContentHash) -> Vec<Event> {
+    match state.tokens.get(&secret) {
+        Some(token) if token.expires <= now => vec![Event::TokenSpent { secret }],
+        Some(_) | None => vec![],
+    }
+}
+
+/// Ended jobs leave the live state. What came back to life meanwhile stays.
+pub(super) fn forget(state: &State, jobs: Vec<JobId>) -> Vec<Event> {
+    let ended = |job: &JobId| {
+        state.jobs.get(job).is_some_and(|job| matches!(job.phase, Phase::Ended { .. }))
+    };
+    jobs.into_iter().filter(ended).map(|job| Event::JobForgotten { job }).collect()
+}

@@ -1,0 +1,42 @@
+//! Whether the scheduler's plan still holds.
+
+use crate::{
+    job::Hold,
+    machine::{Allocation, Event, Refusal, State},
+    time::Timestamp,
+};
+
+/// The scheduler planned on a view that may have moved on: all that the plan rests on is looked
+/// at again.
+pub(super) fn allocate(
+    state: &State,
+    now: Timestamp,
+    allocation: Allocation,
+) -> Result<Vec<Event>, Refusal> {
+    let Allocation { job, attempt, places } = allocation;
+    let job = state.jobs.get(&job).ok_or(Refusal::Stale)?;
+    let waits = job.is_pending()
+        && job.attempt == attempt
+        && job.hold == Hold::None
+        && job.priority > 0
+        && job.begin.is_none_or(|begin| begin <= now);
+    if !waits || places.is_empty() {
+        return Err(Refusal::Stale);
+    }
+    for (rank, place) in places.iter().enumerate() {
+        let node = state.nodes.get(&place.node).ok_or(Refusal::Stale)?;
+        let twice = places[..rank].iter().any(|earlier| earlier.node == place.node);
+        if twice || !node.is_usable() || !place.held.fits_in(node.free()) {
+            return Err(Refusal::Stale);
+        }
+    }
+    let batch_host = &places[0].node;
+    let incarnation = state
+        .nodes
+        .get(batch_host)
+        .and_then(|node| node.inventory.as_ref())
+        .map(|inventory| inventory.incarnation)
+        .ok_or(Refusal::Stale)?;
+    let deadline = job.time_limit.span().map(|limit| now + limit);
+    Ok(vec![Event::JobAllocated { job: job.id, attempt, incarnation, places, deadline }])
+}

@@ -1,0 +1,132 @@
+//! How nodes come, go, and are managed.
+
+use std::sync::Arc;
+
+use super::report::{node_failed, node_taken};
+use crate::{
+    id::{NodeName, UserId},
+    job::Job,
+    machine::{Event, NodeChange, NodeChanges, NodeTarget, Refusal, State},
+    node::{Availability, Inventory, Node, NodeReason},
+    time::Timestamp,
+};
+
+pub(super) fn update(
+    state: &State,
+    now: Timestamp,
+    name: &NodeName,
+    changes: NodeChanges,
+    by: UserId,
+) -> Result<Vec<Event>, Refusal> {
+    let node = state.nodes.get(name).ok_or_else(|| Refusal::NoSuchNode(name.clone()))?;
+    let (availability, drain) = match changes.target {
+        Some(NodeTarget::Resume | NodeTarget::Idle)
+            if node.availability == Availability::Unknown && !node.drain =>
+        {
+            return Err(Refusal::NodeState);
+        }
+        Some(target) => target.standing(node.availability, node.drain),
+        None => (node.availability, node.drain),
+    };
+    let healthy = !drain && !matches!(availability, Availability::Down | Availability::Lost);
+    let reason = match changes.reason {
+        Some(text) if text.is_empty() => None,
+        Some(text) => Some(NodeReason { text, by, at: now }),
+        None if healthy => None,
+        None => node.reason.clone(),
+    };
+    let change = NodeChange { availability, drain, reason };
+    let mut events = changed(node, change);
+    if availability == Availability::Down && node.availability != Availability::Down {
+        // Its daemon may well be alive: what runs there is ended by orders, and holds its share
+        // of the node until the node has confirmed it.
+        events.extend(held_jobs(state, name).filter_map(|job| node_taken(job, now)));
+    }
+    Ok(events)
+}
+
+/// The event of a standing that differs from what the node has.
+fn changed(node: &Node, change: NodeChange) -> Vec<Event> {
+    let NodeChange { availability, drain, reason } = &change;
+    if (*availability, *drain, reason) == (node.availability, node.drain, &node.reason) {
+        return vec![];
+    }
+    vec![Event::NodeChanged { node: node.name.clone(), change }]
+}
+
+pub(super) fn register(
+    state: &State,
+    now: Timestamp,
+    name: NodeName,
+    address: String,
+    inventory: Inventory,
+) -> Result<Vec<Event>, Refusal> {
+    let node = state.nodes.get(&name).ok_or_else(|| Refusal::NoSuchNode(name.clone()))?;
+    let known = node.inventory.as_deref() == Some(&inventory) && node.address == address;
+    let mut events = Vec::new();
+    let shrank = node.inventory.as_ref().and_then(|before| shrunk(before, &inventory));
+    if !known {
+        let inventory = Arc::new(inventory);
+        events.push(Event::NodeRegistered { node: name, address, inventory });
+    }
+    let revives = match node.availability {
+        Availability::Up => false,
+        Availability::Unknown => true,
+        Availability::Lost => state.config.as_ref().is_none_or(|c| c.return_to_service >= 1),
+        Availability::Down => state.config.as_ref().is_some_and(|c| c.return_to_service >= 2),
+    };
+    let availability = if revives { Availability::Up } else { node.availability };
+    let (drain, reason) = match shrank {
+        Some(text) => (true, Some(NodeReason { text, by: UserId::ROOT, at: now })),
+        None if revives && !node.drain => (false, None),
+        None => (node.drain, node.reason.clone()),
+    };
+    events.extend(changed(node, NodeChange { availability, drain, reason }));
+    Ok(events)
+}
+
+/// What a node has less of than when it last registered. Jobs were given shares of what it had.
+fn shrunk(before: &Inventory, after: &Inventory) -> Option<String> {
+    // A kernel update moves a machine's total by a few MiB.
+    let slack = before.memory_mib / 50;
+    if after.cpus < before.cpus {
+        Some(format!("Low CPUs: {} of {}", after.cpus, before.cpus))
+    } else if after.memory_mib + slack < before.memory_mib {
+        Some(format!("Low RealMemory: {} of {} MiB", after.memory_mib, before.memory_mib))
+    } else {
+        None
+    }
+}
+
+/// The node was silent for too long: what ran on it has failed, for all that anybody knows.
+///
+/// The node itself is out of use from here on, so nothing of what these jobs held is given to
+/// others before it has come back and listed what it runs.
+pub(super) fn lose(state: &State, now: Timestamp, name: &NodeName) -> Result<Vec<Event>, Refusal> {
+    let node = state.nodes.get(name).ok_or_else(|| Refusal::NoSuchNode(name.clone()))?;
+    let mut events = match node.availability {
+        Availability::Unknown | Availability::Lost => return Ok(vec![]),
+        Availability::Down => vec![],
+        Availability::Up => {
+            let text = "Not responding".to_owned();
+            let reason = NodeReason { text, by: UserId::ROOT, at: now };
+            let reason = node.reason.clone().or(Some(reason));
+            changed(
+                node,
+                NodeChange { availability: Availability::Lost, drain: node.drain, reason },
+            )
+        }
+    };
+    for job in held_jobs(state, name) {
+        let here = job.holding().is_some_and(|run| run.batch_host() == name);
+        events.extend(if here { Some(node_failed(job, now)) } else { node_taken(job, now) });
+    }
+    Ok(events)
+}
+
+fn held_jobs<'a>(state: &'a State, name: &NodeName) -> impl Iterator<Item = &'a Job> {
+    state.holding.get(name).into_iter().flatten().map(|job| {
+        let job = state.jobs.get(job).expect("check: a job that holds a node is there");
+        job.as_ref()
+    })
+}

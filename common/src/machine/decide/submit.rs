@@ -1,0 +1,174 @@
+//! How a job enters.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+
+use crate::{
+    config::{Config, EnforcePartLimits, PartitionConf},
+    id::{ContentHash, JobId, NodeName, PartitionName},
+    job::{Hold, JobSpec, MemoryRequest},
+    machine::{Event, Refusal, State, Submission, command::By},
+    node::Node,
+    resources::Resources,
+    time::TimeLimit,
+};
+
+/// Slurm's first priority where priorities only count down; the next job gets one less.
+pub(in crate::machine) const TOP_PRIORITY: u32 = 4_294_901_759;
+
+pub(super) fn submit(
+    state: &State,
+    submission: Submission,
+) -> Result<(Vec<Event>, JobId), Refusal> {
+    let Submission { by, mut spec, script, environment } = submission;
+    let config = state.config.as_ref().ok_or(Refusal::Disabled)?;
+    may_submit(state, &by, &spec)?;
+    if state.jobs.len() >= config.max_job_count as usize {
+        return Err(Refusal::TooManyJobs);
+    }
+    if (script.len() as u64).max(environment.len() as u64) > config.max_script_size {
+        return Err(Refusal::ScriptTooLarge);
+    }
+    let partition = choose_partition(config, &spec)?;
+    spec.partition = PartitionName::from(partition.name.as_str());
+    check_limits(state, config, partition, &spec)?;
+    let job = next_job(state, config)?;
+
+    let mut events = Vec::with_capacity(3);
+    spec.script = store(state, &mut events, script);
+    spec.environment = store(state, &mut events, environment);
+    let hold = match (spec.hold, by.user == spec.user) {
+        (false, _) => Hold::None,
+        (true, true) => Hold::User,
+        (true, false) => Hold::Admin,
+    };
+    events.push(Event::JobSubmitted {
+        job,
+        priority: if hold == Hold::None { next_priority(state, spec.nice) } else { 0 },
+        hold,
+        time_limit: effective_limit(partition, spec.time_limit),
+        requeue: spec.requeue.unwrap_or(config.job_requeue),
+        spec: Arc::new(spec),
+    });
+    Ok((events, job))
+}
+
+fn may_submit(state: &State, by: &By, spec: &JobSpec) -> Result<(), Refusal> {
+    let operator = state.is_operator(by.user);
+    if (spec.user != by.user || spec.nice < 0) && !operator {
+        return Err(Refusal::Denied);
+    }
+    Ok(())
+}
+
+/// The priority of the next job: one less than the last one's, and lower by its niceness.
+pub(super) fn next_priority(state: &State, nice: i64) -> u32 {
+    let next = if state.next_priority == 0 { TOP_PRIORITY } else { state.next_priority };
+    let lowered = i64::from(next).saturating_sub(nice).clamp(1, i64::from(u32::MAX));
+    u32::try_from(lowered).expect("clamped to the range")
+}
+
+fn next_job(state: &State, config: &Config) -> Result<JobId, Refusal> {
+    let next = state.next_job.max(config.first_job_id).max(1);
+    if next > config.max_job_id {
+        return Err(Refusal::TooManyJobs);
+    }
+    Ok(JobId(next))
+}
+
+/// The event that stores `content`, unless a live job has brought it already.
+fn store(state: &State, events: &mut Vec<Event>, content: Bytes) -> ContentHash {
+    let hash = ContentHash::of(&content);
+    let stored = |event: &Event| matches!(event, Event::BlobStored { hash: h, .. } if *h == hash);
+    if !state.blobs.contains_key(&hash) && !events.iter().any(stored) {
+        events.push(Event::BlobStored { hash, content });
+    }
+    hash
+}
+
+fn choose_partition<'a>(config: &'a Config, spec: &JobSpec) -> Result<&'a PartitionConf, Refusal> {
+    let name = spec.partition.as_str();
+    if name.is_empty() {
+        return config
+            .partitions
+            .iter()
+            .find(|partition| partition.default)
+            .ok_or(Refusal::NoDefaultPartition);
+    }
+    partition(config, name).ok_or_else(|| Refusal::NoSuchPartition(name.to_owned()))
+}
+
+pub(super) fn partition<'a>(config: &'a Config, name: &str) -> Option<&'a PartitionConf> {
+    config.partitions.iter().find(|partition| partition.name == name)
+}
+
+/// A job's limit: what it asks for, else the partition's default, else the partition's maximum.
+pub(super) fn effective_limit(partition: &PartitionConf, asked: Option<TimeLimit>) -> TimeLimit {
+    asked.or(partition.default_time).unwrap_or(partition.max_time)
+}
+
+pub(super) fn check_limits(
+    state: &State,
+    config: &Config,
+    partition: &PartitionConf,
+    spec: &JobSpec,
+) -> Result<(), Refusal> {
+    for name in spec.required_nodes.iter().chain(&spec.excluded_nodes) {
+        if !state.nodes.contains_key(name) {
+            return Err(Refusal::NoSuchNode(name.clone()));
+        }
+    }
+    if !could_fit_somewhere(state, config, partition, spec) {
+        return Err(Refusal::CannotEverFit);
+    }
+    if config.enforce_part_limits == EnforcePartLimits::No {
+        // The job waits, and `squeue` says for what.
+        return Ok(());
+    }
+    let nodes = partition.nodes.len();
+    let nodes_max = partition.max_nodes.map_or(nodes, |max| nodes.min(max as usize));
+    if spec.layout.min_nodes as usize > nodes_max || spec.layout.min_nodes < partition.min_nodes {
+        return Err(Refusal::NodeCount);
+    }
+    let cpus: u64 = members(state, partition).map(|node| u64::from(node.total.cpus)).sum();
+    if u64::from(spec.layout.cpus()) > cpus {
+        return Err(Refusal::TooManyCpus);
+    }
+    if spec.time_limit.is_some_and(|limit| limit > partition.max_time) {
+        return Err(Refusal::TimeLimit);
+    }
+    Ok(())
+}
+
+fn members<'a>(state: &'a State, partition: &'a PartitionConf) -> impl Iterator<Item = &'a Node> {
+    partition
+        .nodes
+        .iter()
+        .filter_map(|name| state.nodes.get(&NodeName::from(name.as_str())))
+        .map(AsRef::as_ref)
+}
+
+/// Whether any node of the partition has what one task needs, even when it is empty.
+fn could_fit_somewhere(
+    state: &State,
+    config: &Config,
+    partition: &PartitionConf,
+    spec: &JobSpec,
+) -> bool {
+    let cpus = spec
+        .layout
+        .cpus_per_task
+        .unwrap_or(1)
+        .saturating_mul(spec.layout.tasks_per_node.unwrap_or(1))
+        .max(spec.layout.min_cpus_per_node.unwrap_or(1));
+    let memory_mib = match spec.memory {
+        _ if !config.select_memory => 0,
+        MemoryRequest::Default | MemoryRequest::PerNode(0) => 0,
+        MemoryRequest::PerNode(mib) => mib,
+        MemoryRequest::PerCpu(mib) => mib.saturating_mul(u64::from(cpus)),
+    };
+    let least = Resources { cpus, memory_mib };
+    // A partition without nodes fails for another reason, which `squeue` shows.
+    partition.nodes.is_empty() || members(state, partition).any(|node| least.fits_in(node.total))
+}

@@ -1,0 +1,116 @@
+//! What people change of a job that is in.
+
+use std::sync::Arc;
+
+use super::{
+    owned,
+    submit::{check_limits, next_priority, partition},
+};
+use crate::{
+    id::JobId,
+    job::{Hold, Job, JobChanges, JobSpec, Phase},
+    machine::{By, Event, Refusal, State},
+};
+
+pub(super) fn hold(state: &State, by: &By, job: JobId, admin: bool) -> Result<Vec<Event>, Refusal> {
+    let job = owned(state, by.user, job)?;
+    pending(job)?;
+    let hold = if admin && state.is_operator(by.user) { Hold::Admin } else { Hold::User };
+    // A user's own hold does not loosen an operator's.
+    if job.hold == hold || job.hold == Hold::Admin && !state.is_operator(by.user) {
+        return Ok(vec![]);
+    }
+    Ok(vec![Event::JobHeld { job: job.id, hold }])
+}
+
+pub(super) fn release(state: &State, by: &By, job: JobId) -> Result<Vec<Event>, Refusal> {
+    let job = owned(state, by.user, job)?;
+    pending(job)?;
+    match job.hold {
+        Hold::Admin if !state.is_operator(by.user) => Err(Refusal::Denied),
+        Hold::None => Ok(vec![]),
+        Hold::User | Hold::Admin => {
+            let priority = next_priority(state, job.spec.nice);
+            Ok(vec![Event::JobReleased { job: job.id, priority }])
+        }
+    }
+}
+
+fn pending(job: &Job) -> Result<(), Refusal> {
+    match job.phase {
+        Phase::Pending => Ok(()),
+        Phase::Active(_) | Phase::Completing { .. } => Err(Refusal::NotPending(job.id)),
+        Phase::Ended { .. } => Err(Refusal::AlreadyDone(job.id)),
+    }
+}
+
+pub(super) fn update_job(
+    state: &State,
+    by: &By,
+    job: JobId,
+    changes: JobChanges,
+) -> Result<Vec<Event>, Refusal> {
+    let job = owned(state, by.user, job)?;
+    let operator = state.is_operator(by.user);
+    match &job.phase {
+        Phase::Ended { .. } => return Err(Refusal::AlreadyDone(job.id)),
+        Phase::Completing { .. } => return Err(Refusal::AlreadyDone(job.id)),
+        Phase::Active(_) if changes_layout(&changes) => return Err(Refusal::NotPending(job.id)),
+        Phase::Active(_) | Phase::Pending => {}
+    }
+    if !operator {
+        may_change(job, &changes)?;
+    }
+    let config = state.config.as_ref().ok_or(Refusal::Disabled)?;
+    let name = changes.partition.as_ref().unwrap_or(&job.partition);
+    let target = partition(config, name.as_str())
+        .ok_or_else(|| Refusal::NoSuchPartition(name.to_string()))?;
+    if changes_layout(&changes) {
+        check_limits(state, config, target, &changed(&job.spec, &changes))?;
+    }
+    Ok(vec![Event::JobUpdated { job: job.id, changes: Arc::new(changes) }])
+}
+
+/// What only an operator may do: give a job more than it was given, or a better place.
+fn may_change(job: &Job, changes: &JobChanges) -> Result<(), Refusal> {
+    let longer = changes.time_limit.is_some_and(|limit| limit > job.time_limit);
+    let active = matches!(job.phase, Phase::Active(_));
+    let higher = changes.priority.is_some_and(|priority| priority > job.priority);
+    let unhold = job.hold == Hold::Admin && changes.priority.is_some_and(|priority| priority > 0);
+    let nicer = changes.nice.is_some_and(|nice| nice < job.spec.nice.min(0) || nice < 0);
+    if longer && active || higher || unhold || nicer {
+        return Err(Refusal::Denied);
+    }
+    Ok(())
+}
+
+/// Whether the changes touch what a run has already been given.
+fn changes_layout(changes: &JobChanges) -> bool {
+    changes.partition.is_some()
+        || changes.begin.is_some()
+        || changes.min_nodes.is_some()
+        || changes.tasks.is_some()
+        || changes.cpus_per_task.is_some()
+        || changes.memory.is_some()
+        || changes.required_nodes.is_some()
+        || changes.excluded_nodes.is_some()
+        || changes.std_out.is_some()
+        || changes.std_err.is_some()
+}
+
+/// What would be asked for after the changes, as far as limits look at it.
+fn changed(spec: &JobSpec, changes: &JobChanges) -> JobSpec {
+    let mut changed = spec.clone();
+    if let Some(nodes) = &changes.required_nodes {
+        changed.required_nodes.clone_from(nodes);
+    }
+    if let Some(nodes) = &changes.excluded_nodes {
+        changed.excluded_nodes.clone_from(nodes);
+    }
+    changed.layout.min_nodes = changes.min_nodes.unwrap_or(spec.layout.min_nodes);
+    changed.layout.tasks = changes.tasks.unwrap_or(spec.layout.tasks);
+    changed.layout.cpus_per_task = changes.cpus_per_task.or(spec.layout.cpus_per_task);
+    changed.memory = changes.memory.unwrap_or(spec.memory);
+    changed.time_limit = changes.time_limit.or(spec.time_limit);
+    changed
+}

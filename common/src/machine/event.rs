@@ -1,0 +1,196 @@
+//! What happened. The log is a list of these, and nothing else is durable.
+//!
+//! **Invariant:** a variant, once released, is never removed, renamed, or given a new meaning.
+//! `proto`'s golden files hold one encoded entry of every variant ever released, and decode them
+//! all.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+
+use crate::{
+    config::Config,
+    id::{
+        Attempt, ClusterId, ContentHash, ControllerName, Incarnation, JobId, NodeName, RequestId,
+        Term, UserId,
+    },
+    job::{End, Hold, JobChanges, JobSpec, Place, Requeue, SignalScope},
+    node::{Availability, Inventory, NodeReason},
+    time::{TimeLimit, Timestamp},
+};
+
+/// The newest kind of events that this release understands. A leader proposes an event of a kind
+/// only once `FormatRaised` says that every controller understands it.
+pub const FORMAT: u32 = 1;
+
+/// One append to the log: what one command caused, and when the leader decided so.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Entry {
+    pub at: Timestamp,
+    /// The term of the leader that decided.
+    pub term: Term,
+    /// The digest of the state that the leader decided against. A replica whose own differs has
+    /// diverged, and stops.
+    pub digest: u64,
+    /// Which request this answers, so that a retry gets the same answer.
+    pub request: Option<Answered>,
+    pub events: Vec<Event>,
+}
+
+/// The first answer to a request, and how long it is remembered.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Answered {
+    pub request: RequestId,
+    pub answer: Answer,
+    pub forget_at: Timestamp,
+}
+
+/// What a command that was not refused tells its sender.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Answer {
+    Done,
+    Job(JobId),
+}
+
+/// What a one-time token lets its bearer become.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum TokenRole {
+    Node,
+    Controller,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Event {
+    /// The first event of a log.
+    ClusterFormed {
+        cluster: ClusterId,
+        operator: UserId,
+    },
+    /// The cluster's configuration, whole, as the leader read it.
+    ConfigSet {
+        config: Arc<Config>,
+    },
+    /// Every controller understands events of this kind, and those before.
+    FormatRaised {
+        format: u32,
+    },
+    ControllerJoined {
+        controller: ControllerName,
+        raft_id: u64,
+        address: String,
+    },
+    ControllerLeft {
+        controller: ControllerName,
+    },
+    TokenIssued {
+        secret: ContentHash,
+        role: TokenRole,
+        name: String,
+        expires: Timestamp,
+    },
+    /// Used up, or expired.
+    TokenSpent {
+        secret: ContentHash,
+    },
+
+    NodeRegistered {
+        node: NodeName,
+        address: String,
+        inventory: Arc<Inventory>,
+    },
+    NodeChanged {
+        node: NodeName,
+        change: NodeChange,
+    },
+
+    /// A batch script or environment that no live job had yet. Its bytes are kept beside the
+    /// state, by their hash.
+    BlobStored {
+        hash: ContentHash,
+        content: Bytes,
+    },
+    JobSubmitted {
+        job: JobId,
+        spec: Arc<JobSpec>,
+        priority: u32,
+        hold: Hold,
+        time_limit: TimeLimit,
+        requeue: bool,
+    },
+    JobHeld {
+        job: JobId,
+        hold: Hold,
+    },
+    JobReleased {
+        job: JobId,
+        priority: u32,
+    },
+    /// `spec` is what is asked for from here on.
+    JobUpdated {
+        job: JobId,
+        changes: Arc<JobChanges>,
+    },
+    /// Holds the nodes from this moment; the launch follows.
+    JobAllocated {
+        job: JobId,
+        attempt: Attempt,
+        incarnation: Incarnation,
+        places: Vec<Place>,
+        deadline: Option<Timestamp>,
+    },
+    JobLaunching {
+        job: JobId,
+        attempt: Attempt,
+    },
+    JobRunning {
+        job: JobId,
+        attempt: Attempt,
+    },
+    JobSignalled {
+        job: JobId,
+        attempt: Attempt,
+        signal: u8,
+        scope: SignalScope,
+        by: UserId,
+        /// It is the one that `--signal` asked for.
+        warning: bool,
+    },
+    /// The node delivered the signal of that number, and all before it.
+    SignalDelivered {
+        job: JobId,
+        attempt: Attempt,
+        number: u32,
+    },
+    /// The end is decided; the nodes are not clean yet.
+    JobCompleting {
+        job: JobId,
+        attempt: Attempt,
+        end: End,
+        requeue: Option<Requeue>,
+    },
+    /// Over: the nodes are given back.
+    JobEnded {
+        job: JobId,
+        attempt: Attempt,
+        end: End,
+    },
+    /// The run of `attempt` is over (or never began), and the job waits for its next one.
+    JobRequeued {
+        job: JobId,
+        attempt: Attempt,
+        requeue: Requeue,
+        end: Option<End>,
+    },
+    /// Leaves the live state for the history.
+    JobForgotten {
+        job: JobId,
+    },
+}
+
+/// How a node's standing changed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NodeChange {
+    pub availability: Availability,
+    pub drain: bool,
+    pub reason: Option<NodeReason>,
+}

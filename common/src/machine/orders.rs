@@ -1,0 +1,165 @@
+//! What the nodes should be doing, and are not.
+
+use std::collections::BTreeMap;
+
+use super::{Command, Report, State};
+use crate::{
+    id::{Attempt, JobId, NodeName},
+    job::{EndState, Job, Phase, SignalScope, Stage},
+    time::Timestamp,
+};
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Order {
+    Launch {
+        job: JobId,
+        attempt: Attempt,
+    },
+    Terminate {
+        job: JobId,
+        attempt: Attempt,
+        cause: Cause,
+        at: Timestamp,
+    },
+    Signal {
+        job: JobId,
+        attempt: Attempt,
+        number: u32,
+        signal: u8,
+        scope: SignalScope,
+    },
+    /// The log has the end of this run: the node may forget it.
+    Release {
+        job: JobId,
+        attempt: Attempt,
+    },
+}
+
+/// Why a run is terminated: the job's own output says so.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Cause {
+    Cancelled,
+    TimeLimit,
+    NodeFailure,
+    Requeue,
+    /// The cluster does not want this run any more, or never did.
+    Stale,
+}
+
+/// What one node last said that it has on its disk. Not replicated: a new leader asks again.
+pub type Seen = BTreeMap<(JobId, Attempt), SeenStage>;
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SeenStage {
+    Launching,
+    Running,
+    /// Its end waits on the node's disk until it is released.
+    Over,
+}
+
+/// The orders that would bring `node` in line with the state.
+///
+/// Compares what should be with what is, instead of remembering what was sent. So a lost order is
+/// sent again, a repeated one does no harm, and a new leader needs no hand-over.
+#[must_use]
+pub fn orders(state: &State, node: &NodeName, seen: &Seen) -> Vec<Order> {
+    let mut orders = Vec::new();
+    for job in batch_jobs(state, node) {
+        let stage = seen.get(&(job.id, job.attempt)).copied();
+        match &job.phase {
+            Phase::Active(run) => match stage {
+                None if run.stage == Stage::Allocated && lives_on(state, node, job) => {
+                    orders.push(Order::Launch { job: job.id, attempt: job.attempt });
+                }
+                Some(SeenStage::Running) => orders.extend(signals(job)),
+                None | Some(SeenStage::Launching | SeenStage::Over) => {}
+            },
+            Phase::Completing { end, requeue, .. } if stage != Some(SeenStage::Over) => {
+                let cause = match end.state {
+                    _ if requeue.is_some() => Cause::Requeue,
+                    EndState::Timeout => Cause::TimeLimit,
+                    EndState::NodeFail => Cause::NodeFailure,
+                    EndState::Completed
+                    | EndState::Failed
+                    | EndState::Cancelled
+                    | EndState::OutOfMemory => Cause::Cancelled,
+                };
+                let (job, attempt, at) = (job.id, job.attempt, end.at);
+                orders.push(Order::Terminate { job, attempt, cause, at });
+            }
+            Phase::Completing { .. } | Phase::Pending | Phase::Ended { .. } => {}
+        }
+    }
+    for (&(job, attempt), stage) in seen {
+        if wants(state, node, job, attempt) {
+            continue;
+        }
+        orders.push(match stage {
+            SeenStage::Over => Order::Release { job, attempt },
+            SeenStage::Launching | SeenStage::Running => {
+                Order::Terminate { job, attempt, cause: Cause::Stale, at: state.at }
+            }
+        });
+    }
+    orders
+}
+
+/// Runs that `node` should have and does not know of any more. Their nodes hold nothing of them,
+/// and a launch could run them twice: each is reported lost.
+///
+/// To be asked only once `seen` is what the node itself listed on a fresh connection.
+#[must_use]
+pub fn missing(state: &State, node: &NodeName, seen: &Seen, now: Timestamp) -> Vec<Command> {
+    let lost = |job: &Job| {
+        let Phase::Active(run) = &job.phase else {
+            return false;
+        };
+        !seen.contains_key(&(job.id, job.attempt))
+            && (run.stage > Stage::Allocated || !lives_on(state, node, job))
+    };
+    batch_jobs(state, node)
+        .filter(|job| lost(job))
+        .map(|job| Command::Report {
+            node: node.clone(),
+            job: job.id,
+            attempt: job.attempt,
+            report: Report::Lost { at: now },
+        })
+        .collect()
+}
+
+/// The jobs whose batch script belongs on `node` and whose resources are still held.
+fn batch_jobs<'a>(state: &'a State, node: &'a NodeName) -> impl Iterator<Item = &'a Job> {
+    let held = state.holding.get(node).into_iter().flatten();
+    held.map(|job| {
+        let job = state.jobs.get(job).expect("check: a job that holds a node is there");
+        job.as_ref()
+    })
+    .filter(move |job| job.holding().is_some_and(|run| run.batch_host() == node))
+}
+
+/// Whether the run belongs to the life that the node leads.
+fn lives_on(state: &State, node: &NodeName, job: &Job) -> bool {
+    let incarnation = state
+        .nodes
+        .get(node)
+        .and_then(|node| node.inventory.as_ref())
+        .map(|inventory| inventory.incarnation);
+    incarnation.is_some() && incarnation == job.holding().map(|run| run.incarnation)
+}
+
+fn wants(state: &State, node: &NodeName, job: JobId, attempt: Attempt) -> bool {
+    state.jobs.get(&job).is_some_and(|job| {
+        job.attempt == attempt && job.holding().is_some_and(|run| run.batch_host() == node)
+    })
+}
+
+fn signals(job: &Job) -> impl Iterator<Item = Order> {
+    job.signals.iter().map(|signal| Order::Signal {
+        job: job.id,
+        attempt: job.attempt,
+        number: signal.number,
+        signal: signal.signal,
+        scope: signal.scope,
+    })
+}

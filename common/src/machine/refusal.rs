@@ -1,0 +1,106 @@
+//! Why a command changed nothing, in Slurm's words.
+
+use crate::id::{JobId, NodeName};
+
+/// Written for the person who typed the command: the text is what `slurm_strerror` gives.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Refusal {
+    #[error("Invalid job id specified")]
+    NoSuchJob(JobId),
+    #[error("Access/permission denied")]
+    Denied,
+    #[error("Invalid user id")]
+    NotOperator,
+    #[error("Job/step already completing or completed")]
+    AlreadyDone(JobId),
+    #[error("Invalid partition name specified")]
+    NoSuchPartition(String),
+    #[error("No partition specified or system default partition")]
+    NoDefaultPartition,
+    #[error("Invalid node name specified")]
+    NoSuchNode(NodeName),
+    #[error("Requested node configuration is not available")]
+    CannotEverFit,
+    #[error("Node count specification invalid")]
+    NodeCount,
+    #[error("More processors requested than permitted")]
+    TooManyCpus,
+    #[error("Requested time limit is invalid (missing or exceeds some limit)")]
+    TimeLimit,
+    #[error("Memory required by task is not available")]
+    Memory,
+    #[error(
+        "Job violates accounting/QOS policy (job submit limit, user's size and/or time limits)"
+    )]
+    Policy,
+    #[error("Slurm temporarily unable to accept job, sleeping and retrying")]
+    TooManyJobs,
+    #[error("Pathname of a file, directory or other parameter too long")]
+    ScriptTooLarge,
+    #[error("Requested operation is presently disabled")]
+    Disabled,
+    #[error("Invalid node state specified")]
+    NodeState,
+    #[error("Job is pending execution")]
+    Pending(JobId),
+    #[error("Job is no longer pending execution")]
+    NotPending(JobId),
+    #[error("Only the first job of an array or a job that ran can be requeued")]
+    NotRequeueable(JobId),
+    #[error("A reason is required to take a node down or drain it")]
+    ReasonMissing,
+    #[error("Invalid job account/partition combination specified")]
+    PartitionAccess,
+    #[error("Required partition not available (inactive or drain)")]
+    PartitionInactive,
+    #[error("{0}")]
+    Unsupported(String),
+    #[error("this token is not valid: it is unknown, used, expired, or made for another name")]
+    Token,
+    #[error("the cluster has been formed already")]
+    AlreadyFormed,
+    #[error("the configuration can't be taken over: {0}")]
+    Config(String),
+    #[error("controller `{0}` is not a member")]
+    NoSuchController(String),
+    /// The scheduler or a node acted on a view that has since moved on. Not an error.
+    #[error("the view has moved on")]
+    Stale,
+}
+
+impl Refusal {
+    /// Slurm's number for it (`slurm_errno.h`), which clients of the API and scripts test.
+    #[must_use]
+    pub fn errno(&self) -> Option<u32> {
+        match self {
+            Self::NoSuchPartition(_) => Some(2000),
+            Self::NoDefaultPartition => Some(2001),
+            Self::Denied => Some(2002),
+            Self::PartitionInactive => Some(2012),
+            Self::CannotEverFit => Some(2014),
+            Self::NodeCount => Some(2006),
+            Self::TooManyCpus => Some(2007),
+            Self::NotOperator => Some(2010),
+            Self::NoSuchNode(_) => Some(2009),
+            Self::NotPending(_) => Some(2015),
+            Self::NoSuchJob(_) => Some(2017),
+            Self::AlreadyDone(_) => Some(2021),
+            Self::PartitionAccess => Some(2034),
+            Self::Pending(_) => Some(2035),
+            Self::Memory => Some(2044),
+            Self::Policy => Some(2050),
+            Self::TimeLimit => Some(2051),
+            Self::TooManyJobs => Some(2054),
+            Self::NotRequeueable(_) | Self::Disabled => Some(2056),
+            Self::ScriptTooLarge => Some(2013),
+            Self::NodeState => Some(2024),
+            Self::ReasonMissing
+            | Self::Unsupported(_)
+            | Self::Token
+            | Self::AlreadyFormed
+            | Self::Config(_)
+            | Self::NoSuchController(_)
+            | Self::Stale => None,
+        }
+    }
+}

@@ -1,0 +1,307 @@
+//! What the cluster is, according to the log so far.
+
+use std::{cmp::Reverse, sync::Arc};
+
+use imbl::{OrdMap, OrdSet};
+
+use super::event::{Answer, TokenRole};
+use crate::{
+    config::Config,
+    id::{
+        ClusterId, ContentHash, ControllerName, JobId, NodeName, PartitionName, RequestId, Term,
+        UserId,
+    },
+    job::{Hold, Job, Phase},
+    node::Node,
+    resources::Resources,
+    time::Timestamp,
+};
+
+/// The live state. A clone costs a few pointers, so readers, the scheduler and snapshots take one
+/// and never stop the writer.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct State {
+    /// When the last entry was decided.
+    pub at: Timestamp,
+    /// Whose leader decided it.
+    pub term: Term,
+    /// A sum over what moves in jobs and nodes: replicas at the same entry have the same.
+    pub digest: u64,
+    pub cluster: Option<ClusterId>,
+    /// Users besides root who may do everything: who formed the cluster.
+    pub operators: OrdSet<UserId>,
+    pub format: u32,
+    pub config: Option<Arc<Config>>,
+    pub controllers: OrdMap<ControllerName, Controller>,
+    pub tokens: OrdMap<ContentHash, Token>,
+    pub nodes: OrdMap<NodeName, Arc<Node>>,
+    pub jobs: OrdMap<JobId, Arc<Job>>,
+    pub next_job: u32,
+    pub next_priority: u32,
+    pub blobs: OrdMap<ContentHash, Blob>,
+    pub requests: OrdMap<RequestId, Remembered>,
+
+    // Kept for speed, each a function of what is above; `check` recomputes them.
+    /// Pending jobs that are not held, by partition, the most urgent first.
+    pub queues: OrdMap<PartitionName, OrdSet<QueueKey>>,
+    /// Which jobs hold something of a node.
+    pub holding: OrdMap<NodeName, OrdSet<JobId>>,
+    /// When the next warning or time limit of each active job is due.
+    pub alarms: OrdSet<(Timestamp, JobId)>,
+    /// Ended jobs by the moment of their end.
+    pub ended: OrdSet<(Timestamp, JobId)>,
+    /// When each remembered request is forgotten.
+    pub forgetting: OrdSet<(Timestamp, RequestId)>,
+}
+
+/// Where a job stands in its partition's queue: higher priority first, then the earlier one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct QueueKey {
+    pub priority: Reverse<u32>,
+    pub submitted: Timestamp,
+    pub job: JobId,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Controller {
+    /// Its number in Raft's membership. Never given to another store.
+    pub raft_id: u64,
+    /// `host:port` where the other controllers, nodes and commands reach it.
+    pub address: String,
+}
+
+/// A one-time token that is still good. Only the hash of its secret is kept.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Token {
+    pub role: TokenRole,
+    pub name: String,
+    pub expires: Timestamp,
+}
+
+/// A script or environment, whose bytes are kept beside the state.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Blob {
+    /// Bytes.
+    pub size: u64,
+    /// How many uses live jobs make of it.
+    pub uses: u32,
+}
+
+/// What a request was answered.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Remembered {
+    pub answer: Answer,
+    pub forget_at: Timestamp,
+}
+
+impl QueueKey {
+    /// The place of `job`, if it stands in a queue at all.
+    #[must_use]
+    pub fn of(job: &Job) -> Option<Self> {
+        (job.is_pending() && job.hold == Hold::None && job.priority > 0).then(|| Self {
+            priority: Reverse(job.priority),
+            submitted: job.submitted,
+            job: job.id,
+        })
+    }
+}
+
+impl State {
+    #[must_use]
+    pub fn job(&self, job: JobId) -> Option<&Arc<Job>> {
+        self.jobs.get(&job)
+    }
+
+    /// Whether `user` may act for others: root, the operator, or `SlurmUser`.
+    #[must_use]
+    pub fn is_operator(&self, user: UserId) -> bool {
+        user == UserId::ROOT || self.operators.contains(&user)
+    }
+
+    /// Panics where the state contradicts itself.
+    ///
+    /// Recomputes from the records what `apply` keeps up to date step by step, so the two are
+    /// checked against each other. Tests and the simulator call it after every entry; a controller
+    /// calls it after loading a snapshot.
+    pub fn check(&self) {
+        let mut fresh = Self { digest: 0, ..self.clone() };
+        fresh.rebuild();
+        assert_eq!(fresh.digest, self.digest, "the digest follows from the records");
+        assert_eq!(fresh.queues, self.queues, "the queues follow from the jobs");
+        assert_eq!(fresh.holding, self.holding, "who holds what follows from the jobs");
+        assert_eq!(fresh.alarms, self.alarms, "the alarms follow from the jobs");
+        assert_eq!(fresh.ended, self.ended, "the ended jobs follow from the jobs");
+        assert_eq!(fresh.forgetting, self.forgetting, "what is forgotten follows from requests");
+        self.check_books();
+        self.check_jobs();
+    }
+
+    fn check_books(&self) {
+        let mut used: OrdMap<NodeName, (Resources, u32)> = OrdMap::new();
+        let mut uses: OrdMap<ContentHash, u32> = OrdMap::new();
+        for job in self.jobs.values() {
+            for hash in [job.spec.script, job.spec.environment] {
+                *uses.entry(hash).or_default() += 1;
+            }
+            for place in job.holding().iter().flat_map(|run| &run.places) {
+                let (sum, jobs) = used.entry(place.node.clone()).or_default();
+                *sum = sum.plus(place.held);
+                *jobs += 1;
+            }
+        }
+        for (name, node) in &self.nodes {
+            let (sum, jobs) = used.remove(name).unwrap_or_default();
+            assert_eq!((node.used, node.jobs), (sum, jobs), "the books of node {name}");
+        }
+        assert!(used.is_empty(), "jobs hold nodes that are not there: {used:?}");
+        let counted: OrdMap<_, _> = self.blobs.iter().map(|(hash, b)| (*hash, b.uses)).collect();
+        assert_eq!(counted, uses, "each blob is counted as often as jobs use it");
+    }
+
+    fn check_jobs(&self) {
+        for (id, job) in &self.jobs {
+            assert_eq!(*id, job.id);
+            assert!(id.0 < self.next_job, "job {id} is younger than the next one");
+            assert!(job.attempt.0 > job.restarts, "each restart made an attempt");
+            if let Some(run) = job.run() {
+                assert!(!run.places.is_empty(), "job {id} runs nowhere");
+            }
+            if let Phase::Ended { .. } = job.phase {
+                assert!(job.signals.is_empty(), "job {id} is over and waits for signals");
+            }
+        }
+    }
+
+    /// Fills what is kept for speed, after a snapshot's records were loaded.
+    pub fn rebuild(&mut self) {
+        self.digest = 0;
+        self.queues.clear();
+        self.holding.clear();
+        self.alarms.clear();
+        self.ended.clear();
+        for job in std::mem::take(&mut self.jobs).values() {
+            self.put_job(Arc::clone(job));
+        }
+        for node in std::mem::take(&mut self.nodes).values() {
+            self.put_node(Arc::clone(node));
+        }
+        self.forgetting = self.requests.iter().map(|(id, r)| (r.forget_at, *id)).collect();
+    }
+
+    /// Puts a job's record, in place of an earlier one, and keeps what is derived from it.
+    pub(super) fn put_job(&mut self, job: Arc<Job>) {
+        if let Some(old) = self.jobs.insert(job.id, Arc::clone(&job)) {
+            self.unindex_job(&old);
+        }
+        self.digest = self.digest.wrapping_add(fingerprint_job(&job));
+        if let Some(key) = QueueKey::of(&job) {
+            self.queues.entry(job.partition.clone()).or_default().insert(key);
+        }
+        for place in job.holding().iter().flat_map(|run| &run.places) {
+            self.holding.entry(place.node.clone()).or_default().insert(job.id);
+        }
+        if let Some(alarm) = job.alarm() {
+            self.alarms.insert((alarm, job.id));
+        }
+        if let Phase::Ended { end, .. } = &job.phase {
+            self.ended.insert((end.at, job.id));
+        }
+    }
+
+    pub(super) fn remove_job(&mut self, job: JobId) -> Arc<Job> {
+        let old = self.jobs.remove(&job).expect("the log forgets jobs that are there");
+        self.unindex_job(&old);
+        old
+    }
+
+    fn unindex_job(&mut self, old: &Job) {
+        self.digest = self.digest.wrapping_sub(fingerprint_job(old));
+        if let Some(key) = QueueKey::of(old)
+            && let Some(queue) = self.queues.get_mut(&old.partition)
+        {
+            queue.remove(&key);
+            if queue.is_empty() {
+                self.queues.remove(&old.partition);
+            }
+        }
+        for place in old.holding().iter().flat_map(|run| &run.places) {
+            if let Some(jobs) = self.holding.get_mut(&place.node) {
+                jobs.remove(&old.id);
+                if jobs.is_empty() {
+                    self.holding.remove(&place.node);
+                }
+            }
+        }
+        if let Some(alarm) = old.alarm() {
+            self.alarms.remove(&(alarm, old.id));
+        }
+        if let Phase::Ended { end, .. } = &old.phase {
+            self.ended.remove(&(end.at, old.id));
+        }
+    }
+
+    pub(super) fn put_node(&mut self, node: Arc<Node>) {
+        self.digest = self.digest.wrapping_add(fingerprint_node(&node));
+        if let Some(old) = self.nodes.insert(node.name.clone(), node) {
+            self.digest = self.digest.wrapping_sub(fingerprint_node(&old));
+        }
+    }
+
+    pub(super) fn remove_node(&mut self, name: &NodeName) {
+        if let Some(old) = self.nodes.remove(name) {
+            self.digest = self.digest.wrapping_sub(fingerprint_node(&old));
+        }
+    }
+}
+
+/// FNV-1a over 64-bit words: fixed for ever, unlike the standard library's hasher.
+struct Fingerprint(u64);
+
+impl Fingerprint {
+    fn new(kind: u64) -> Self {
+        Self(0xCBF2_9CE4_8422_2325).with(kind)
+    }
+
+    fn with(self, word: u64) -> Self {
+        let mixed = (self.0 ^ word).wrapping_mul(0x0000_0100_0000_01B3);
+        Self(mixed ^ (mixed >> 29))
+    }
+
+    fn with_text(self, text: &str) -> Self {
+        text.bytes().fold(self, |sum, byte| sum.with(u64::from(byte)))
+    }
+}
+
+fn fingerprint_job(job: &Job) -> u64 {
+    let phase = match &job.phase {
+        Phase::Pending => 0,
+        Phase::Active(run) => 1 + run.stage as u64,
+        Phase::Completing { end, .. } => 16 + end.state as u64,
+        Phase::Ended { end, .. } => 32 + end.state as u64,
+    };
+    let sum = Fingerprint::new(1)
+        .with(u64::from(job.id.0))
+        .with(phase)
+        .with(u64::from(job.attempt.0))
+        .with(u64::from(job.priority))
+        .with(job.hold as u64)
+        .with(u64::from(job.signals_sent) << 32 | job.signals.len() as u64)
+        .with(job.begin.map_or(0, |begin| begin.0));
+    let run = job.run().iter().fold(sum, |sum, run| {
+        run.places.iter().fold(sum.with(run.started.0).with(run.term.0), |sum, place| {
+            sum.with_text(place.node.as_str()).with(u64::from(place.held.cpus))
+        })
+    });
+    job.end().iter().fold(run, |sum, end| sum.with(end.at.0).with(u64::from(end.exit.code))).0
+}
+
+fn fingerprint_node(node: &Node) -> u64 {
+    Fingerprint::new(2)
+        .with_text(node.name.as_str())
+        .with(node.availability as u64)
+        .with(u64::from(node.drain))
+        .with(u64::from(node.used.cpus))
+        .with(node.used.memory_mib)
+        .with(u64::from(node.jobs))
+        .0
+}
