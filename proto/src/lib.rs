@@ -1,1 +1,48 @@
-//! Rafter.
+//! The wire: generated messages and services, and how they become the words of `common`.
+//!
+//! - [`types`] says what jobs and nodes are, [`config`] the cluster's configuration;
+//! - [`log`] is the replicated log and its snapshots;
+//! - [`ctl`] is what commands ask of controllers, [`node`] what nodes and controllers say to each
+//!   other.
+//!
+//! **Invariant:** nothing but conversions. A message that can't be converted is [`Invalid`]; it is
+//! never read with a guess.
+
+pub mod convert;
+
+pub use convert::Invalid;
+pub use generated::rafter::{
+    config::v1 as config, ctl::v1 as ctl, log::v1 as log, node::v1 as node, types::v1 as types,
+};
+
+/// The modules nest as the packages do, because the generated code refers to itself so.
+#[expect(clippy::all, clippy::pedantic, unreachable_pub, reason = "generated")]
+mod generated {
+    pub mod rafter {
+        pub mod types {
+            pub mod v1 {
+                tonic::include_proto!("rafter.types.v1");
+            }
+        }
+        pub mod config {
+            pub mod v1 {
+                tonic::include_proto!("rafter.config.v1");
+            }
+        }
+        pub mod log {
+            pub mod v1 {
+                tonic::include_proto!("rafter.log.v1");
+            }
+        }
+        pub mod ctl {
+            pub mod v1 {
+                tonic::include_proto!("rafter.ctl.v1");
+            }
+        }
+        pub mod node {
+            pub mod v1 {
+                tonic::include_proto!("rafter.node.v1");
+            }
+        }
+    }
+}

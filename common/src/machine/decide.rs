@@ -16,7 +16,7 @@ use crate::{
 };
 
 /// How long the answer to a request is remembered. A client gives up long before.
-pub const REQUEST_MEMORY: Span = Span::from_seconds(120);
+pub(super) const REQUEST_MEMORY: Span = Span::from_seconds(120);
 
 /// How long a requeued job waits, so that what ended its last run has time to settle.
 const REQUEUE_PAUSE: Span = Span::from_seconds(121);
@@ -136,4 +136,3 @@ fn owned(state: &State, user: UserId, job: JobId) -> Result<&Job, Refusal> {
     let job = state.jobs.get(&job).ok_or(Refusal::NoSuchJob(job))?;
     if job.spec.user == user || state.is_operator(user) { Ok(job) } else { Err(Refusal::Denied) }
 }
-

@@ -33,4 +33,3 @@ pub use orders::{Cause, Order, Seen, SeenStage, missing, orders};
 pub use refusal::Refusal;
 pub use state::{Blob, Controller, QueueKey, Remembered, State, Token};
 pub use timers::{next_alarm, timers};
-

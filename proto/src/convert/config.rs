@@ -1,0 +1,237 @@
+//! The cluster's configuration.
+
+use common::config::{
+    Config, ConfiguredState, ControllerConf, EnforcePartLimits, MemoryPer, NodeConf, PartitionConf,
+    PartitionState,
+};
+
+use super::{enumeration, listed, need};
+use crate::{Invalid, config as wire};
+
+enumeration!(EnforcePartLimits, wire::EnforcePartLimits, "enforce_part_limits", {
+    No = No, Any = Any, All = All,
+});
+enumeration!(ConfiguredState, wire::ConfiguredState, "state", {
+    Unknown = Unknown, Down = Down, Drain = Drain,
+});
+enumeration!(PartitionState, wire::PartitionState, "state", {
+    Up = Up, Down = Down, Drain = Drain, Inactive = Inactive,
+});
+
+impl From<MemoryPer> for wire::MemoryPer {
+    fn from(memory: MemoryPer) -> Self {
+        use wire::memory_per::Amount;
+        let amount = match memory {
+            MemoryPer::Unlimited => None,
+            MemoryPer::Node(mib) => Some(Amount::Node(mib)),
+            MemoryPer::Cpu(mib) => Some(Amount::Cpu(mib)),
+        };
+        Self { amount }
+    }
+}
+
+impl From<wire::MemoryPer> for MemoryPer {
+    fn from(wire: wire::MemoryPer) -> Self {
+        use wire::memory_per::Amount;
+        match wire.amount {
+            None => Self::Unlimited,
+            Some(Amount::Node(mib)) => Self::Node(mib),
+            Some(Amount::Cpu(mib)) => Self::Cpu(mib),
+        }
+    }
+}
+
+impl From<&Config> for wire::Config {
+    fn from(config: &Config) -> Self {
+        Self {
+            cluster_name: config.cluster_name.clone(),
+            controllers: config.controllers.iter().map(Into::into).collect(),
+            slurm_user: config.slurm_user.clone(),
+            slurmd_timeout_s: config.slurmd_timeout,
+            slurmctld_timeout_s: config.slurmctld_timeout,
+            message_timeout_s: config.message_timeout,
+            kill_wait_s: config.kill_wait,
+            min_job_age_s: config.min_job_age,
+            max_job_count: config.max_job_count,
+            first_job_id: config.first_job_id,
+            max_job_id: config.max_job_id,
+            return_to_service: u32::from(config.return_to_service),
+            job_requeue: config.job_requeue,
+            job_file_append: config.job_file_append,
+            enforce_part_limits: wire::EnforcePartLimits::from(config.enforce_part_limits).into(),
+            select_memory: config.select_memory,
+            def_memory: Some(config.def_memory.into()),
+            max_memory: Some(config.max_memory.into()),
+            max_script_size: config.max_script_size,
+            mail_prog: config.mail_prog.clone(),
+            heartbeat_ms: config.heartbeat_ms,
+            election_timeout_min_ms: config.election_timeout_ms.0,
+            election_timeout_max_ms: config.election_timeout_ms.1,
+            history_retention_days: config.history_retention_days,
+            login_hosts: config.login_hosts.clone(),
+            nodes: config.nodes.iter().map(Into::into).collect(),
+            partitions: config.partitions.iter().map(Into::into).collect(),
+            settings: config.settings.clone().into_iter().collect(),
+        }
+    }
+}
+
+impl TryFrom<wire::Config> for Config {
+    type Error = Invalid;
+
+    fn try_from(wire: wire::Config) -> Result<Self, Invalid> {
+        Ok(Self {
+            cluster_name: wire.cluster_name,
+            controllers: all(wire.controllers)?,
+            slurm_user: wire.slurm_user,
+            slurmd_timeout: wire.slurmd_timeout_s,
+            slurmctld_timeout: wire.slurmctld_timeout_s,
+            message_timeout: wire.message_timeout_s,
+            kill_wait: wire.kill_wait_s,
+            min_job_age: wire.min_job_age_s,
+            max_job_count: wire.max_job_count,
+            first_job_id: wire.first_job_id,
+            max_job_id: wire.max_job_id,
+            return_to_service: small(wire.return_to_service, "return_to_service")?,
+            job_requeue: wire.job_requeue,
+            job_file_append: wire.job_file_append,
+            enforce_part_limits: listed::<wire::EnforcePartLimits, _>(
+                wire.enforce_part_limits,
+                "enforce_part_limits",
+            )?,
+            select_memory: wire.select_memory,
+            def_memory: need(wire.def_memory, "def_memory")?.into(),
+            max_memory: need(wire.max_memory, "max_memory")?.into(),
+            max_script_size: wire.max_script_size,
+            mail_prog: wire.mail_prog,
+            heartbeat_ms: wire.heartbeat_ms,
+            election_timeout_ms: (wire.election_timeout_min_ms, wire.election_timeout_max_ms),
+            history_retention_days: wire.history_retention_days,
+            login_hosts: wire.login_hosts,
+            nodes: all(wire.nodes)?,
+            partitions: all(wire.partitions)?,
+            settings: wire.settings.into_iter().collect(),
+        })
+    }
+}
+
+impl From<&ControllerConf> for wire::ControllerConf {
+    fn from(conf: &ControllerConf) -> Self {
+        Self { name: conf.name.clone(), address: conf.address.clone(), port: u32::from(conf.port) }
+    }
+}
+
+impl TryFrom<wire::ControllerConf> for ControllerConf {
+    type Error = Invalid;
+
+    fn try_from(wire: wire::ControllerConf) -> Result<Self, Invalid> {
+        let port = small(wire.port, "port")?;
+        Ok(Self { name: wire.name, address: wire.address, port })
+    }
+}
+
+impl From<&NodeConf> for wire::NodeConf {
+    fn from(conf: &NodeConf) -> Self {
+        Self {
+            name: conf.name.clone(),
+            hostname: conf.hostname.clone(),
+            address: conf.address.clone(),
+            port: u32::from(conf.port),
+            cpus: conf.cpus,
+            boards: conf.boards,
+            sockets: conf.sockets,
+            cores_per_socket: conf.cores_per_socket,
+            threads_per_core: conf.threads_per_core,
+            real_memory_mib: conf.real_memory_mib,
+            tmp_disk_mib: conf.tmp_disk_mib,
+            weight: conf.weight,
+            features: conf.features.clone(),
+            state: wire::ConfiguredState::from(conf.state).into(),
+            reason: conf.reason.clone(),
+        }
+    }
+}
+
+impl TryFrom<wire::NodeConf> for NodeConf {
+    type Error = Invalid;
+
+    fn try_from(wire: wire::NodeConf) -> Result<Self, Invalid> {
+        Ok(Self {
+            name: wire.name,
+            hostname: wire.hostname,
+            address: wire.address,
+            port: small(wire.port, "port")?,
+            cpus: wire.cpus,
+            boards: wire.boards,
+            sockets: wire.sockets,
+            cores_per_socket: wire.cores_per_socket,
+            threads_per_core: wire.threads_per_core,
+            real_memory_mib: wire.real_memory_mib,
+            tmp_disk_mib: wire.tmp_disk_mib,
+            weight: wire.weight,
+            features: wire.features,
+            state: listed::<wire::ConfiguredState, _>(wire.state, "state")?,
+            reason: wire.reason,
+        })
+    }
+}
+
+impl From<&PartitionConf> for wire::Partition {
+    fn from(conf: &PartitionConf) -> Self {
+        Self {
+            name: conf.name.clone(),
+            nodes: conf.nodes.clone(),
+            nodes_text: conf.nodes_text.clone(),
+            default: conf.default,
+            state: wire::PartitionState::from(conf.state).into(),
+            max_time: Some(conf.max_time.into()),
+            default_time: conf.default_time.map(Into::into),
+            min_nodes: conf.min_nodes,
+            max_nodes: conf.max_nodes,
+            max_cpus_per_node: conf.max_cpus_per_node,
+            priority_tier: u32::from(conf.priority_tier),
+            priority_job_factor: u32::from(conf.priority_job_factor),
+            exclusive: conf.exclusive,
+            hidden: conf.hidden,
+            root_only: conf.root_only,
+            disable_root_jobs: conf.disable_root_jobs,
+            def_memory: conf.def_memory.map(Into::into),
+            max_memory: conf.max_memory.map(Into::into),
+        }
+    }
+}
+
+impl TryFrom<wire::Partition> for PartitionConf {
+    type Error = Invalid;
+
+    fn try_from(wire: wire::Partition) -> Result<Self, Invalid> {
+        Ok(Self {
+            name: wire.name,
+            nodes: wire.nodes,
+            nodes_text: wire.nodes_text,
+            default: wire.default,
+            state: listed::<wire::PartitionState, _>(wire.state, "state")?,
+            max_time: need(wire.max_time, "max_time")?.into(),
+            default_time: wire.default_time.map(Into::into),
+            min_nodes: wire.min_nodes,
+            max_nodes: wire.max_nodes,
+            max_cpus_per_node: wire.max_cpus_per_node,
+            priority_tier: small(wire.priority_tier, "priority_tier")?,
+            priority_job_factor: small(wire.priority_job_factor, "priority_job_factor")?,
+            exclusive: wire.exclusive,
+            hidden: wire.hidden,
+            root_only: wire.root_only,
+            disable_root_jobs: wire.disable_root_jobs,
+            def_memory: wire.def_memory.map(Into::into),
+            max_memory: wire.max_memory.map(Into::into),
+        })
+    }
+}
+
+fn all<W, O: TryFrom<W, Error = Invalid>>(wires: Vec<W>) -> Result<Vec<O>, Invalid> {
+    wires.into_iter().map(O::try_from).collect()
+}
+
+fn small<N: TryFrom<u32>>(value: u32, name: &'static str) -> Result<N, Invalid> {
+    N::try_from(value).map_err(|_| Invalid::Range(name))
+}

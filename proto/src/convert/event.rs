@@ -1,0 +1,362 @@
+//! What the log holds.
+
+use std::sync::Arc;
+
+use common::{
+    id::{
+        Attempt, ClusterId, ContentHash, ControllerName, Incarnation, JobId, NodeName, RequestId,
+        Term, UserId,
+    },
+    job::Place,
+    machine::{Answer, Answered, Entry, Event, NodeChange, TokenRole},
+    time::Timestamp,
+};
+use wire::event::Kind;
+
+use super::{byte, enumeration, exact, listed, need};
+use crate::{Invalid, log as wire, types};
+
+enumeration!(TokenRole, wire::TokenRole, "role", { Node = Node, Controller = Controller });
+
+impl From<&Entry> for wire::Entry {
+    fn from(entry: &Entry) -> Self {
+        Self {
+            at: entry.at.0,
+            term: entry.term.0,
+            digest: entry.digest,
+            request: entry.request.map(Into::into),
+            events: entry.events.iter().map(Into::into).collect(),
+        }
+    }
+}
+
+impl TryFrom<wire::Entry> for Entry {
+    type Error = Invalid;
+
+    fn try_from(wire: wire::Entry) -> Result<Self, Invalid> {
+        Ok(Self {
+            at: Timestamp(wire.at),
+            term: Term(wire.term),
+            digest: wire.digest,
+            request: wire.request.map(TryInto::try_into).transpose()?,
+            events: wire.events.into_iter().map(TryInto::try_into).collect::<Result<_, _>>()?,
+        })
+    }
+}
+
+impl From<Answered> for wire::Answered {
+    fn from(answered: Answered) -> Self {
+        Self {
+            request: answered.request.0.to_vec().into(),
+            forget_at: answered.forget_at.0,
+            job: match answered.answer {
+                Answer::Done => None,
+                Answer::Job(job) => Some(job.0),
+            },
+        }
+    }
+}
+
+impl TryFrom<wire::Answered> for Answered {
+    type Error = Invalid;
+
+    fn try_from(wire: wire::Answered) -> Result<Self, Invalid> {
+        Ok(Self {
+            request: RequestId(exact(&wire.request, "request")?),
+            forget_at: Timestamp(wire.forget_at),
+            answer: wire.job.map_or(Answer::Done, |job| Answer::Job(JobId(job))),
+        })
+    }
+}
+
+impl From<&Event> for wire::Event {
+    fn from(event: &Event) -> Self {
+        Self { kind: Some(cluster_kind(event).unwrap_or_else(|| job_kind(event))) }
+    }
+}
+
+fn bytes<const N: usize>(fixed: &[u8; N]) -> prost::bytes::Bytes {
+    fixed.to_vec().into()
+}
+
+/// The event on the wire, where it is about the cluster or a node.
+fn cluster_kind(event: &Event) -> Option<Kind> {
+    Some(match event {
+        Event::ClusterFormed { cluster, operator } => Kind::ClusterFormed(wire::ClusterFormed {
+            cluster: bytes(&cluster.0),
+            operator: operator.0,
+        }),
+        Event::ConfigSet { config } => {
+            Kind::ConfigSet(wire::ConfigSet { config: Some(config.as_ref().into()) })
+        }
+        Event::FormatRaised { format } => {
+            Kind::FormatRaised(wire::FormatRaised { format: *format })
+        }
+        Event::ControllerJoined { controller, raft_id, address } => {
+            Kind::ControllerJoined(wire::ControllerJoined {
+                controller: controller.to_string(),
+                raft_id: *raft_id,
+                address: address.clone(),
+            })
+        }
+        Event::ControllerLeft { controller } => {
+            Kind::ControllerLeft(wire::ControllerLeft { controller: controller.to_string() })
+        }
+        Event::TokenIssued { secret, role, name, expires } => {
+            Kind::TokenIssued(wire::TokenIssued {
+                secret: bytes(&secret.0),
+                role: wire::TokenRole::from(*role).into(),
+                name: name.clone(),
+                expires: expires.0,
+            })
+        }
+        Event::TokenSpent { secret } => {
+            Kind::TokenSpent(wire::TokenSpent { secret: bytes(&secret.0) })
+        }
+        Event::NodeRegistered { node, address, inventory } => {
+            Kind::NodeRegistered(wire::NodeRegistered {
+                node: node.to_string(),
+                address: address.clone(),
+                inventory: Some(inventory.as_ref().into()),
+            })
+        }
+        Event::NodeChanged { node, change } => Kind::NodeChanged(wire::NodeChanged {
+            node: node.to_string(),
+            availability: types::Availability::from(change.availability).into(),
+            drain: change.drain,
+            reason: change.reason.as_ref().map(Into::into),
+        }),
+        Event::BlobStored { .. }
+        | Event::JobSubmitted { .. }
+        | Event::JobHeld { .. }
+        | Event::JobReleased { .. }
+        | Event::JobUpdated { .. }
+        | Event::JobAllocated { .. }
+        | Event::JobLaunching { .. }
+        | Event::JobRunning { .. }
+        | Event::JobSignalled { .. }
+        | Event::SignalDelivered { .. }
+        | Event::JobCompleting { .. }
+        | Event::JobEnded { .. }
+        | Event::JobRequeued { .. }
+        | Event::JobForgotten { .. } => return None,
+    })
+}
+
+fn job_kind(event: &Event) -> Kind {
+    match event {
+        Event::BlobStored { hash, content } => {
+            Kind::BlobStored(wire::BlobStored { hash: bytes(&hash.0), content: content.clone() })
+        }
+        Event::JobSubmitted { job, spec, priority, hold, time_limit, requeue } => {
+            Kind::JobSubmitted(wire::JobSubmitted {
+                job: job.0,
+                spec: Some(spec.as_ref().into()),
+                priority: *priority,
+                hold: types::Hold::from(*hold).into(),
+                time_limit: Some((*time_limit).into()),
+                requeue: *requeue,
+            })
+        }
+        Event::JobHeld { job, hold } => {
+            Kind::JobHeld(wire::JobHeld { job: job.0, hold: types::Hold::from(*hold).into() })
+        }
+        Event::JobReleased { job, priority } => {
+            Kind::JobReleased(wire::JobReleased { job: job.0, priority: *priority })
+        }
+        Event::JobUpdated { job, changes } => Kind::JobUpdated(wire::JobUpdated {
+            job: job.0,
+            changes: Some(changes.as_ref().into()),
+        }),
+        Event::JobForgotten { job } => Kind::JobForgotten(wire::JobForgotten { job: job.0 }),
+        other => run_kind(other),
+    }
+}
+
+#[expect(clippy::wildcard_enum_match_arm, reason = "what is left after the two above")]
+fn run_kind(event: &Event) -> Kind {
+    match event {
+        Event::JobAllocated { job, attempt, incarnation, places, deadline } => {
+            Kind::JobAllocated(wire::JobAllocated {
+                job: job.0,
+                attempt: attempt.0,
+                incarnation: incarnation.0,
+                places: places.iter().map(Into::into).collect(),
+                deadline: deadline.map(|at| at.0),
+            })
+        }
+        Event::JobLaunching { job, attempt } => {
+            Kind::JobLaunching(wire::JobLaunching { job: job.0, attempt: attempt.0 })
+        }
+        Event::JobRunning { job, attempt } => {
+            Kind::JobRunning(wire::JobRunning { job: job.0, attempt: attempt.0 })
+        }
+        Event::JobSignalled { job, attempt, signal, scope, by, warning } => {
+            Kind::JobSignalled(wire::JobSignalled {
+                job: job.0,
+                attempt: attempt.0,
+                signal: u32::from(*signal),
+                scope: types::SignalScope::from(*scope).into(),
+                by: by.0,
+                warning: *warning,
+            })
+        }
+        Event::SignalDelivered { job, attempt, number } => {
+            Kind::SignalDelivered(wire::SignalDelivered {
+                job: job.0,
+                attempt: attempt.0,
+                number: *number,
+            })
+        }
+        Event::JobCompleting { job, attempt, end, requeue } => {
+            Kind::JobCompleting(wire::JobCompleting {
+                job: job.0,
+                attempt: attempt.0,
+                end: Some(end.into()),
+                requeue: requeue.map(Into::into),
+            })
+        }
+        Event::JobEnded { job, attempt, end } => {
+            Kind::JobEnded(wire::JobEnded { job: job.0, attempt: attempt.0, end: Some(end.into()) })
+        }
+        Event::JobRequeued { job, attempt, requeue, end } => Kind::JobRequeued(wire::JobRequeued {
+            job: job.0,
+            attempt: attempt.0,
+            requeue: Some((*requeue).into()),
+            end: end.as_ref().map(Into::into),
+        }),
+        other => unreachable!("{other:?} has been converted before"),
+    }
+}
+
+impl TryFrom<wire::Event> for Event {
+    type Error = Invalid;
+
+    fn try_from(wire: wire::Event) -> Result<Self, Invalid> {
+        // A kind that this release does not know decodes to none. It is never skipped.
+        match need(wire.kind, "kind")? {
+            Kind::ClusterFormed(event) => Ok(Self::ClusterFormed {
+                cluster: ClusterId(exact(&event.cluster, "cluster")?),
+                operator: UserId(event.operator),
+            }),
+            Kind::ConfigSet(event) => {
+                Ok(Self::ConfigSet { config: Arc::new(need(event.config, "config")?.try_into()?) })
+            }
+            Kind::FormatRaised(event) => Ok(Self::FormatRaised { format: event.format }),
+            Kind::ControllerJoined(event) => Ok(Self::ControllerJoined {
+                controller: ControllerName::from(event.controller),
+                raft_id: event.raft_id,
+                address: event.address,
+            }),
+            Kind::ControllerLeft(event) => {
+                Ok(Self::ControllerLeft { controller: ControllerName::from(event.controller) })
+            }
+            Kind::TokenIssued(event) => Ok(Self::TokenIssued {
+                secret: ContentHash(exact(&event.secret, "secret")?),
+                role: listed::<wire::TokenRole, _>(event.role, "role")?,
+                name: event.name,
+                expires: Timestamp(event.expires),
+            }),
+            Kind::TokenSpent(event) => {
+                Ok(Self::TokenSpent { secret: ContentHash(exact(&event.secret, "secret")?) })
+            }
+            Kind::NodeRegistered(event) => Ok(Self::NodeRegistered {
+                node: NodeName::from(event.node),
+                address: event.address,
+                inventory: Arc::new(need(event.inventory, "inventory")?.into()),
+            }),
+            Kind::NodeChanged(event) => node_changed(event),
+            Kind::BlobStored(event) => Ok(Self::BlobStored {
+                hash: ContentHash(exact(&event.hash, "hash")?),
+                content: event.content,
+            }),
+            Kind::JobSubmitted(event) => job_submitted(event),
+            Kind::JobHeld(event) => Ok(Self::JobHeld {
+                job: JobId(event.job),
+                hold: listed::<types::Hold, _>(event.hold, "hold")?,
+            }),
+            Kind::JobReleased(event) => {
+                Ok(Self::JobReleased { job: JobId(event.job), priority: event.priority })
+            }
+            Kind::JobUpdated(event) => Ok(Self::JobUpdated {
+                job: JobId(event.job),
+                changes: Arc::new(need(event.changes, "changes")?.into()),
+            }),
+            Kind::JobForgotten(event) => Ok(Self::JobForgotten { job: JobId(event.job) }),
+            other => run_event(other),
+        }
+    }
+}
+
+fn node_changed(event: wire::NodeChanged) -> Result<Event, Invalid> {
+    let change = NodeChange {
+        availability: listed::<types::Availability, _>(event.availability, "availability")?,
+        drain: event.drain,
+        reason: event.reason.map(Into::into),
+    };
+    Ok(Event::NodeChanged { node: NodeName::from(event.node), change })
+}
+
+fn job_submitted(event: wire::JobSubmitted) -> Result<Event, Invalid> {
+    Ok(Event::JobSubmitted {
+        job: JobId(event.job),
+        spec: Arc::new(need(event.spec, "spec")?.try_into()?),
+        priority: event.priority,
+        hold: listed::<types::Hold, _>(event.hold, "hold")?,
+        time_limit: need(event.time_limit, "time_limit")?.into(),
+        requeue: event.requeue,
+    })
+}
+
+#[expect(clippy::wildcard_enum_match_arm, reason = "what is left after the others")]
+fn run_event(kind: Kind) -> Result<Event, Invalid> {
+    match kind {
+        Kind::JobAllocated(event) => {
+            let places = event.places.into_iter().map(Place::try_from);
+            Ok(Event::JobAllocated {
+                job: JobId(event.job),
+                attempt: Attempt(event.attempt),
+                incarnation: Incarnation(event.incarnation),
+                places: places.collect::<Result<_, _>>()?,
+                deadline: event.deadline.map(Timestamp),
+            })
+        }
+        Kind::JobLaunching(event) => {
+            Ok(Event::JobLaunching { job: JobId(event.job), attempt: Attempt(event.attempt) })
+        }
+        Kind::JobRunning(event) => {
+            Ok(Event::JobRunning { job: JobId(event.job), attempt: Attempt(event.attempt) })
+        }
+        Kind::JobSignalled(event) => Ok(Event::JobSignalled {
+            job: JobId(event.job),
+            attempt: Attempt(event.attempt),
+            signal: byte(event.signal, "signal")?,
+            scope: listed::<types::SignalScope, _>(event.scope, "scope")?,
+            by: UserId(event.by),
+            warning: event.warning,
+        }),
+        Kind::SignalDelivered(event) => Ok(Event::SignalDelivered {
+            job: JobId(event.job),
+            attempt: Attempt(event.attempt),
+            number: event.number,
+        }),
+        Kind::JobCompleting(event) => Ok(Event::JobCompleting {
+            job: JobId(event.job),
+            attempt: Attempt(event.attempt),
+            end: need(event.end, "end")?.try_into()?,
+            requeue: event.requeue.map(Into::into),
+        }),
+        Kind::JobEnded(event) => Ok(Event::JobEnded {
+            job: JobId(event.job),
+            attempt: Attempt(event.attempt),
+            end: need(event.end, "end")?.try_into()?,
+        }),
+        Kind::JobRequeued(event) => Ok(Event::JobRequeued {
+            job: JobId(event.job),
+            attempt: Attempt(event.attempt),
+            requeue: need(event.requeue, "requeue")?.into(),
+            end: event.end.map(TryInto::try_into).transpose()?,
+        }),
+        other => unreachable!("{other:?} has been converted before"),
+    }
+}

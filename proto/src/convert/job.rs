@@ -1,0 +1,232 @@
+//! A job, its runs and its ends.
+
+use std::sync::Arc;
+
+use common::{
+    id::{Attempt, Incarnation, JobId, NodeName, PartitionName, Term, UserId},
+    job::{
+        End, EndState, ExitStatus, Hold, Job, PendingSignal, Phase, Place, Reason, Requeue, Run,
+        Stage,
+    },
+    resources::Resources,
+    time::Timestamp,
+};
+
+use super::{byte, enumeration, listed, need};
+use crate::{Invalid, types as wire};
+
+enumeration!(Hold, wire::Hold, "hold", { None = None, User = User, Admin = Admin });
+enumeration!(Stage, wire::Stage, "stage", {
+    Allocated = Allocated, Launching = Launching, Running = Running,
+});
+enumeration!(EndState, wire::EndState, "state", {
+    Completed = Completed, Failed = Failed, Cancelled = Cancelled, Timeout = Timeout,
+    NodeFail = NodeFail, OutOfMemory = OutOfMemory,
+});
+enumeration!(Reason, wire::Reason, "reason", {
+    None = None, Priority = Priority, Resources = Resources, BeginTime = BeginTime,
+    JobHeldUser = JobHeldUser, JobHeldAdmin = JobHeldAdmin, PartitionDown = PartitionDown,
+    PartitionInactive = PartitionInactive, PartitionNodeLimit = PartitionNodeLimit,
+    PartitionTimeLimit = PartitionTimeLimit, ReqNodeNotAvail = ReqNodeNotAvail,
+    BadConstraints = BadConstraints, NodeDown = NodeDown,
+    NonZeroExitCode = NonZeroExitCode, RaisedSignal = RaisedSignal, TimeLimit = TimeLimit,
+    OutOfMemory = OutOfMemory, JobLaunchFailure = JobLaunchFailure,
+    InvalidAccount = InvalidAccount, SystemFailure = SystemFailure,
+});
+
+impl From<Resources> for wire::Resources {
+    fn from(resources: Resources) -> Self {
+        Self { cpus: resources.cpus, memory_mib: resources.memory_mib }
+    }
+}
+
+impl From<wire::Resources> for Resources {
+    fn from(wire: wire::Resources) -> Self {
+        Self { cpus: wire.cpus, memory_mib: wire.memory_mib }
+    }
+}
+
+impl From<&Place> for wire::Place {
+    fn from(place: &Place) -> Self {
+        Self { node: place.node.to_string(), held: Some(place.held.into()), tasks: place.tasks }
+    }
+}
+
+impl TryFrom<wire::Place> for Place {
+    type Error = Invalid;
+
+    fn try_from(wire: wire::Place) -> Result<Self, Invalid> {
+        Ok(Self {
+            node: NodeName::from(wire.node),
+            held: need(wire.held, "held")?.into(),
+            tasks: wire.tasks,
+        })
+    }
+}
+
+impl From<&Run> for wire::Run {
+    fn from(run: &Run) -> Self {
+        Self {
+            started: run.started.0,
+            term: run.term.0,
+            places: run.places.iter().map(Into::into).collect(),
+            incarnation: run.incarnation.0,
+            stage: wire::Stage::from(run.stage).into(),
+            deadline: run.deadline.map(|at| at.0),
+            warned: run.warned,
+        }
+    }
+}
+
+impl TryFrom<wire::Run> for Run {
+    type Error = Invalid;
+
+    fn try_from(wire: wire::Run) -> Result<Self, Invalid> {
+        let places: Vec<_> =
+            wire.places.into_iter().map(Place::try_from).collect::<Result<_, _>>()?;
+        if places.is_empty() {
+            return Err(Invalid::Missing("places"));
+        }
+        Ok(Self {
+            started: Timestamp(wire.started),
+            term: Term(wire.term),
+            places,
+            incarnation: Incarnation(wire.incarnation),
+            stage: listed::<wire::Stage, _>(wire.stage, "stage")?,
+            deadline: wire.deadline.map(Timestamp),
+            warned: wire.warned,
+        })
+    }
+}
+
+impl From<&End> for wire::End {
+    fn from(end: &End) -> Self {
+        Self {
+            at: end.at.0,
+            state: wire::EndState::from(end.state).into(),
+            exit_code: u32::from(end.exit.code),
+            exit_signal: u32::from(end.exit.signal),
+            by: end.by.map(|user| user.0),
+            reason: end.reason.map(|reason| wire::Reason::from(reason).into()),
+            message: end.message.clone(),
+        }
+    }
+}
+
+impl TryFrom<wire::End> for End {
+    type Error = Invalid;
+
+    fn try_from(wire: wire::End) -> Result<Self, Invalid> {
+        let reason = |reason| listed::<wire::Reason, _>(reason, "reason");
+        Ok(Self {
+            at: Timestamp(wire.at),
+            state: listed::<wire::EndState, _>(wire.state, "state")?,
+            exit: ExitStatus {
+                code: byte(wire.exit_code, "exit_code")?,
+                signal: byte(wire.exit_signal, "exit_signal")?,
+            },
+            by: wire.by.map(UserId),
+            reason: wire.reason.map(reason).transpose()?,
+            message: wire.message,
+        })
+    }
+}
+
+impl From<Requeue> for wire::Requeue {
+    fn from(requeue: Requeue) -> Self {
+        Self { begin: requeue.begin.map(|at| at.0), hold: requeue.hold }
+    }
+}
+
+impl From<wire::Requeue> for Requeue {
+    fn from(wire: wire::Requeue) -> Self {
+        Self { begin: wire.begin.map(Timestamp), hold: wire.hold }
+    }
+}
+
+impl From<&PendingSignal> for wire::PendingSignal {
+    fn from(signal: &PendingSignal) -> Self {
+        Self {
+            number: signal.number,
+            signal: u32::from(signal.signal),
+            scope: wire::SignalScope::from(signal.scope).into(),
+            by: signal.by.0,
+        }
+    }
+}
+
+impl TryFrom<wire::PendingSignal> for PendingSignal {
+    type Error = Invalid;
+
+    fn try_from(wire: wire::PendingSignal) -> Result<Self, Invalid> {
+        Ok(Self {
+            number: wire.number,
+            signal: byte(wire.signal, "signal")?,
+            scope: listed::<wire::SignalScope, _>(wire.scope, "scope")?,
+            by: UserId(wire.by),
+        })
+    }
+}
+
+impl From<&Job> for wire::Job {
+    fn from(job: &Job) -> Self {
+        let (requeue_after, over) = match &job.phase {
+            Phase::Completing { requeue, .. } => (requeue.map(Into::into), false),
+            Phase::Pending | Phase::Active(_) => (None, false),
+            Phase::Ended { .. } => (None, true),
+        };
+        Self {
+            id: job.id.0,
+            spec: Some(job.spec.as_ref().into()),
+            submitted: job.submitted.0,
+            attempt: job.attempt.0,
+            priority: job.priority,
+            hold: wire::Hold::from(job.hold).into(),
+            partition: job.partition.to_string(),
+            time_limit: Some(job.time_limit.into()),
+            begin: job.begin.map(|at| at.0),
+            requeue: job.requeue,
+            restarts: job.restarts,
+            run: job.run().map(Into::into),
+            end: job.end().map(Into::into),
+            over,
+            requeue_after,
+            signals: job.signals.iter().map(Into::into).collect(),
+            signals_sent: job.signals_sent,
+        }
+    }
+}
+
+impl TryFrom<wire::Job> for Job {
+    type Error = Invalid;
+
+    fn try_from(wire: wire::Job) -> Result<Self, Invalid> {
+        let run = wire.run.map(Run::try_from).transpose()?;
+        let end = wire.end.map(End::try_from).transpose()?;
+        let requeue = wire.requeue_after.map(Into::into);
+        let phase = match (run, end, wire.over) {
+            (None, None, false) => Phase::Pending,
+            (Some(run), None, false) => Phase::Active(run),
+            (Some(run), Some(end), false) => Phase::Completing { run, end, requeue },
+            (run, Some(end), true) => Phase::Ended { run, end },
+            (None, Some(_), false) => return Err(Invalid::Missing("run")),
+            (_, None, true) => return Err(Invalid::Missing("end")),
+        };
+        Ok(Self {
+            id: JobId(wire.id),
+            spec: Arc::new(need(wire.spec, "spec")?.try_into()?),
+            submitted: Timestamp(wire.submitted),
+            attempt: Attempt(wire.attempt),
+            priority: wire.priority,
+            hold: listed::<wire::Hold, _>(wire.hold, "hold")?,
+            partition: PartitionName::from(wire.partition),
+            time_limit: need(wire.time_limit, "time_limit")?.into(),
+            begin: wire.begin.map(Timestamp),
+            requeue: wire.requeue,
+            restarts: wire.restarts,
+            phase,
+            signals: wire.signals.into_iter().map(TryInto::try_into).collect::<Result<_, _>>()?,
+            signals_sent: wire.signals_sent,
+        })
+    }
+}

@@ -1,0 +1,157 @@
+//! A state as the records of a snapshot.
+
+use std::sync::Arc;
+
+use common::{
+    id::{ClusterId, ContentHash, ControllerName, JobId, RequestId, Term, UserId},
+    job::Job,
+    machine::{Answer, Blob, Controller, Remembered, State, Token},
+    node::Node,
+    time::Timestamp,
+};
+use wire::state_record::Kind;
+
+use super::{exact, listed, need};
+use crate::{Invalid, log as wire};
+
+/// The records that hold `state`, one after the other: each is made when it is asked for, so that
+/// a million jobs never stand in memory twice.
+pub fn state_records(state: &State) -> impl Iterator<Item = wire::StateRecord> {
+    let record = |kind| wire::StateRecord { kind: Some(kind) };
+    let config = state.config.iter().map(|config| Kind::Config(config.as_ref().into()));
+    let controllers = state.controllers.iter().map(|(name, controller)| {
+        Kind::Controller(wire::ControllerRecord {
+            name: name.to_string(),
+            raft_id: controller.raft_id,
+            address: controller.address.clone(),
+        })
+    });
+    let tokens = state.tokens.iter().map(|(secret, token)| {
+        Kind::Token(wire::TokenRecord {
+            secret: secret.0.to_vec().into(),
+            role: wire::TokenRole::from(token.role).into(),
+            name: token.name.clone(),
+            expires: token.expires.0,
+        })
+    });
+    let nodes = state.nodes.values().map(|node| Kind::Node(node.as_ref().into()));
+    let jobs = state.jobs.values().map(|job| Kind::Job(job.as_ref().into()));
+    let blobs = state.blobs.iter().map(|(hash, blob)| {
+        Kind::Blob(wire::BlobRecord {
+            hash: hash.0.to_vec().into(),
+            size: blob.size,
+            uses: blob.uses,
+        })
+    });
+    let requests = state.requests.iter().map(|(request, remembered)| {
+        Kind::Request(wire::RequestRecord {
+            request: request.0.to_vec().into(),
+            forget_at: remembered.forget_at.0,
+            job: match remembered.answer {
+                Answer::Done => None,
+                Answer::Job(job) => Some(job.0),
+            },
+        })
+    });
+    std::iter::once(Kind::Header(header(state)))
+        .chain(config)
+        .chain(controllers)
+        .chain(tokens)
+        .chain(nodes)
+        .chain(jobs)
+        .chain(blobs)
+        .chain(requests)
+        .map(record)
+}
+
+fn header(state: &State) -> wire::StateHeader {
+    wire::StateHeader {
+        at: state.at.0,
+        term: state.term.0,
+        digest: state.digest,
+        cluster: state.cluster.map(|cluster| cluster.0.to_vec().into()).unwrap_or_default(),
+        operators: state.operators.iter().map(|user| user.0).collect(),
+        format: state.format,
+        next_job: state.next_job,
+        next_priority: state.next_priority,
+    }
+}
+
+/// Puts a state together from its records.
+#[derive(Debug, Default)]
+pub struct StateReader {
+    state: State,
+    digest: Option<u64>,
+}
+
+impl StateReader {
+    /// Takes the next record.
+    ///
+    /// # Errors
+    /// Where the record says nothing that this release understands.
+    pub fn take(&mut self, record: wire::StateRecord) -> Result<(), Invalid> {
+        let state = &mut self.state;
+        match need(record.kind, "kind")? {
+            Kind::Header(header) => self.take_header(&header)?,
+            Kind::Config(config) => state.config = Some(Arc::new(config.try_into()?)),
+            Kind::Controller(record) => {
+                let controller = Controller { raft_id: record.raft_id, address: record.address };
+                state.controllers.insert(ControllerName::from(record.name), controller);
+            }
+            Kind::Token(record) => {
+                let role = listed::<wire::TokenRole, _>(record.role, "role")?;
+                let expires = Timestamp(record.expires);
+                let token = Token { role, name: record.name, expires };
+                state.tokens.insert(ContentHash(exact(&record.secret, "secret")?), token);
+            }
+            Kind::Node(node) => {
+                let node = Node::try_from(node)?;
+                state.nodes.insert(node.name.clone(), Arc::new(node));
+            }
+            Kind::Job(job) => {
+                let job = Job::try_from(job)?;
+                state.jobs.insert(job.id, Arc::new(job));
+            }
+            Kind::Blob(record) => {
+                let blob = Blob { size: record.size, uses: record.uses };
+                state.blobs.insert(ContentHash(exact(&record.hash, "hash")?), blob);
+            }
+            Kind::Request(record) => {
+                let request = RequestId(exact(&record.request, "request")?);
+                let answer = record.job.map_or(Answer::Done, |job| Answer::Job(JobId(job)));
+                let forget_at = Timestamp(record.forget_at);
+                state.requests.insert(request, Remembered { answer, forget_at });
+            }
+        }
+        Ok(())
+    }
+
+    fn take_header(&mut self, header: &wire::StateHeader) -> Result<(), Invalid> {
+        self.digest = Some(header.digest);
+        let state = &mut self.state;
+        state.at = Timestamp(header.at);
+        state.term = Term(header.term);
+        state.cluster = match header.cluster.as_ref() {
+            [] => None,
+            cluster => Some(ClusterId(exact(cluster, "cluster")?)),
+        };
+        state.operators = header.operators.iter().map(|user| UserId(*user)).collect();
+        state.format = header.format;
+        state.next_job = header.next_job;
+        state.next_priority = header.next_priority;
+        Ok(())
+    }
+
+    /// The state, once all its records were taken.
+    ///
+    /// # Errors
+    /// Where the header was missing, or the records do not add up to the digest that it gives.
+    pub fn finish(mut self) -> Result<State, Invalid> {
+        let digest = need(self.digest, "header")?;
+        self.state.rebuild();
+        if self.state.digest != digest {
+            return Err(Invalid::Range("digest"));
+        }
+        Ok(self.state)
+    }
+}
