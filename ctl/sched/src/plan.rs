@@ -1,0 +1,157 @@
+//! One pass over the queues.
+
+use std::{cmp::Reverse, collections::BTreeMap, iter::Peekable};
+
+use common::{
+    config::{Config, PartitionConf, PartitionState},
+    id::{JobId, NodeName},
+    job::{Job, Reason},
+    machine::{Allocation, QueueKey, State},
+    time::Timestamp,
+};
+
+use crate::{books::Books, placement::need};
+
+/// What one pass decided.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Plan {
+    pub starts: Vec<Allocation>,
+    /// Why the jobs that were looked at wait. Those that were not wait for [`Reason::Priority`].
+    pub waits: BTreeMap<JobId, Reason>,
+    /// The next moment at which a job may become eligible by itself (`--begin`).
+    pub wake: Option<Timestamp>,
+}
+
+/// A partition's queue in the pass.
+struct Line<'a> {
+    conf: &'a PartitionConf,
+    queue: Peekable<Box<dyn Iterator<Item = QueueKey> + 'a>>,
+    /// Its nodes, by their place in the books.
+    nodes: Vec<usize>,
+}
+
+/// Looks at the pending jobs, the most urgent first, and starts each that fits.
+///
+/// The first job of a partition that does not fit closes the partition: its nodes are kept for
+/// that job, in this and in every other partition, and those behind it wait for their priority.
+#[must_use]
+pub fn plan(view: &State, now: Timestamp) -> Plan {
+    let mut plan = Plan::default();
+    let Some(config) = &view.config else {
+        return plan;
+    };
+    let mut books = Books::open(view);
+    let mut lines = lines(view, config, &books);
+    while let Some(line) = most_urgent(&mut lines) {
+        let Some(key) = line.queue.next() else {
+            break;
+        };
+        let job = view.jobs.get(&key.job).expect("check: a queued job is there");
+        match consider(config, line, &books, job, now) {
+            Verdict::Start(allocation) => {
+                books.take(&allocation.places);
+                plan.starts.push(allocation);
+            }
+            Verdict::Wait(reason) => {
+                plan.waits.insert(job.id, reason);
+            }
+            Verdict::WaitUntil(begin) => {
+                plan.waits.insert(job.id, Reason::BeginTime);
+                plan.wake = Some(plan.wake.map_or(begin, |wake| wake.min(begin)));
+            }
+            Verdict::Close(reason) => {
+                plan.waits.insert(job.id, reason);
+                books.reserve(&line.nodes);
+                line.queue = empty();
+            }
+        }
+    }
+    plan
+}
+
+fn lines<'a>(view: &'a State, config: &'a Config, books: &Books) -> Vec<Line<'a>> {
+    let line = |conf: &'a PartitionConf| {
+        let queue = view.queues.get(&conf.name.as_str().into())?;
+        let at = |name: &String| books.position(&NodeName::from(name.as_str()));
+        let nodes = conf.nodes.iter().filter_map(at).collect();
+        let queue: Box<dyn Iterator<Item = QueueKey>> = Box::new(queue.iter().copied());
+        Some(Line { conf, queue: queue.peekable(), nodes })
+    };
+    config.partitions.iter().filter_map(line).collect()
+}
+
+fn empty<'a>() -> Peekable<Box<dyn Iterator<Item = QueueKey> + 'a>> {
+    let none: Box<dyn Iterator<Item = QueueKey>> = Box::new(std::iter::empty());
+    none.peekable()
+}
+
+/// The line whose first job goes next: higher tier, then the job's own place.
+fn most_urgent<'a, 'b>(lines: &'b mut [Line<'a>]) -> Option<&'b mut Line<'a>> {
+    let at = lines
+        .iter_mut()
+        .enumerate()
+        .filter_map(|(at, line)| {
+            let tier = Reverse(line.conf.priority_tier);
+            line.queue.peek().map(|key| ((tier, *key), at))
+        })
+        .min()?
+        .1;
+    lines.get_mut(at)
+}
+
+enum Verdict {
+    Start(Allocation),
+    /// Waits, and lets others pass.
+    Wait(Reason),
+    WaitUntil(Timestamp),
+    /// Waits, and nobody of its partition may pass.
+    Close(Reason),
+}
+
+fn consider(config: &Config, line: &Line<'_>, books: &Books, job: &Job, now: Timestamp) -> Verdict {
+    if let Some(reason) = hindrance(line, job) {
+        return Verdict::Wait(reason);
+    }
+    if let Some(begin) = job.begin.filter(|begin| *begin > now) {
+        return Verdict::WaitUntil(begin);
+    }
+    let position = |name: &NodeName| books.position(name).filter(|at| line.nodes.contains(at));
+    let required: Option<Vec<usize>> = job.spec.required_nodes.iter().map(position).collect();
+    let Some(required) = required else {
+        return Verdict::Wait(Reason::ReqNodeNotAvail);
+    };
+    if required.iter().any(|at| !books.share(*at).usable) {
+        return Verdict::Wait(Reason::ReqNodeNotAvail);
+    }
+    let open = |at: &usize| {
+        let share = books.share(*at);
+        share.usable && !share.awaited && !job.spec.excluded_nodes.contains(&share.name)
+    };
+    let candidates: Vec<usize> = line.nodes.iter().copied().filter(open).collect();
+    match need(config, line.conf, job).place(books, &candidates, &required) {
+        Some(places) => Verdict::Start(Allocation { job: job.id, attempt: job.attempt, places }),
+        // A job that names its nodes waits for these alone, and holds up nobody else.
+        None if !required.is_empty() => Verdict::Wait(Reason::Resources),
+        None => Verdict::Close(Reason::Resources),
+    }
+}
+
+/// What keeps the job from starting whatever is free.
+fn hindrance(line: &Line<'_>, job: &Job) -> Option<Reason> {
+    let conf = line.conf;
+    let nodes_max = conf.max_nodes.unwrap_or(u32::MAX);
+    let wants = job.spec.layout.min_nodes;
+    match conf.state {
+        PartitionState::Down => Some(Reason::PartitionDown),
+        PartitionState::Inactive => Some(Reason::PartitionInactive),
+        PartitionState::Up | PartitionState::Drain
+            if wants > nodes_max || wants < conf.min_nodes || wants as usize > line.nodes.len() =>
+        {
+            Some(Reason::PartitionNodeLimit)
+        }
+        PartitionState::Up | PartitionState::Drain if job.time_limit > conf.max_time => {
+            Some(Reason::PartitionTimeLimit)
+        }
+        PartitionState::Up | PartitionState::Drain => None,
+    }
+}
