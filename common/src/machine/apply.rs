@@ -21,10 +21,11 @@ impl State {
     /// never reaches the log.
     pub fn apply(&mut self, entry: &Entry) {
         assert!(entry.at >= self.at, "time runs backwards in the log");
-        assert!(entry.term >= self.term, "an old leader's entry is in the log");
+        assert!(self.precedes(entry), "a void entry reached the state");
         assert_eq!(entry.digest, self.digest, "this replica has diverged from its leader");
         self.at = entry.at;
         self.term = entry.term;
+        self.sequence = entry.sequence;
         self.forget_requests();
         if let Some(answered) = &entry.request {
             self.remember(answered);

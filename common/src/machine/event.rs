@@ -29,6 +29,9 @@ pub struct Entry {
     pub at: Timestamp,
     /// The term of the leader that decided.
     pub term: Term,
+    /// Its place among that leader's entries, from 1. Each was decided on top of all before it,
+    /// so one whose forerunner was lost is void.
+    pub sequence: u64,
     /// The digest of the state that the leader decided against. A replica whose own differs has
     /// diverged, and stops.
     pub digest: u64,

@@ -4,7 +4,7 @@ use std::{cmp::Reverse, sync::Arc};
 
 use imbl::{OrdMap, OrdSet};
 
-use super::event::{Answer, TokenRole};
+use super::event::{Answer, Entry, TokenRole};
 use crate::{
     config::Config,
     id::{
@@ -25,6 +25,8 @@ pub struct State {
     pub at: Timestamp,
     /// Whose leader decided it.
     pub term: Term,
+    /// How many entries of that leader were applied.
+    pub sequence: u64,
     /// A sum over what moves in jobs and nodes: replicas at the same entry have the same.
     pub digest: u64,
     pub cluster: Option<ClusterId>,
@@ -116,6 +118,14 @@ impl State {
     #[must_use]
     pub fn is_operator(&self, user: UserId) -> bool {
         user == UserId::ROOT || self.operators.contains(&user)
+    }
+
+    /// Whether `entry` was decided on top of exactly this state. One that was not (its leader lost
+    /// an append, or leadership, on the way) is void: every replica passes over it alike.
+    #[must_use]
+    pub fn precedes(&self, entry: &Entry) -> bool {
+        let next = if entry.term == self.term { self.sequence + 1 } else { 1 };
+        entry.term >= self.term && entry.sequence == next
     }
 
     /// Panics where the state contradicts itself.

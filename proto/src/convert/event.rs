@@ -24,6 +24,7 @@ impl From<&Entry> for wire::Entry {
             at: entry.at.0,
             term: entry.term.0,
             digest: entry.digest,
+            sequence: entry.sequence,
             request: entry.request.map(Into::into),
             events: entry.events.iter().map(Into::into).collect(),
         }
@@ -38,6 +39,7 @@ impl TryFrom<wire::Entry> for Entry {
             at: Timestamp(wire.at),
             term: Term(wire.term),
             digest: wire.digest,
+            sequence: wire.sequence,
             request: wire.request.map(TryInto::try_into).transpose()?,
             events: wire.events.into_iter().map(TryInto::try_into).collect::<Result<_, _>>()?,
         })

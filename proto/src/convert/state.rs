@@ -74,6 +74,7 @@ fn header(state: &State) -> wire::StateHeader {
         format: state.format,
         next_job: state.next_job,
         next_priority: state.next_priority,
+        sequence: state.sequence,
     }
 }
 
@@ -139,6 +140,7 @@ impl StateReader {
         state.format = header.format;
         state.next_job = header.next_job;
         state.next_priority = header.next_priority;
+        state.sequence = header.sequence;
         Ok(())
     }
 
