@@ -1,1 +1,18 @@
-//! Rafter.
+//! Who may speak to whom: certificates, connections, and the table of permissions.
+//!
+//! One authority per cluster signs a certificate for each controller, node and user. Every
+//! connection is TLS 1.3 with both sides' certificates verified, and [`permit`] says which role
+//! may call which method. Servers read [`serve`], clients [`controllers`] and [`connect`].
+//!
+//! **Invariant:** there is no way to switch a check off. The one caller without a certificate is
+//! [`permit::Caller::Anonymous`], and the table lets it join and nothing else.
+
+pub mod authority;
+pub mod credential;
+pub mod identity;
+pub mod secret;
+pub mod tls;
+pub mod verify;
+
+mod file;
+mod hex;

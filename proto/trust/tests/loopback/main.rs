@@ -1,0 +1,4 @@
+//! Real connections on loopback.
+
+mod handshake;
+mod world;
