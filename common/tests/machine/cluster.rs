@@ -1,0 +1,259 @@
+//! A cluster without a network: commands go in, entries come out, and each is checked.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use common::{
+    config::{
+        Config, ConfiguredState, EnforcePartLimits, MemoryPer, NodeConf, PartitionConf,
+        PartitionState,
+    },
+    id::{
+        Attempt, ClusterId, ContentHash, GroupId, Incarnation, JobId, NodeName, PartitionName,
+        RequestId, Term, UserId,
+    },
+    job::{ExitStatus, JobSpec, Layout, MemoryRequest, Place},
+    machine::{Allocation, Answer, By, Command, Entry, Refusal, Report, State, Submission, decide},
+    node::Inventory,
+    resources::Resources,
+    time::{Span, TimeLimit, Timestamp},
+};
+
+pub(crate) const ROOT: UserId = UserId(0);
+pub(crate) const ALICE: UserId = UserId(1001);
+pub(crate) const BOB: UserId = UserId(1002);
+
+/// A leader and its log.
+pub(crate) struct Cluster {
+    pub(crate) state: State,
+    pub(crate) log: Vec<Entry>,
+    pub(crate) now: Timestamp,
+    pub(crate) term: Term,
+    requests: u128,
+}
+
+impl Cluster {
+    /// A formed cluster whose nodes have registered.
+    pub(crate) fn new(nodes: &[&str], cpus: u32) -> Self {
+        let mut cluster = Self {
+            state: State::default(),
+            log: Vec::new(),
+            now: Timestamp::from_seconds(1_000_000),
+            term: Term(1),
+            requests: 0,
+        };
+        let config = Arc::new(config(nodes, cpus));
+        let form = Command::Form { cluster: ClusterId([7; 16]), operator: UserId(500), config };
+        cluster.send(form).expect("a first forming");
+        for node in nodes {
+            cluster.register(node, 1);
+        }
+        cluster
+    }
+
+    /// Sends a command; what it causes is applied and checked.
+    pub(crate) fn send(&mut self, command: Command) -> Result<Answer, Refusal> {
+        let at = self.now.max(self.state.at);
+        let decided = decide(&self.state, at, command)?;
+        if decided.events.is_empty() && decided.request.is_none() {
+            return Ok(decided.answer);
+        }
+        let sequence = if self.state.term == self.term { self.state.sequence + 1 } else { 1 };
+        let entry = Entry {
+            at,
+            term: self.term,
+            sequence,
+            digest: self.state.digest,
+            request: decided.request,
+            events: decided.events,
+        };
+        self.state.apply(&entry);
+        self.state.check();
+        self.log.push(entry);
+        Ok(decided.answer)
+    }
+
+    pub(crate) fn pass(&mut self, seconds: u64) {
+        self.now = self.now + Span::from_seconds(seconds);
+    }
+
+    pub(crate) fn by(&mut self, user: UserId) -> By {
+        self.requests += 1;
+        By { user, request: RequestId(self.requests.to_be_bytes()) }
+    }
+
+    pub(crate) fn submit(&mut self, user: UserId, spec: JobSpec) -> Result<JobId, Refusal> {
+        let submission = Submission {
+            by: self.by(user),
+            spec,
+            script: Bytes::from_static(b"#!/bin/sh\ntrue\n"),
+            environment: Bytes::from_static(b"PATH=/bin\0"),
+        };
+        match self.send(Command::Submit(Box::new(submission)))? {
+            Answer::Job(job) => Ok(job),
+            Answer::Done => panic!("a submission is answered with a job"),
+        }
+    }
+
+    pub(crate) fn register(&mut self, node: &str, incarnation: u64) {
+        let inventory = Box::new(inventory(8, incarnation));
+        let (node, address) = (NodeName::from(node), format!("{node}:6818"));
+        self.send(Command::Register { node, address, inventory }).expect("a known node");
+    }
+
+    pub(crate) fn allocate(&mut self, job: JobId, node: &str, cpus: u32) -> Result<(), Refusal> {
+        let attempt = self.state.jobs[&job].attempt;
+        let held = Resources { cpus, memory_mib: 0 };
+        let places = vec![Place { node: NodeName::from(node), held, tasks: 1 }];
+        self.send(Command::Allocate(Allocation { job, attempt, places })).map(|_| ())
+    }
+
+    pub(crate) fn report(&mut self, node: &str, job: JobId, attempt: u32, report: Report) {
+        let (node, attempt) = (NodeName::from(node), Attempt(attempt));
+        let told = self.send(Command::Report { node, job, attempt, report });
+        assert_eq!(told, Ok(Answer::Done), "a report is never refused");
+    }
+
+    pub(crate) fn exits(&mut self, node: &str, job: JobId, attempt: u32, code: u8) {
+        let exit = ExitStatus { code, signal: 0 };
+        let at = self.now;
+        self.report(node, job, attempt, Report::Ended { at, exit, out_of_memory: false });
+    }
+
+    /// The log from the beginning, on another replica.
+    pub(crate) fn replayed(&self) -> State {
+        let mut state = State::default();
+        for entry in &self.log {
+            assert!(state.precedes(entry));
+            state.apply(entry);
+        }
+        state
+    }
+}
+
+pub(crate) fn inventory(cpus: u32, incarnation: u64) -> Inventory {
+    Inventory {
+        cpus,
+        boards: 1,
+        sockets: 1,
+        cores_per_socket: cpus,
+        threads_per_core: 1,
+        memory_mib: 16_000,
+        tmp_disk_mib: 1_000,
+        architecture: "x86_64".into(),
+        operating_system: "Linux".into(),
+        version: "0.1.0".into(),
+        booted: Timestamp(0),
+        daemon_started: Timestamp(0),
+        incarnation: Incarnation(incarnation),
+    }
+}
+
+pub(crate) fn spec(user: UserId) -> JobSpec {
+    JobSpec {
+        name: "wrap".into(),
+        user,
+        user_name: format!("user{user}"),
+        group: GroupId(100),
+        group_name: "users".into(),
+        partition: PartitionName::from(""),
+        account: None,
+        layout: Layout::SINGLE,
+        memory: MemoryRequest::Default,
+        time_limit: None,
+        required_nodes: vec![],
+        excluded_nodes: vec![],
+        exclusive: false,
+        hold: false,
+        begin: None,
+        requeue: None,
+        nice: 0,
+        warn_signal: None,
+        comment: None,
+        script: ContentHash::default(),
+        environment: ContentHash::default(),
+        arguments: vec![],
+        command: None,
+        work_dir: "/tmp".into(),
+        std_in: None,
+        std_out: None,
+        std_err: None,
+        open_mode: None,
+        export: None,
+        submit_line: "sbatch --wrap=true".into(),
+        submit_host: "login".into(),
+        session: 1,
+        umask: 0o022,
+        limits: vec![],
+        trace: None,
+    }
+}
+
+pub(crate) fn config(nodes: &[&str], cpus: u32) -> Config {
+    let node = |name: &&str| NodeConf {
+        name: (*name).to_owned(),
+        hostname: (*name).to_owned(),
+        address: (*name).to_owned(),
+        port: 6818,
+        cpus,
+        boards: 1,
+        sockets: 1,
+        cores_per_socket: cpus,
+        threads_per_core: 1,
+        real_memory_mib: 1,
+        tmp_disk_mib: 0,
+        weight: 1,
+        features: vec![],
+        state: ConfiguredState::Unknown,
+        reason: None,
+    };
+    let partition = PartitionConf {
+        name: "cpu".into(),
+        nodes: nodes.iter().map(|name| (*name).to_owned()).collect(),
+        nodes_text: nodes.join(","),
+        default: true,
+        state: PartitionState::Up,
+        max_time: TimeLimit::Unlimited,
+        default_time: None,
+        min_nodes: 0,
+        max_nodes: None,
+        max_cpus_per_node: None,
+        priority_tier: 1,
+        priority_job_factor: 1,
+        exclusive: false,
+        hidden: false,
+        root_only: false,
+        disable_root_jobs: false,
+        def_memory: None,
+        max_memory: None,
+    };
+    Config {
+        cluster_name: "test".into(),
+        controllers: vec![],
+        slurm_user: "root".into(),
+        slurmd_timeout: 300,
+        slurmctld_timeout: 120,
+        message_timeout: 10,
+        kill_wait: 30,
+        min_job_age: 300,
+        max_job_count: 10_000,
+        first_job_id: 1,
+        max_job_id: 0x03ff_0000,
+        return_to_service: 1,
+        job_requeue: true,
+        job_file_append: false,
+        enforce_part_limits: EnforcePartLimits::No,
+        select_memory: false,
+        def_memory: MemoryPer::Unlimited,
+        max_memory: MemoryPer::Unlimited,
+        max_script_size: 4 << 20,
+        mail_prog: None,
+        heartbeat_ms: 100,
+        election_timeout_ms: (300, 600),
+        history_retention_days: 0,
+        login_hosts: vec![],
+        nodes: nodes.iter().map(node).collect(),
+        partitions: vec![partition],
+        settings: std::collections::BTreeMap::new(),
+    }
+}

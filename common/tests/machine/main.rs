@@ -1,0 +1,5 @@
+//! The machine as a whole: stories, and what must hold after any sequence of commands.
+
+mod cluster;
+mod properties;
+mod stories;

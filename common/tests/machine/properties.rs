@@ -1,0 +1,225 @@
+//! Any sequence of commands keeps the state's promises.
+
+use std::collections::BTreeMap;
+
+use common::{
+    id::{Attempt, JobId, NodeName, Term, UserId},
+    job::{ExitStatus, JobChanges, Phase, SignalScope},
+    machine::{Command, Event, NodeChanges, NodeTarget, Report, timers},
+    time::{TimeLimit, Timestamp},
+};
+use proptest::prelude::*;
+
+use crate::cluster::{ALICE, BOB, Cluster, ROOT, spec};
+
+const NODES: [&str; 3] = ["n1", "n2", "n3"];
+
+/// One thing that somebody does, right or wrong.
+#[derive(Clone, Debug)]
+enum Step {
+    Submit { user: UserId, hold: bool, limit: Option<u32>, requeue: bool },
+    Allocate { job: u32, node: usize, cpus: u32 },
+    Report { node: usize, job: u32, attempt: u32, report: Report },
+    Cancel { user: UserId, job: u32, signal: Option<u8> },
+    Hold { user: UserId, job: u32, admin: bool },
+    Release { user: UserId, job: u32 },
+    Requeue { user: UserId, job: u32, hold: bool },
+    Update { user: UserId, job: u32, priority: Option<u32>, minutes: Option<u32> },
+    Node { user: UserId, node: usize, target: NodeTarget },
+    Register { node: usize, incarnation: u64 },
+    Lose { node: usize },
+    Pass { seconds: u64 },
+    NewLeader,
+}
+
+fn step() -> impl Strategy<Value = Step> {
+    let user = prop_oneof![Just(ROOT), Just(ALICE), Just(BOB)];
+    let job = 1_u32..12;
+    let node = 0_usize..NODES.len();
+    let report = prop_oneof![
+        Just(Report::Launching),
+        Just(Report::Running),
+        (1_u32..3).prop_map(|number| Report::Delivered { number }),
+        (any::<u8>(), 0_u8..3, any::<bool>()).prop_map(|(code, signal, out_of_memory)| {
+            let exit = ExitStatus { code, signal };
+            Report::Ended { at: Timestamp(5), exit, out_of_memory }
+        }),
+        any::<bool>().prop_map(|node_fault| {
+            let message = "no".to_owned();
+            Report::LaunchFailed { at: Timestamp(5), message, node_fault }
+        }),
+        Just(Report::Lost { at: Timestamp(5) }),
+    ];
+    let target = prop_oneof![
+        Just(NodeTarget::Drain),
+        Just(NodeTarget::Undrain),
+        Just(NodeTarget::Down),
+        Just(NodeTarget::Resume),
+        Just(NodeTarget::Idle),
+    ];
+    let limit = proptest::option::of(1_u32..5);
+    prop_oneof![
+        4 => (user.clone(), any::<bool>(), limit.clone(), any::<bool>())
+            .prop_map(|(user, hold, limit, requeue)| Step::Submit { user, hold, limit, requeue }),
+        6 => (job.clone(), node.clone(), 1_u32..9)
+            .prop_map(|(job, node, cpus)| Step::Allocate { job, node, cpus }),
+        6 => (node.clone(), job.clone(), 1_u32..4, report).prop_map(
+            |(node, job, attempt, report)| Step::Report { node, job, attempt, report }
+        ),
+        2 => (user.clone(), job.clone(), proptest::option::of(1_u8..20))
+            .prop_map(|(user, job, signal)| Step::Cancel { user, job, signal }),
+        1 => (user.clone(), job.clone(), any::<bool>())
+            .prop_map(|(user, job, admin)| Step::Hold { user, job, admin }),
+        2 => (user.clone(), job.clone()).prop_map(|(user, job)| Step::Release { user, job }),
+        2 => (user.clone(), job.clone(), any::<bool>())
+            .prop_map(|(user, job, hold)| Step::Requeue { user, job, hold }),
+        1 => (user.clone(), job, proptest::option::of(0_u32..99), limit).prop_map(
+            |(user, job, priority, minutes)| Step::Update { user, job, priority, minutes }
+        ),
+        1 => (user, node.clone(), target)
+            .prop_map(|(user, node, target)| Step::Node { user, node, target }),
+        1 => (node.clone(), 1_u64..3)
+            .prop_map(|(node, incarnation)| Step::Register { node, incarnation }),
+        1 => node.prop_map(|node| Step::Lose { node }),
+        2 => (0_u64..200).prop_map(|seconds| Step::Pass { seconds }),
+        1 => Just(Step::NewLeader),
+    ]
+}
+
+/// Does it. Refusals are part of life.
+fn act(cluster: &mut Cluster, step: Step) {
+    let node = |at: usize| NodeName::from(NODES[at]);
+    match step {
+        Step::Submit { user, hold, limit, requeue } => {
+            let mut asked = spec(user);
+            asked.hold = hold;
+            asked.time_limit = limit.map(TimeLimit::Minutes);
+            asked.requeue = Some(requeue);
+            let _ = cluster.submit(user, asked);
+        }
+        Step::Allocate { job, node, cpus } => {
+            if cluster.state.jobs.contains_key(&JobId(job)) {
+                let _ = cluster.allocate(JobId(job), NODES[node], cpus);
+            }
+        }
+        Step::Report { node: at, job, attempt, report } => {
+            let (job, attempt) = (JobId(job), Attempt(attempt));
+            let command = Command::Report { node: node(at), job, attempt, report };
+            cluster.send(command).expect("a report is never refused");
+        }
+        Step::Pass { seconds } => {
+            cluster.pass(seconds);
+            for command in timers(&cluster.state, cluster.now) {
+                cluster.send(command).expect("a timer is never refused");
+            }
+        }
+        Step::NewLeader => {
+            cluster.term = Term(cluster.term.0 + 1);
+            // Its clock may be behind.
+            cluster.now = Timestamp(cluster.now.0.saturating_sub(5_000));
+        }
+        Step::Register { node, incarnation } => cluster.register(NODES[node], incarnation),
+        Step::Lose { node: at } => {
+            cluster.send(Command::Lose { node: node(at) }).expect("a known node");
+        }
+        by_people => {
+            let command = command(cluster, by_people);
+            let _ = cluster.send(command);
+        }
+    }
+}
+
+fn command(cluster: &mut Cluster, step: Step) -> Command {
+    match step {
+        Step::Cancel { user, job, signal } => {
+            let signal = signal.map(|signal| (signal, SignalScope::Full));
+            Command::Cancel { by: cluster.by(user), job: JobId(job), signal }
+        }
+        Step::Hold { user, job, admin } => {
+            Command::Hold { by: cluster.by(user), job: JobId(job), admin }
+        }
+        Step::Release { user, job } => Command::Release { by: cluster.by(user), job: JobId(job) },
+        Step::Requeue { user, job, hold } => {
+            Command::Requeue { by: cluster.by(user), job: JobId(job), hold }
+        }
+        Step::Update { user, job, priority, minutes } => {
+            let time_limit = minutes.map(TimeLimit::Minutes);
+            let changes = JobChanges { priority, time_limit, ..JobChanges::default() };
+            let changes = Box::new(changes);
+            Command::UpdateJob { by: cluster.by(user), job: JobId(job), changes }
+        }
+        Step::Node { user, node, target } => {
+            let changes = NodeChanges { target: Some(target), reason: Some("why".into()) };
+            let node = NodeName::from(NODES[node]);
+            Command::UpdateNode { by: cluster.by(user), node, changes }
+        }
+        Step::Submit { .. }
+        | Step::Allocate { .. }
+        | Step::Report { .. }
+        | Step::Register { .. }
+        | Step::Lose { .. }
+        | Step::Pass { .. }
+        | Step::NewLeader => unreachable!("done by the caller"),
+    }
+}
+
+/// Each attempt is allocated once and ends once, and a job that was cancelled never starts.
+fn check_log(cluster: &Cluster) {
+    let mut open: BTreeMap<(JobId, Attempt), bool> = BTreeMap::new();
+    let events = cluster.log.iter().flat_map(|entry| &entry.events);
+    for event in events {
+        match event {
+            Event::JobAllocated { job, attempt, .. } => {
+                let again = open.insert((*job, *attempt), true);
+                assert!(again.is_none(), "{job} attempt {attempt} is allocated twice");
+            }
+            Event::JobEnded { job, attempt, .. } => {
+                let was = open.insert((*job, *attempt), false);
+                assert_ne!(was, Some(false), "{job} attempt {attempt} ends twice");
+            }
+            _ => {}
+        }
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 200, ..ProptestConfig::default() })]
+
+    #[test]
+    fn any_sequence_keeps_the_state_sound(steps in proptest::collection::vec(step(), 1..120)) {
+        let mut cluster = Cluster::new(&NODES, 8);
+        for step in steps {
+            act(&mut cluster, step);
+        }
+        // `check` ran after every entry. Another replica gets the same.
+        prop_assert_eq!(cluster.replayed(), cluster.state.clone());
+        check_log(&cluster);
+        for job in cluster.state.jobs.values() {
+            if let Phase::Ended { end, .. } = &job.phase {
+                prop_assert!(end.at <= cluster.state.at);
+            }
+        }
+    }
+
+    /// What was decided before its leader lost an entry is void on every replica.
+    #[test]
+    fn an_entry_whose_forerunner_is_missing_is_void(
+        steps in proptest::collection::vec(step(), 10..60),
+        lost in 0_usize..40,
+    ) {
+        let mut cluster = Cluster::new(&NODES, 8);
+        for step in steps {
+            act(&mut cluster, step);
+        }
+        let lost = lost % cluster.log.len();
+        let mut state = common::machine::State::default();
+        for entry in &cluster.log[..lost] {
+            state.apply(entry);
+        }
+        let term = cluster.log[lost].term;
+        let orphans = cluster.log[lost + 1..].iter().take_while(|entry| entry.term == term);
+        for orphan in orphans {
+            prop_assert!(!state.precedes(orphan));
+        }
+    }
+}

@@ -1,0 +1,263 @@
+//! The one door through which the state changes.
+//!
+//! Users, nodes, the scheduler, and the clock all send commands here. One task takes them in turn,
+//! so what `decide` saw is still true when the log accepts what it decided, and no other code
+//! needs to think about two requests crossing. It takes as many as are waiting, and appends what
+//! they cause as one batch: one round trip and one fsync for all of them, while the next batch is
+//! decided already.
+//!
+//! **Invariant:** nobody is answered before everything the head held when it decided is committed.
+//! That goes for a refusal too: "already cancelled" may rest on an entry that is yet to be lost.
+
+use std::sync::Arc;
+
+use common::{
+    id::Term,
+    machine::{Answer, Command, Refusal, State},
+};
+use proto::convert::encode_batch;
+use raft_store::{Appended, Leadership, Log};
+use tokio::sync::{mpsc, oneshot, watch};
+
+use crate::{clock, head::Head};
+
+/// How many commands one batch takes at most, so that its entry stays small.
+const BATCH_COMMANDS: usize = 1_024;
+/// How many bytes of scripts and environments one batch takes, about.
+const BATCH_BYTES: usize = 1 << 20;
+/// Commands that wait to be decided. Beyond it senders wait: that is the back-pressure.
+const INBOX: usize = 16_384;
+/// Batches on their way to the disks of a majority.
+const IN_FLIGHT: usize = 64;
+
+/// What came of a command.
+pub type Outcome = Result<Answer, Rejected>;
+
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Rejected {
+    #[error(transparent)]
+    Refused(#[from] Refusal),
+    /// Try the leader. The command was not carried out.
+    #[error("this controller is not the leader")]
+    NotLeader { leader: Option<String> },
+    /// Leadership was lost on the way. Ask again with the same request id: if the command was
+    /// carried out, its answer is remembered.
+    #[error("leadership was lost before the outcome was known")]
+    Unknown,
+}
+
+/// The head after a batch, for the scheduler and the timers.
+#[derive(Clone, Debug)]
+pub struct View {
+    pub term: Term,
+    pub state: State,
+}
+
+/// A handle to the proposer. Cheap to clone.
+#[derive(Clone)]
+pub struct Proposer {
+    inbox: mpsc::Sender<Proposal>,
+    view: watch::Receiver<Option<Arc<View>>>,
+}
+
+struct Proposal {
+    command: Command,
+    reply: oneshot::Sender<Outcome>,
+}
+
+/// A batch on its way, and who waits for it.
+struct Flight {
+    append: Option<Appended>,
+    replies: Vec<(oneshot::Sender<Outcome>, Outcome)>,
+}
+
+impl Proposer {
+    /// Starts the task.
+    #[must_use]
+    pub fn start(log: Log) -> Self {
+        let (inbox, proposals) = mpsc::channel(INBOX);
+        let (publish, view) = watch::channel(None);
+        let (flights, landing) = mpsc::channel(IN_FLIGHT);
+        let (lost, losses) = watch::channel(0);
+        tokio::spawn(land(log.clone(), landing, lost));
+        let desk = Desk { log, head: None, publish, flights, losses, spoiled: None };
+        tokio::spawn(desk.run(proposals));
+        Self { inbox, view }
+    }
+
+    /// Sends `command` through, and returns once what it caused is committed.
+    ///
+    /// # Errors
+    /// The refusal, or that this controller can't tell.
+    pub async fn submit(&self, command: Command) -> Outcome {
+        match self.send(command).await {
+            Ok(outcome) => outcome.await.unwrap_or(Err(Rejected::Unknown)),
+            Err(rejected) => Err(rejected),
+        }
+    }
+
+    /// Puts `command` into the queue, behind all that were sent before, and returns at once; the
+    /// outcome comes when it is committed.
+    ///
+    /// # Errors
+    /// Where the proposer has stopped.
+    pub async fn send(&self, command: Command) -> Result<oneshot::Receiver<Outcome>, Rejected> {
+        let (reply, outcome) = oneshot::channel();
+        let sent = self.inbox.send(Proposal { command, reply }).await;
+        sent.map_err(|_| Rejected::NotLeader { leader: None })?;
+        Ok(outcome)
+    }
+
+    /// The head's states, while this controller leads; none while it does not.
+    #[must_use]
+    pub fn view(&self) -> watch::Receiver<Option<Arc<View>>> {
+        self.view.clone()
+    }
+}
+
+/// The task's own things.
+struct Desk {
+    log: Log,
+    head: Option<Head>,
+    publish: watch::Sender<Option<Arc<View>>>,
+    flights: mpsc::Sender<Flight>,
+    /// Counts the batches that were lost: each means that the head is wrong.
+    losses: watch::Receiver<u64>,
+    /// The term in which an append was lost. What the head held then can't be told, so there is no
+    /// other head in that term.
+    spoiled: Option<Term>,
+}
+
+impl Desk {
+    async fn run(mut self, mut proposals: mpsc::Receiver<Proposal>) {
+        let mut leadership = self.log.leadership();
+        let mut batch = Vec::with_capacity(BATCH_COMMANDS);
+        loop {
+            self.follow(&leadership.borrow_and_update().clone());
+            tokio::select! {
+                biased;
+                changed = leadership.changed() => {
+                    if changed.is_err() {
+                        return;
+                    }
+                }
+                changed = self.losses.changed() => {
+                    if changed.is_err() {
+                        return;
+                    }
+                    self.spoil();
+                }
+                taken = proposals.recv_many(&mut batch, BATCH_COMMANDS) => {
+                    if taken == 0 {
+                        return;
+                    }
+                    self.decide(&mut batch).await;
+                }
+            }
+        }
+    }
+
+    /// Makes or drops the head as leadership comes and goes.
+    fn follow(&mut self, leadership: &Leadership) {
+        let term = Term(leadership.term);
+        let leads = (leadership.ready && self.spoiled != Some(term)).then_some(term);
+        if leads == self.head.as_ref().map(Head::term) {
+            return;
+        }
+        self.drop_head();
+        if let Some(term) = leads {
+            let head = Head::new(self.log.applied().state.clone(), term);
+            tracing::info!(term = term.0, "this controller leads");
+            self.head = Some(head);
+            self.publish_head();
+        }
+    }
+
+    /// An append was lost, and the head holds what it would have caused. All that was decided on
+    /// top of it is void. A new term makes a clean start.
+    fn spoil(&mut self) {
+        if let Some(head) = &self.head {
+            self.spoiled = Some(head.term());
+            self.log.campaign();
+        }
+        self.drop_head();
+    }
+
+    fn drop_head(&mut self) {
+        if let Some(head) = self.head.take() {
+            tracing::info!(term = head.term().0, "this controller no longer leads");
+            self.publish.send_replace(None);
+        }
+    }
+
+    fn publish_head(&self) {
+        let view = |head: &Head| Arc::new(View { term: head.term(), state: head.state().clone() });
+        self.publish.send_replace(self.head.as_ref().map(view));
+    }
+
+    async fn decide(&mut self, batch: &mut Vec<Proposal>) {
+        let mut waiting = batch.drain(..).peekable();
+        while waiting.peek().is_some() {
+            let Some(head) = &mut self.head else {
+                let leader = self.log.leadership().borrow().leader.clone();
+                for proposal in waiting {
+                    let not_leader = Rejected::NotLeader { leader: leader.clone() };
+                    let _ = proposal.reply.send(Err(not_leader));
+                }
+                return;
+            };
+            let now = clock::now();
+            let (mut entries, mut replies, mut bytes) = (Vec::new(), Vec::new(), 0);
+            while let Some(proposal) = waiting.next_if(|_| bytes < BATCH_BYTES) {
+                bytes += weight(&proposal.command);
+                let outcome = match head.propose(proposal.command, now) {
+                    Ok(proposed) => {
+                        entries.extend(proposed.entry);
+                        Ok(proposed.answer)
+                    }
+                    Err(refusal) => Err(Rejected::Refused(refusal)),
+                };
+                replies.push((proposal.reply, outcome));
+            }
+            let append = match entries.as_slice() {
+                [] => None,
+                entries => Some(self.log.append(encode_batch(entries), head.term().0)),
+            };
+            // Waits while too many batches are on their way: the inbox fills meanwhile.
+            let flown = self.flights.send(Flight { append, replies }).await;
+            flown.expect("the landing task lives as long as this one");
+        }
+        self.publish_head();
+    }
+}
+
+/// About how many bytes a command adds to its batch.
+fn weight(command: &Command) -> usize {
+    #[expect(clippy::wildcard_enum_match_arm, reason = "only submissions carry content")]
+    match command {
+        Command::Submit(submission) => {
+            512 + submission.script.len() + submission.environment.len()
+        }
+        _ => 256,
+    }
+}
+
+/// Answers in the order of the decisions, each batch once it and all before it are committed.
+async fn land(log: Log, mut flights: mpsc::Receiver<Flight>, lost: watch::Sender<u64>) {
+    while let Some(flight) = flights.recv().await {
+        let committed = match flight.append {
+            Some(append) => append.await.is_ok(),
+            // Nothing was appended: what was answered rests on what is committed already, if this
+            // controller still leads. A deposed leader must not answer from an old state.
+            None => log.read_index().await.is_ok(),
+        };
+        if !committed {
+            lost.send_modify(|count| *count += 1);
+        }
+        for (reply, outcome) in flight.replies {
+            let outcome = if committed { outcome } else { Err(Rejected::Unknown) };
+            // A sender that has gone away no longer waits for its answer.
+            let _ = reply.send(outcome);
+        }
+    }
+}
