@@ -91,6 +91,29 @@ pub(crate) fn write(path: &Path, content: &str, mode: u32) -> Result<(), FileErr
     opened.sync_all().map_err(during("flush", folder))
 }
 
+/// Replaces a file that is only a hint: whole, but it may be gone after a power cut, and the fsync
+/// is saved.
+pub(crate) fn write_hint(path: &Path, content: &str) -> Result<(), FileError> {
+    let mut temporary = path.as_os_str().to_owned();
+    temporary.push(format!(".{}", hex::encode(&random::<8>())));
+    let temporary = PathBuf::from(temporary);
+    let mut options = OpenOptions::new();
+    let mut file = options
+        .write(true)
+        .create_new(true)
+        .mode(PRIVATE)
+        .open(&temporary)
+        .map_err(during("create", &temporary))?;
+    let written = file
+        .write_all(content.as_bytes())
+        .and_then(|()| fs::rename(&temporary, path))
+        .map_err(during("replace", path));
+    if written.is_err() {
+        let _ = fs::remove_file(&temporary);
+    }
+    written
+}
+
 fn write_new(path: &Path, content: &str, mode: u32) -> Result<(), FileError> {
     let mut options = OpenOptions::new();
     let mut file = options

@@ -8,10 +8,17 @@
 //! [`permit::Caller::Anonymous`], and the table lets it join and nothing else.
 
 pub mod authority;
+pub mod connect;
+pub mod controllers;
 pub mod credential;
+pub mod gate;
 pub mod identity;
+pub mod permit;
 pub mod secret;
+pub mod serve;
+pub mod store;
 pub mod tls;
+pub mod token;
 pub mod verify;
 
 mod file;

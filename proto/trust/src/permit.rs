@@ -1,0 +1,218 @@
+//! The table of permissions: which role may call which method.
+//!
+//! It is the only one. What a user may do to whose job is decided further in, from the uid in the
+//! certificate; here is only who may knock at which door at all.
+//!
+//! **Invariant:** a method that is not in the table is refused to everybody.
+
+use std::{fmt, sync::Arc};
+
+use crate::identity::{Identity, Subject};
+
+/// Who makes a call, as the certificate of the connection says.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Caller {
+    /// Nobody: there was no certificate.
+    Anonymous,
+    Member(Arc<Identity>),
+}
+
+impl Caller {
+    /// The user's uid, if the caller is one.
+    #[must_use]
+    pub fn uid(&self) -> Option<u32> {
+        match self.subject()? {
+            Subject::User { uid, .. } => Some(*uid),
+            Subject::Controller { .. } | Subject::Node { .. } => None,
+        }
+    }
+
+    /// The node's name, if the caller is one.
+    #[must_use]
+    pub fn node(&self) -> Option<&str> {
+        match self.subject()? {
+            Subject::Node { name } => Some(name),
+            Subject::Controller { .. } | Subject::User { .. } => None,
+        }
+    }
+
+    /// The controller's name, if the caller is one.
+    #[must_use]
+    pub fn controller(&self) -> Option<&str> {
+        match self.subject()? {
+            Subject::Controller { name } => Some(name),
+            Subject::Node { .. } | Subject::User { .. } => None,
+        }
+    }
+
+    #[must_use]
+    pub fn subject(&self) -> Option<&Subject> {
+        match self {
+            Self::Anonymous => None,
+            Self::Member(identity) => Some(&identity.subject),
+        }
+    }
+
+    /// The set of the one role that the caller has.
+    #[must_use]
+    pub fn role(&self) -> Roles {
+        match self.subject() {
+            None => Roles::ANONYMOUS,
+            Some(Subject::User { .. }) => Roles::USER,
+            Some(Subject::Node { .. }) => Roles::NODE,
+            Some(Subject::Controller { .. }) => Roles::CONTROLLER,
+        }
+    }
+}
+
+impl fmt::Display for Caller {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.subject() {
+            None => f.write_str("anonymous"),
+            Some(subject) => subject.fmt(f),
+        }
+    }
+}
+
+/// A set of roles.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Roles(u8);
+
+impl Roles {
+    pub const ANONYMOUS: Self = Self(1);
+    pub const USER: Self = Self(2);
+    pub const NODE: Self = Self(4);
+    pub const CONTROLLER: Self = Self(8);
+
+    /// Each role by itself.
+    pub const ALL: [Self; 4] = [Self::ANONYMOUS, Self::USER, Self::NODE, Self::CONTROLLER];
+
+    #[must_use]
+    pub const fn or(self, other: Self) -> Self {
+        Self(self.0 | other.0)
+    }
+
+    #[must_use]
+    pub const fn contains(self, other: Self) -> bool {
+        self.0 & other.0 == other.0
+    }
+}
+
+const ANONYMOUS: Roles = Roles::ANONYMOUS;
+const USER: Roles = Roles::USER;
+const NODE: Roles = Roles::NODE;
+const CONTROLLER: Roles = Roles::CONTROLLER;
+const MEMBER: Roles = USER.or(NODE).or(CONTROLLER);
+
+/// Each method of each service, by its path in HTTP/2, and who may call it.
+pub const TABLE: &[(&str, Roles)] = &[
+    ("/rafter.ctl.v1.Controller/Submit", USER),
+    ("/rafter.ctl.v1.Controller/TestOnly", USER),
+    ("/rafter.ctl.v1.Controller/Cancel", USER),
+    ("/rafter.ctl.v1.Controller/Hold", USER),
+    ("/rafter.ctl.v1.Controller/Release", USER),
+    ("/rafter.ctl.v1.Controller/Requeue", USER),
+    ("/rafter.ctl.v1.Controller/UpdateJob", USER),
+    ("/rafter.ctl.v1.Controller/UpdateNode", USER),
+    ("/rafter.ctl.v1.Controller/IssueToken", USER),
+    ("/rafter.ctl.v1.Controller/RemoveController", USER),
+    ("/rafter.ctl.v1.Controller/Reconfigure", USER),
+    ("/rafter.ctl.v1.Controller/Jobs", USER),
+    ("/rafter.ctl.v1.Controller/Nodes", USER),
+    ("/rafter.ctl.v1.Controller/Config", USER),
+    ("/rafter.ctl.v1.Controller/Ping", MEMBER),
+    ("/rafter.ctl.v1.Controller/Status", MEMBER),
+    ("/rafter.ctl.v1.Controller/Events", USER),
+    // Whoever has a certificate has joined. With one it would be unclear which of the two counts.
+    ("/rafter.node.v1.Join/Join", ANONYMOUS),
+    ("/rafter.node.v1.Node/Attach", NODE),
+    ("/rafter.node.v1.Node/Vouch", NODE),
+    ("/rafter.node.v1.Node/Renew", NODE.or(CONTROLLER)),
+    ("/rafter.node.v1.Node/Fetch", NODE),
+];
+
+/// Whether `caller` may call `method`, such as `/rafter.ctl.v1.Controller/Submit`.
+#[must_use]
+pub fn permitted(caller: &Caller, method: &str) -> bool {
+    let row = TABLE.iter().find(|(path, _)| *path == method);
+    row.is_some_and(|(_, roles)| roles.contains(caller.role()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::identity::ClusterId;
+
+    fn callers() -> [Caller; 4] {
+        let member =
+            |subject| Caller::Member(Arc::new(Identity { cluster: ClusterId([1; 16]), subject }));
+        [
+            Caller::Anonymous,
+            member(Subject::User { uid: 0, name: "root".into() }),
+            member(Subject::Node { name: "n1".into() }),
+            member(Subject::Controller { name: "ctl1".into() }),
+        ]
+    }
+
+    #[test]
+    fn each_caller_has_a_role_of_its_own() {
+        assert_eq!(callers().map(|caller| caller.role()), Roles::ALL);
+    }
+
+    #[test]
+    fn no_method_stands_twice_and_each_has_a_caller() {
+        for (at, (path, roles)) in TABLE.iter().enumerate() {
+            assert!(TABLE[at + 1..].iter().all(|(other, _)| other != path), "{path} twice");
+            assert!(Roles::ALL.iter().any(|role| roles.contains(*role)), "{path} for nobody");
+            let (service, method) = path[1..].split_once('/').expect("a service and a method");
+            assert!(path.starts_with("/rafter.") && service.split('.').count() == 4, "{path}");
+            assert!(method.chars().all(|c| c.is_ascii_alphabetic()), "{path}");
+        }
+    }
+
+    #[test]
+    fn the_anonymous_may_join_and_nothing_else() {
+        let open: Vec<&str> = TABLE
+            .iter()
+            .filter(|(path, _)| permitted(&Caller::Anonymous, path))
+            .map(|(path, _)| *path)
+            .collect();
+        assert_eq!(open, ["/rafter.node.v1.Join/Join"]);
+    }
+
+    #[test]
+    fn each_role_has_its_doors() {
+        let [anonymous, user, node, controller] = callers();
+        let table = [
+            ("/rafter.ctl.v1.Controller/Submit", [false, true, false, false]),
+            ("/rafter.ctl.v1.Controller/IssueToken", [false, true, false, false]),
+            ("/rafter.ctl.v1.Controller/Ping", [false, true, true, true]),
+            ("/rafter.node.v1.Join/Join", [true, false, false, false]),
+            ("/rafter.node.v1.Node/Attach", [false, false, true, false]),
+            ("/rafter.node.v1.Node/Vouch", [false, false, true, false]),
+        ];
+        for (path, expected) in table {
+            let found = [&anonymous, &user, &node, &controller].map(|c| permitted(c, path));
+            assert_eq!(found, expected, "{path}");
+        }
+    }
+
+    #[test]
+    fn an_unknown_method_is_for_nobody() {
+        let paths = [
+            "",
+            "/",
+            "/rafter.ctl.v1.Controller/submit",
+            "/rafter.ctl.v1.Controller/Submit/",
+            "rafter.ctl.v1.Controller/Submit",
+            "/rafter.ctl.v1.Controller/Submit?x",
+            "//rafter.ctl.v1.Controller/Submit",
+            "/rafter.ctl.v2.Controller/Submit",
+            "/rafter.node.v1.Join/Join ",
+            "/grpc.reflection.v1.ServerReflection/Info",
+        ];
+        for path in paths {
+            assert!(callers().iter().all(|caller| !permitted(caller, path)), "{path:?}");
+        }
+    }
+}
