@@ -251,14 +251,15 @@ impl Controllers {
         let began = Instant::now();
         let Call { target, deadline, mut patience, mut waiting } = call;
         let mut pause = FIRST_PAUSE;
+        let mut last = None;
         loop {
             if self.keyring.credential().not_after() <= SystemTime::now() {
                 return Err(CallError::Expired);
             }
-            let mut round = Round::new(self);
+            let mut round = Round::new(self, last);
             while let Some(peer) = round.next() {
                 let left = deadline.saturating_duration_since(Instant::now());
-                let limit = patience.min(left);
+                let (limit, cut_short) = (patience.min(left), left < patience);
                 let made = attempt(peer.channel(&self.keyring, self.life)?);
                 let outcome = timeout(limit, made).await;
                 let failure = match judge(&peer, outcome, limit) {
@@ -282,23 +283,24 @@ impl Controllers {
                         failure
                     }
                 };
-                round.fail(failure);
+                round.fail(failure, cut_short);
                 if Instant::now() >= deadline {
                     break;
                 }
             }
-            let (last, hopeless) = round.end()?;
+            let (failure, hopeless) = round.end()?;
             if hopeless {
-                return Err(CallError::Untrusted { last });
-            }
-            let left = deadline.saturating_duration_since(Instant::now());
-            if left.is_zero() {
-                return Err(CallError::Unanswered { waited: began.elapsed(), last });
+                return Err(CallError::Untrusted { last: failure });
             }
             if let Some(waiting) = waiting.take() {
-                waiting(&last);
+                waiting(&failure);
             }
+            let left = deadline.saturating_duration_since(Instant::now());
             tokio::time::sleep(jittered(pause).min(left)).await;
+            if Instant::now() >= deadline {
+                return Err(CallError::Unanswered { waited: began.elapsed(), last: failure });
+            }
+            last = Some(failure);
             pause = pause.mul_f64(PAUSE_GROWTH).min(LONGEST_PAUSE);
         }
     }
@@ -376,13 +378,14 @@ struct Round {
 }
 
 impl Round {
-    fn new(controllers: &Controllers) -> Self {
+    /// `last` is the failure that the round before ended with.
+    fn new(controllers: &Controllers, last: Option<Failure>) -> Self {
         let mut left = Vec::clone(&controllers.peers.load());
         if !left.is_empty() {
             let first = usize::from(u16::from_le_bytes(random())) % left.len();
             left.rotate_left(first);
         }
-        let mut round = Self { left, last: None, hopeless: true };
+        let mut round = Self { left, last, hopeless: true };
         round.prefer(controllers.leader());
         round
     }
@@ -401,9 +404,14 @@ impl Round {
         }
     }
 
-    fn fail(&mut self, failure: Failure) {
+    /// A controller that was `cut_short` by the deadline may not have been silent at all: whatever
+    /// failed before says more.
+    fn fail(&mut self, failure: Failure, cut_short: bool) {
         self.hopeless &= matches!(failure, Failure::Untrusted { .. });
-        self.last = Some(failure);
+        let silent = matches!(failure, Failure::Silent { .. });
+        if self.last.is_none() || !(silent && cut_short) {
+            self.last = Some(failure);
+        }
     }
 
     /// The last failure, and whether all of them are for want of trust.

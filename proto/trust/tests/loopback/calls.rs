@@ -162,6 +162,30 @@ async fn a_silent_controller_is_given_up() {
 }
 
 #[tokio::test]
+async fn a_slow_answer_is_given_more_time_each_round() {
+    let authority = authority();
+    let slow = |_| -> Answer {
+        Box::pin(async {
+            tokio::time::sleep(Duration::from_millis(300)).await;
+            Ok(b"late".to_vec())
+        })
+    };
+    let server = serve(&keyring(&authority, controller("ctl1")), Limits::STANDARD, slow);
+    let address = Address { name: "ctl1".into(), address: server.address.to_string() };
+    let me = Arc::new(keyring(&authority, user(1000, "jane")));
+    let controllers = Controllers::new(vec![address], me, Life::Command, None);
+    let call = Call { patience: Duration::from_millis(100), ..leader_call() };
+    assert_eq!(controllers.call(call, ping).await.expect("answered"), b"late");
+
+    let call = Call {
+        patience: Duration::from_millis(100),
+        ..Call::within(Target::Leader, Duration::from_millis(250))
+    };
+    let error = controllers.call(call, ping).await.expect_err("too slow");
+    assert!(error.to_string().contains("ctl1 did not answer within 100 ms"), "{error}");
+}
+
+#[tokio::test]
 async fn without_a_leader_the_deadline_ends_it() {
     let three = Three::led_by(None);
     let controllers = three.controllers();
