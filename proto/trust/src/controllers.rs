@@ -15,6 +15,7 @@ use std::{
 };
 
 use arc_swap::ArcSwap;
+use rustls::ClientConfig;
 use tokio::time::{Instant, timeout};
 use tonic::{Status, transport::Channel};
 
@@ -23,7 +24,7 @@ use crate::{
     credential::Credential,
     file,
     identity::random,
-    tls::{Keyring, TlsError},
+    tls::{Keyring, TlsError, joining},
 };
 
 /// The metadata in which a controller that doesn't lead names the one that does. Empty where it
@@ -124,7 +125,7 @@ pub enum CallError {
 
 /// The controllers of a cluster, and a channel to each, opened when it is needed.
 pub struct Controllers {
-    keyring: Arc<Keyring>,
+    ourselves: Ourselves,
     life: Life,
     peers: ArcSwap<Vec<Arc<Peer>>>,
     leader: Mutex<Leader>,
@@ -148,25 +149,62 @@ impl fmt::Debug for Controllers {
     }
 }
 
+/// Who calls.
+enum Ourselves {
+    Member(Arc<Keyring>),
+    /// Somebody who joins, and knows the authority by its pin.
+    Joiner {
+        pin: [u8; 32],
+    },
+}
+
+impl Ourselves {
+    fn credential(&self) -> Option<Arc<Credential>> {
+        match self {
+            Self::Member(keyring) => Some(keyring.credential()),
+            Self::Joiner { .. } => None,
+        }
+    }
+
+    fn config(&self, controller: &str) -> Result<ClientConfig, TlsError> {
+        match self {
+            Self::Member(keyring) => keyring.client(Some(controller)),
+            Self::Joiner { pin } => joining(*pin),
+        }
+    }
+
+    fn has_expired(&self) -> bool {
+        self.credential().is_some_and(|own| own.not_after() <= SystemTime::now())
+    }
+}
+
 struct Peer {
     address: Address,
-    /// With the credential that it was opened with: a renewed one calls for another channel.
-    open: Mutex<Option<(Arc<Credential>, Channel)>>,
+    open: Mutex<Option<Open>>,
+}
+
+struct Open {
+    /// What it was opened with: a renewed one calls for another channel.
+    with: Option<Arc<Credential>>,
+    channel: Channel,
 }
 
 impl Peer {
-    fn channel(&self, keyring: &Keyring, life: Life) -> Result<Channel, CallError> {
+    fn channel(&self, ourselves: &Ourselves, life: Life) -> Result<Channel, CallError> {
         let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
-        let credential = keyring.credential();
-        if let Some((with, channel)) = open.as_ref()
-            && Arc::ptr_eq(with, &credential)
-        {
-            return Ok(channel.clone());
+        let with = ourselves.credential();
+        let current = |open: &&Open| match (&open.with, &with) {
+            (Some(one), Some(other)) => Arc::ptr_eq(one, other),
+            (None, None) => true,
+            (Some(_), None) | (None, Some(_)) => false,
+        };
+        if let Some(open) = open.as_ref().filter(current) {
+            return Ok(open.channel.clone());
         }
-        let config = keyring.client(Some(&self.address.name))?;
-        let fresh = channel(&self.address.address, Arc::new(config), life)?;
-        *open = Some((credential, fresh.clone()));
-        Ok(fresh)
+        let config = ourselves.config(&self.address.name)?;
+        let channel = channel(&self.address.address, Arc::new(config), life)?;
+        *open = Some(Open { with, channel: channel.clone() });
+        Ok(channel)
     }
 
     /// Forgets a connection on which nothing comes any more.
@@ -191,7 +229,20 @@ impl Controllers {
         let hint = hint.filter(known);
         let leader = Mutex::new(Leader { name: hint.clone(), filed: hint });
         let peers = ArcSwap::from_pointee(peers(addresses, &[]));
-        Self { keyring, life, peers, leader, leader_file }
+        Self { ourselves: Ourselves::Member(keyring), life, peers, leader, leader_file }
+    }
+
+    /// For one who joins with a token: any controller of the cluster that `pin` names will do,
+    /// whatever its name, since the token's holder need not know them.
+    #[must_use]
+    pub fn joining(addresses: Vec<Address>, pin: [u8; 32]) -> Self {
+        Self {
+            ourselves: Ourselves::Joiner { pin },
+            life: Life::Command,
+            peers: ArcSwap::from_pointee(peers(addresses, &[])),
+            leader: Mutex::default(),
+            leader_file: None,
+        }
     }
 
     #[must_use]
@@ -239,7 +290,7 @@ impl Controllers {
     pub fn channel(&self, name: &str) -> Option<Result<Channel, CallError>> {
         let peers = self.peers.load();
         let peer = peers.iter().find(|peer| peer.address.name == name)?;
-        Some(peer.channel(&self.keyring, self.life))
+        Some(peer.channel(&self.ourselves, self.life))
     }
 
     /// Makes the call that `attempt` makes on a channel, with whichever controller can serve it.
@@ -253,14 +304,14 @@ impl Controllers {
         let mut pause = FIRST_PAUSE;
         let mut last = None;
         loop {
-            if self.keyring.credential().not_after() <= SystemTime::now() {
+            if self.ourselves.has_expired() {
                 return Err(CallError::Expired);
             }
             let mut round = Round::new(self, last);
             while let Some(peer) = round.next() {
                 let left = deadline.saturating_duration_since(Instant::now());
                 let (limit, cut_short) = (patience.min(left), left < patience);
-                let made = attempt(peer.channel(&self.keyring, self.life)?);
+                let made = attempt(peer.channel(&self.ourselves, self.life)?);
                 let outcome = timeout(limit, made).await;
                 let failure = match judge(&peer, outcome, limit) {
                     Judged::Answered(answer) => {

@@ -5,10 +5,11 @@ use std::{
     time::{Duration, SystemTime},
 };
 
-use tonic::Status;
+use tonic::{Code, Status};
 use trust::{
     authority::{Anchor, Authority, Validity},
     connect::{Life, channel},
+    controllers::{Address, Call, CallError, Controllers, Target},
     credential::{KeyRequest, NODE_LIFETIME},
     identity::Identity,
     permit::Caller,
@@ -95,6 +96,29 @@ async fn a_token_is_not_sent_to_an_impostor() {
     let broken = trust::connect::Broken::from_status(&refused).expect("never answered");
     assert!(matches!(broken, trust::connect::Broken::Untrusted(_)), "{broken:?}");
     assert_eq!(impostor.knocks(), 0);
+}
+
+#[tokio::test]
+async fn one_who_joins_finds_a_controller_of_the_right_cluster() {
+    let (ours, theirs) = (authority(), authority());
+    let (impostor, server) = (greeting(&theirs), greeting(&ours));
+    let at = |name: &str, running: &Running| Address {
+        name: name.to_owned(),
+        address: running.address.to_string(),
+    };
+    let addresses = vec![at("whatever", &impostor), at("unknown", &server)];
+    let controllers = Controllers::joining(addresses.clone(), token(&ours).pin());
+    let ping = |channel| call(channel, "/rafter.ctl.v1.Controller/Ping");
+    let short = || Call::within(Target::Leader, crate::world::BOUND);
+    // The gate's refusal is an answer, and shows that the right one was found.
+    let refused = controllers.call(short(), ping).await.expect_err("no certificate");
+    let CallError::Refused(status) = refused else { panic!("{refused:?}") };
+    assert_eq!(status.code(), Code::Unauthenticated);
+    assert_eq!(impostor.knocks(), 0);
+
+    let lost = Controllers::joining(addresses[..1].to_vec(), token(&ours).pin());
+    let refused = lost.call(short(), ping).await.expect_err("an impostor");
+    assert!(matches!(refused, CallError::Untrusted { .. }), "{refused:?}");
 }
 
 #[test]
