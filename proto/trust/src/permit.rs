@@ -140,6 +140,8 @@ pub fn permitted(caller: &Caller, method: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use std::{fs, path::Path};
+
     use super::*;
     use crate::identity::ClusterId;
 
@@ -167,6 +169,46 @@ mod tests {
             let (service, method) = path[1..].split_once('/').expect("a service and a method");
             assert!(path.starts_with("/rafter.") && service.split('.').count() == 4, "{path}");
             assert!(method.chars().all(|c| c.is_ascii_alphabetic()), "{path}");
+        }
+    }
+
+    /// The paths of all methods in the protocol's files.
+    fn wire() -> Vec<String> {
+        let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../proto");
+        let mut paths = Vec::new();
+        for file in fs::read_dir(folder).expect("the protocol's folder") {
+            let text = fs::read_to_string(file.expect("an entry").path()).expect("a file");
+            let (mut package, mut service) = ("", "");
+            for line in text.lines() {
+                let mut words = line.trim().split([' ', ';', '(']);
+                let (kind, name) = (words.next(), words.next().unwrap_or_default());
+                match kind {
+                    Some("package") => package = name,
+                    Some("service") => service = name,
+                    Some("rpc") => paths.push(format!("/{package}.{service}/{name}")),
+                    Some(_) | None => {}
+                }
+            }
+        }
+        paths
+    }
+
+    #[test]
+    fn the_table_has_each_method_of_the_wire_and_no_other() {
+        let wire = wire();
+        assert!(wire.len() >= 20, "the files were not understood: {wire:?}");
+        for path in &wire {
+            assert!(TABLE.iter().any(|(row, _)| row == path), "{path} is missing in the table");
+        }
+        for (row, _) in TABLE {
+            assert!(wire.iter().any(|path| path == row), "{row} is no method");
+        }
+    }
+
+    #[test]
+    fn the_log_is_for_controllers_alone() {
+        for (path, roles) in TABLE.iter().filter(|(path, _)| path.starts_with("/rafter.raft.")) {
+            assert_eq!(*roles, Roles::CONTROLLER, "{path}");
         }
     }
 
