@@ -108,7 +108,7 @@ pub enum CallError {
     /// The service answered, and this is the answer.
     #[error("{}", .0.message())]
     Refused(Status),
-    #[error("no controller answered within {:.1} s; the last failure: {last}", .waited.as_secs_f64())]
+    #[error("no controller answered within {} ms; the last failure: {last}", .waited.as_millis())]
     Unanswered { waited: Duration, last: Failure },
     /// It won't be better by itself, so nobody waits for it.
     #[error("no controller can be trusted or trusts us: {last}")]

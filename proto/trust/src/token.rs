@@ -220,7 +220,11 @@ mod tests {
         }
 
         #[test]
-        fn each_altered_byte_shows(token in token(), at in any::<prop::sample::Index>(), by in 1..128u8) {
+        fn each_altered_byte_shows(
+            token in token(),
+            at in any::<prop::sample::Index>(),
+            by in 1..128u8,
+        ) {
             let mut bytes = token.text().reveal().as_bytes().to_vec();
             let at = at.index(bytes.len());
             bytes[at] = (bytes[at] + by) % 128;

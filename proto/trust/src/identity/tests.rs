@@ -27,7 +27,9 @@ proptest! {
     }
 
     #[test]
-    fn what_parses_prints_back_the_same(tail in "(user/[0-9]{1,4}|node|controller)/[a-zA-Z0-9%/.~ ]{0,12}") {
+    fn what_parses_prints_back_the_same(
+        tail in "(user/[0-9]{1,4}|node|controller)/[a-zA-Z0-9%/.~ ]{0,12}",
+    ) {
         let text = format!("rafter://{CLUSTER}/{tail}");
         if let Ok(identity) = text.parse::<Identity>() {
             prop_assert_eq!(identity.to_string(), text);
