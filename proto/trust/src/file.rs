@@ -128,16 +128,28 @@ fn write_new(path: &Path, content: &str, mode: u32) -> Result<(), FileError> {
 
 /// The text of a file that only its owner, the caller, can read and write.
 pub(crate) fn read_private(path: &Path) -> Result<String, FileError> {
-    read(path, 0o077)
+    read(path, 0o077, Owner::Caller)
 }
 
 /// The text of a file that only its owner, the caller, can write.
 pub(crate) fn read_public(path: &Path) -> Result<String, FileError> {
-    read(path, 0o022)
+    read(path, 0o022, Owner::Caller)
+}
+
+/// The text of a file that only its owner, the caller or root, can write.
+pub(crate) fn read_shared(path: &Path) -> Result<String, FileError> {
+    read(path, 0o022, Owner::CallerOrRoot)
+}
+
+/// Whose file it may be.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Owner {
+    Caller,
+    CallerOrRoot,
 }
 
 /// The checks are made on the open file, so that it can't be exchanged between check and use.
-fn read(path: &Path, forbidden: u32) -> Result<String, FileError> {
+fn read(path: &Path, forbidden: u32, owner: Owner) -> Result<String, FileError> {
     // Without O_NONBLOCK a pipe in the file's place would hang us.
     let flags = (OFlag::O_NOFOLLOW | OFlag::O_NONBLOCK).bits();
     let mut options = OpenOptions::new();
@@ -147,7 +159,9 @@ fn read(path: &Path, forbidden: u32) -> Result<String, FileError> {
     if !found.is_file() || found.len() > MAX_LENGTH {
         return Err(kind());
     }
-    owned(path, found.uid())?;
+    if owner == Owner::Caller || found.uid() != 0 {
+        owned(path, found.uid())?;
+    }
     closed(path, found.mode(), forbidden)?;
     let mut bytes = Vec::new();
     file.take(MAX_LENGTH).read_to_end(&mut bytes).map_err(during("read", path))?;

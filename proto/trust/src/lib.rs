@@ -16,6 +16,7 @@ pub mod identity;
 pub mod permit;
 pub mod secret;
 pub mod serve;
+pub mod site;
 pub mod store;
 pub mod tls;
 pub mod token;
