@@ -21,6 +21,7 @@ pub mod store;
 pub mod tls;
 pub mod token;
 pub mod verify;
+pub mod vouch;
 
 mod file;
 mod hex;
