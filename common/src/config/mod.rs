@@ -1,21 +1,38 @@
 //! The cluster's configuration: what `slurm.conf` says, checked, with every default filled in.
 //!
-//! **Invariant:** plain data. It enters the log as an event, so that every replica has the same.
+//! [`parse`] reads the file and what it includes; [`check`] does the same and says of each key
+//! what becomes of it. Formats, keys and defaults are those of slurm.conf(5).
+//!
+//! **Invariant:** a [`Config`] is plain data. It enters the log as an event, so that every replica
+//! has the same.
+
+mod node;
+mod partition;
 
 use std::collections::BTreeMap;
 
-use crate::{job::OpenMode, time::TimeLimit};
+pub use node::{ConfiguredState, NodeConf};
+pub use partition::{PartitionConf, PartitionState};
+
+use crate::job::OpenMode;
 
 /// A whole configuration.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Config {
     pub cluster_name: String,
+    /// In the order of the file.
     pub controllers: Vec<ControllerConf>,
     /// `SlurmUser`: may do everything, as root may.
     pub slurm_user: String,
+    /// `SlurmdUser`: the user that the nodes' daemons run as.
+    pub slurmd_user: String,
+    /// `StateSaveLocation`: each controller's own local store, shared with no other controller.
+    pub state_save_location: String,
+    /// `SlurmdSpoolDir`, in which `%h` and `%n` stand for the node: see [`Config::spool_dir`].
+    pub slurmd_spool_dir: String,
     /// Seconds without a word after which a node is down. 0: never.
     pub slurmd_timeout: u32,
-    /// Seconds.
+    /// Seconds. An upper bound for electing a leader, not the means of it.
     pub slurmctld_timeout: u32,
     /// Seconds that a command waits for an answer.
     pub message_timeout: u32,
@@ -39,27 +56,30 @@ pub struct Config {
     pub max_memory: MemoryPer,
     /// Bytes; the largest batch script or environment.
     pub max_script_size: u64,
-    /// Whether mail can be sent (`MailProg` names a program of the site's own).
-    pub mail_prog: Option<String>,
     /// Milliseconds.
     pub heartbeat_ms: u32,
     /// Milliseconds, the least and the most.
     pub election_timeout_ms: (u32, u32),
     /// Days that the history is kept. 0: for ever.
     pub history_retention_days: u32,
-    /// Hosts whose `rafterd` may vouch for any user of theirs.
+    /// Hosts and nodes whose `rafterd` may vouch for any user of theirs.
     pub login_hosts: Vec<String>,
+    /// In the order of the file.
     pub nodes: Vec<NodeConf>,
+    /// In the order of the file.
     pub partitions: Vec<PartitionConf>,
-    /// Every key that was set outside node and partition lines, as it was written.
+    /// Every key that was set outside node and partition lines, spelled as in the manual, with
+    /// its value as it was written.
     pub settings: BTreeMap<String, String>,
 }
 
-/// A controller (`SlurmctldHost=name(address)`), in the order of the file.
+/// A controller (`SlurmctldHost=name(address:port)`).
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ControllerConf {
     pub name: String,
+    /// A name or an IP address; the controller's name where nothing else is said.
     pub address: String,
+    /// `SlurmctldPort` where nothing else is said.
     pub port: u16,
 }
 
@@ -82,78 +102,53 @@ pub enum MemoryPer {
     Cpu(u64),
 }
 
-/// One node, after `NodeName=DEFAULT` and hostlists.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct NodeConf {
-    pub name: String,
-    pub hostname: String,
-    pub address: String,
-    pub port: u16,
-    pub cpus: u32,
-    pub boards: u32,
-    pub sockets: u32,
-    pub cores_per_socket: u32,
-    pub threads_per_core: u32,
-    pub real_memory_mib: u64,
-    pub tmp_disk_mib: u64,
-    pub weight: u32,
-    pub features: Vec<String>,
-    pub state: ConfiguredState,
-    pub reason: Option<String>,
-}
-
-/// The state that a node begins with.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum ConfiguredState {
-    Unknown,
-    Down,
-    Drain,
-}
-
-/// One partition, after `PartitionName=DEFAULT`.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct PartitionConf {
-    pub name: String,
-    /// In the configuration's order.
-    pub nodes: Vec<String>,
-    /// `Nodes=` as it was written.
-    pub nodes_text: String,
-    pub default: bool,
-    pub state: PartitionState,
-    pub max_time: TimeLimit,
-    pub default_time: Option<TimeLimit>,
-    pub min_nodes: u32,
-    pub max_nodes: Option<u32>,
-    pub max_cpus_per_node: Option<u32>,
-    pub priority_tier: u16,
-    pub priority_job_factor: u16,
-    /// `OverSubscribe=EXCLUSIVE`: every job gets whole nodes.
-    pub exclusive: bool,
-    pub hidden: bool,
-    pub root_only: bool,
-    pub disable_root_jobs: bool,
-    /// None: the cluster's.
-    pub def_memory: Option<MemoryPer>,
-    /// None: the cluster's.
-    pub max_memory: Option<MemoryPer>,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum PartitionState {
-    Up,
-    /// Queues, starts nothing.
-    Down,
-    /// Starts what it has, takes no more.
-    Drain,
-    /// Takes and starts nothing.
-    Inactive,
-}
-
 impl Config {
+    /// A configuration that says nothing beyond the cluster's name: slurm.conf(5)'s defaults.
+    #[must_use]
+    pub fn defaults(cluster_name: &str) -> Self {
+        Self {
+            cluster_name: cluster_name.to_owned(),
+            controllers: vec![],
+            slurm_user: "root".to_owned(),
+            slurmd_user: "root".to_owned(),
+            state_save_location: "/var/spool".to_owned(),
+            slurmd_spool_dir: "/var/spool/slurmd".to_owned(),
+            slurmd_timeout: 300,
+            slurmctld_timeout: 120,
+            message_timeout: 10,
+            kill_wait: 30,
+            min_job_age: 300,
+            max_job_count: 10_000,
+            first_job_id: 1,
+            max_job_id: 0x03ff_0000,
+            return_to_service: 0,
+            job_requeue: true,
+            job_file_append: false,
+            enforce_part_limits: EnforcePartLimits::No,
+            select_memory: true,
+            def_memory: MemoryPer::Unlimited,
+            max_memory: MemoryPer::Unlimited,
+            max_script_size: 4 << 20,
+            heartbeat_ms: 100,
+            election_timeout_ms: (300, 600),
+            history_retention_days: 0,
+            login_hosts: vec![],
+            nodes: vec![],
+            partitions: vec![],
+            settings: BTreeMap::new(),
+        }
+    }
+
     /// How files of a job that does not say are opened.
     #[must_use]
     pub fn open_mode(&self) -> OpenMode {
         if self.job_file_append { OpenMode::Append } else { OpenMode::Truncate }
+    }
+
+    /// The spool directory of a node's daemon: the first `%h` and the first `%n` are filled in.
+    #[must_use]
+    pub fn spool_dir(&self, node: &NodeConf) -> String {
+        self.slurmd_spool_dir.replacen("%h", &node.hostname, 1).replacen("%n", &node.name, 1)
     }
 
     #[must_use]

@@ -4,10 +4,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use common::{
-    config::{
-        Config, ConfiguredState, EnforcePartLimits, MemoryPer, NodeConf, PartitionConf,
-        PartitionState,
-    },
+    config::{Config, NodeConf, PartitionConf},
     id::{
         Attempt, ClusterId, ContentHash, GroupId, Incarnation, JobId, NodeName, PartitionName,
         RequestId, Term, UserId,
@@ -16,7 +13,7 @@ use common::{
     machine::{Allocation, Answer, By, Command, Entry, Refusal, Report, State, Submission, decide},
     node::Inventory,
     resources::Resources,
-    time::{Span, TimeLimit, Timestamp},
+    time::{Span, Timestamp},
 };
 
 pub(crate) const ROOT: UserId = UserId(0);
@@ -190,70 +187,18 @@ pub(crate) fn spec(user: UserId) -> JobSpec {
 }
 
 pub(crate) fn config(nodes: &[&str], cpus: u32) -> Config {
-    let node = |name: &&str| NodeConf {
-        name: (*name).to_owned(),
-        hostname: (*name).to_owned(),
-        address: (*name).to_owned(),
-        port: 6818,
-        cpus,
-        boards: 1,
-        sockets: 1,
-        cores_per_socket: cpus,
-        threads_per_core: 1,
-        real_memory_mib: 1,
-        tmp_disk_mib: 0,
-        weight: 1,
-        features: vec![],
-        state: ConfiguredState::Unknown,
-        reason: None,
-    };
+    let node = |name: &&str| NodeConf { cpus, cores_per_socket: cpus, ..NodeConf::defaults(name) };
     let partition = PartitionConf {
-        name: "cpu".into(),
         nodes: nodes.iter().map(|name| (*name).to_owned()).collect(),
         nodes_text: nodes.join(","),
         default: true,
-        state: PartitionState::Up,
-        max_time: TimeLimit::Unlimited,
-        default_time: None,
-        min_nodes: 0,
-        max_nodes: None,
-        max_cpus_per_node: None,
-        priority_tier: 1,
-        priority_job_factor: 1,
-        exclusive: false,
-        hidden: false,
-        root_only: false,
-        disable_root_jobs: false,
-        def_memory: None,
-        max_memory: None,
+        ..PartitionConf::defaults("cpu")
     };
     Config {
-        cluster_name: "test".into(),
-        controllers: vec![],
-        slurm_user: "root".into(),
-        slurmd_timeout: 300,
-        slurmctld_timeout: 120,
-        message_timeout: 10,
-        kill_wait: 30,
-        min_job_age: 300,
-        max_job_count: 10_000,
-        first_job_id: 1,
-        max_job_id: 0x03ff_0000,
         return_to_service: 1,
-        job_requeue: true,
-        job_file_append: false,
-        enforce_part_limits: EnforcePartLimits::No,
         select_memory: false,
-        def_memory: MemoryPer::Unlimited,
-        max_memory: MemoryPer::Unlimited,
-        max_script_size: 4 << 20,
-        mail_prog: None,
-        heartbeat_ms: 100,
-        election_timeout_ms: (300, 600),
-        history_retention_days: 0,
-        login_hosts: vec![],
         nodes: nodes.iter().map(node).collect(),
         partitions: vec![partition],
-        settings: std::collections::BTreeMap::new(),
+        ..Config::defaults("test")
     }
 }

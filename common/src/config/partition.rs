@@ -1,0 +1,70 @@
+//! A partition, as configured.
+
+use super::MemoryPer;
+use crate::time::TimeLimit;
+
+/// One partition, after `PartitionName=DEFAULT`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PartitionConf {
+    pub name: String,
+    /// In the configuration's order, each once.
+    pub nodes: Vec<String>,
+    /// `Nodes=` as it was written.
+    pub nodes_text: String,
+    pub default: bool,
+    pub state: PartitionState,
+    pub max_time: TimeLimit,
+    pub default_time: Option<TimeLimit>,
+    pub min_nodes: u32,
+    pub max_nodes: Option<u32>,
+    pub max_cpus_per_node: Option<u32>,
+    pub priority_tier: u16,
+    pub priority_job_factor: u16,
+    /// `OverSubscribe=EXCLUSIVE`, `Exclusive=NODE`: every job gets whole nodes.
+    pub exclusive: bool,
+    pub hidden: bool,
+    pub root_only: bool,
+    pub disable_root_jobs: bool,
+    /// None: the cluster's.
+    pub def_memory: Option<MemoryPer>,
+    /// None: the cluster's.
+    pub max_memory: Option<MemoryPer>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum PartitionState {
+    Up,
+    /// Queues, starts nothing.
+    Down,
+    /// Starts what it has, takes no more.
+    Drain,
+    /// Takes and starts nothing.
+    Inactive,
+}
+
+impl PartitionConf {
+    /// A partition of which nothing is said beyond its name: slurm.conf(5)'s defaults.
+    #[must_use]
+    pub fn defaults(name: &str) -> Self {
+        Self {
+            name: name.to_owned(),
+            nodes: vec![],
+            nodes_text: String::new(),
+            default: false,
+            state: PartitionState::Up,
+            max_time: TimeLimit::Unlimited,
+            default_time: None,
+            min_nodes: 0,
+            max_nodes: None,
+            max_cpus_per_node: None,
+            priority_tier: 1,
+            priority_job_factor: 1,
+            exclusive: false,
+            hidden: false,
+            root_only: false,
+            disable_root_jobs: false,
+            def_memory: None,
+            max_memory: None,
+        }
+    }
+}
