@@ -1,1 +1,49 @@
-fn main() {}
+//! `cargo xtask`: the one door to building, testing and trying Rafter.
+//!
+//! Each verb gathers what it lacks (system packages, RocksDB's archive), says so, and runs the
+//! ordinary tools. It depends on very little, so that the door itself opens in seconds.
+
+mod ci;
+mod packages;
+mod progress;
+mod rocksdb;
+mod steps;
+mod test;
+mod workspace;
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+/// The one door to building, testing and trying Rafter.
+#[derive(Parser)]
+#[command(name = "cargo xtask", bin_name = "cargo xtask", disable_help_subcommand = true)]
+struct Door {
+    #[command(subcommand)]
+    verb: Verb,
+}
+
+#[derive(Subcommand)]
+enum Verb {
+    /// Run everything that a change must pass: format, lints, layers, licences, tests, documents
+    Ci(ci::Options),
+    /// Run the tests
+    Test(test::Options),
+    /// Run the seeded simulator of a cluster
+    Sim(test::SimOptions),
+}
+
+fn main() -> ExitCode {
+    let done = match Door::parse().verb {
+        Verb::Ci(options) => ci::run_all(&options),
+        Verb::Test(options) => test::run_alone(&options),
+        Verb::Sim(options) => test::sim(&options),
+    };
+    match done {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("xtask: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}

@@ -1,0 +1,87 @@
+//! The tests, and the simulator, which is a test with a seed of one's choice.
+
+use anyhow::Result;
+
+use crate::{
+    packages,
+    rocksdb::{self, Prebuilt},
+    workspace::{cargo, run},
+};
+
+#[derive(clap::Args, Default)]
+pub(crate) struct Options {
+    /// Only the tests that this nextest expression or part of a name chooses
+    #[arg(long, value_name = "FILTER")]
+    filter: Vec<String>,
+    /// Only the tests of this package
+    #[arg(long, short, value_name = "NAME")]
+    package: Vec<String>,
+}
+
+/// Runs the tests of all packages, or those chosen.
+///
+/// # Errors
+/// Where one fails, or what is needed to run them can't be had.
+pub(crate) fn run_with(options: &Options, prebuilt: &Prebuilt) -> Result<()> {
+    let mut packages = vec!["--workspace"];
+    if !options.package.is_empty() {
+        packages = options.package.iter().flat_map(|name| ["--package", name]).collect();
+    }
+    // Tests of real daemons start the programs of other packages.
+    run(prebuilt.apply(&mut cargo(&["build", "--workspace", "--bins", "--locked"])))?;
+
+    let mut tests = cargo(&["nextest", "run", "--locked"]);
+    tests.args(&packages);
+    for filter in &options.filter {
+        // A name is the common case; an expression has parentheses.
+        match filter.contains('(') {
+            true => tests.arg("--filterset").arg(filter),
+            false => tests.arg(filter),
+        };
+    }
+    run(prebuilt.apply(&mut tests))?;
+
+    if options.filter.is_empty() {
+        let mut documents = cargo(&["test", "--doc", "--quiet", "--locked"]);
+        run(prebuilt.apply(documents.args(&packages)))?;
+    }
+    Ok(())
+}
+
+/// `cargo xtask test`.
+///
+/// # Errors
+/// As [`run_with`].
+pub(crate) fn run_alone(options: &Options) -> Result<()> {
+    packages::for_building()?;
+    packages::nextest()?;
+    run_with(options, &rocksdb::prebuilt()?)
+}
+
+#[derive(clap::Args)]
+pub(crate) struct SimOptions {
+    /// Try this seed, as a failure printed it
+    #[arg(long, value_name = "N", conflicts_with = "seeds")]
+    seed: Option<u64>,
+    /// Try so many seeds, chosen at random
+    #[arg(long, value_name = "N")]
+    seeds: Option<u64>,
+}
+
+/// `cargo xtask sim`: optimised, as it is computation and nothing else.
+///
+/// # Errors
+/// Where an invariant does not hold; the test has printed its seed.
+pub(crate) fn sim(options: &SimOptions) -> Result<()> {
+    packages::for_building()?;
+    let prebuilt = rocksdb::prebuilt()?;
+    let mut simulator = cargo(&["test", "--release", "--locked", "-p", "chaos-tests"]);
+    simulator.args(["--test", "sim", "--", "--nocapture"]);
+    if let Some(seed) = options.seed {
+        simulator.env("SEED", seed.to_string());
+    }
+    if let Some(seeds) = options.seeds {
+        simulator.env("SEEDS", seeds.to_string());
+    }
+    run(prebuilt.apply(&mut simulator))
+}
