@@ -16,7 +16,13 @@ pub use generated::rafter::{
 };
 
 /// The modules nest as the packages do, because the generated code refers to itself so.
-#[expect(clippy::all, clippy::pedantic, unreachable_pub, reason = "generated")]
+#[expect(
+    clippy::all,
+    clippy::pedantic,
+    clippy::allow_attributes,
+    unreachable_pub,
+    reason = "generated"
+)]
 mod generated {
     pub mod rafter {
         pub mod types {

@@ -42,12 +42,11 @@ pub fn decide(state: &State, now: Timestamp, command: Command) -> Result<Decided
     if let Some(known) = request.and_then(|request| state.requests.get(&request)) {
         return Ok(Decided { events: vec![], answer: known.answer, request: None });
     }
-    let (events, answer) = match command {
-        Command::Submit(submission) => {
-            let (events, job) = submit::submit(state, *submission)?;
-            (events, Answer::Job(job))
-        }
-        other => (carry_out(state, now, other)?, Answer::Done),
+    let (events, answer) = if let Command::Submit(submission) = command {
+        let (events, job) = submit::submit(state, *submission)?;
+        (events, Answer::Job(job))
+    } else {
+        (carry_out(state, now, command)?, Answer::Done)
     };
     let request = request.map(|request| {
         let forget_at = now + REQUEST_MEMORY;

@@ -100,11 +100,9 @@ impl QueueKey {
     /// The place of `job`, if it stands in a queue at all.
     #[must_use]
     pub fn of(job: &Job) -> Option<Self> {
-        (job.is_pending() && job.hold == Hold::None && job.priority > 0).then(|| Self {
-            priority: Reverse(job.priority),
-            submitted: job.submitted,
-            job: job.id,
-        })
+        let waits = job.is_pending() && job.hold == Hold::None && job.priority > 0;
+        let priority = Reverse(job.priority);
+        waits.then_some(Self { priority, submitted: job.submitted, job: job.id })
     }
 }
 

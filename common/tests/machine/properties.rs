@@ -122,7 +122,12 @@ fn act(cluster: &mut Cluster, step: Step) {
         Step::Lose { node: at } => {
             cluster.send(Command::Lose { node: node(at) }).expect("a known node");
         }
-        by_people => {
+        by_people @ (Step::Cancel { .. }
+        | Step::Hold { .. }
+        | Step::Release { .. }
+        | Step::Requeue { .. }
+        | Step::Update { .. }
+        | Step::Node { .. }) => {
             let command = command(cluster, by_people);
             let _ = cluster.send(command);
         }
@@ -168,16 +173,13 @@ fn check_log(cluster: &Cluster) {
     let mut open: BTreeMap<(JobId, Attempt), bool> = BTreeMap::new();
     let events = cluster.log.iter().flat_map(|entry| &entry.events);
     for event in events {
-        match event {
-            Event::JobAllocated { job, attempt, .. } => {
-                let again = open.insert((*job, *attempt), true);
-                assert!(again.is_none(), "{job} attempt {attempt} is allocated twice");
-            }
-            Event::JobEnded { job, attempt, .. } => {
-                let was = open.insert((*job, *attempt), false);
-                assert_ne!(was, Some(false), "{job} attempt {attempt} ends twice");
-            }
-            _ => {}
+        if let Event::JobAllocated { job, attempt, .. } = event {
+            let again = open.insert((*job, *attempt), true);
+            assert!(again.is_none(), "{job} attempt {attempt} is allocated twice");
+        }
+        if let Event::JobEnded { job, attempt, .. } = event {
+            let was = open.insert((*job, *attempt), false);
+            assert_ne!(was, Some(false), "{job} attempt {attempt} ends twice");
         }
     }
 }

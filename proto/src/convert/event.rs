@@ -171,11 +171,26 @@ fn job_kind(event: &Event) -> Kind {
             changes: Some(changes.as_ref().into()),
         }),
         Event::JobForgotten { job } => Kind::JobForgotten(wire::JobForgotten { job: job.0 }),
-        other => run_kind(other),
+        Event::JobAllocated { .. }
+        | Event::JobLaunching { .. }
+        | Event::JobRunning { .. }
+        | Event::JobSignalled { .. }
+        | Event::SignalDelivered { .. }
+        | Event::JobCompleting { .. }
+        | Event::JobEnded { .. }
+        | Event::JobRequeued { .. } => run_kind(event),
+        Event::ClusterFormed { .. }
+        | Event::ConfigSet { .. }
+        | Event::FormatRaised { .. }
+        | Event::ControllerJoined { .. }
+        | Event::ControllerLeft { .. }
+        | Event::TokenIssued { .. }
+        | Event::TokenSpent { .. }
+        | Event::NodeRegistered { .. }
+        | Event::NodeChanged { .. } => unreachable!("{event:?} has been converted before"),
     }
 }
 
-#[expect(clippy::wildcard_enum_match_arm, reason = "what is left after the two above")]
 fn run_kind(event: &Event) -> Kind {
     match event {
         Event::JobAllocated { job, attempt, incarnation, places, deadline } => {
@@ -227,7 +242,21 @@ fn run_kind(event: &Event) -> Kind {
             requeue: Some((*requeue).into()),
             end: end.as_ref().map(Into::into),
         }),
-        other => unreachable!("{other:?} has been converted before"),
+        Event::ClusterFormed { .. }
+        | Event::ConfigSet { .. }
+        | Event::FormatRaised { .. }
+        | Event::ControllerJoined { .. }
+        | Event::ControllerLeft { .. }
+        | Event::TokenIssued { .. }
+        | Event::TokenSpent { .. }
+        | Event::NodeRegistered { .. }
+        | Event::NodeChanged { .. }
+        | Event::BlobStored { .. }
+        | Event::JobSubmitted { .. }
+        | Event::JobHeld { .. }
+        | Event::JobReleased { .. }
+        | Event::JobUpdated { .. }
+        | Event::JobForgotten { .. } => unreachable!("{event:?} has been converted before"),
     }
 }
 
@@ -285,7 +314,14 @@ impl TryFrom<wire::Event> for Event {
                 changes: Arc::new(need(event.changes, "changes")?.into()),
             }),
             Kind::JobForgotten(event) => Ok(Self::JobForgotten { job: JobId(event.job) }),
-            other => run_event(other),
+            kind @ (Kind::JobAllocated(_)
+            | Kind::JobLaunching(_)
+            | Kind::JobRunning(_)
+            | Kind::JobSignalled(_)
+            | Kind::SignalDelivered(_)
+            | Kind::JobCompleting(_)
+            | Kind::JobEnded(_)
+            | Kind::JobRequeued(_)) => run_event(kind),
         }
     }
 }
@@ -310,7 +346,6 @@ fn job_submitted(event: wire::JobSubmitted) -> Result<Event, Invalid> {
     })
 }
 
-#[expect(clippy::wildcard_enum_match_arm, reason = "what is left after the others")]
 fn run_event(kind: Kind) -> Result<Event, Invalid> {
     match kind {
         Kind::JobAllocated(event) => {
@@ -359,6 +394,22 @@ fn run_event(kind: Kind) -> Result<Event, Invalid> {
             requeue: need(event.requeue, "requeue")?.into(),
             end: event.end.map(TryInto::try_into).transpose()?,
         }),
-        other => unreachable!("{other:?} has been converted before"),
+        Kind::ClusterFormed(_)
+        | Kind::ConfigSet(_)
+        | Kind::FormatRaised(_)
+        | Kind::ControllerJoined(_)
+        | Kind::ControllerLeft(_)
+        | Kind::TokenIssued(_)
+        | Kind::TokenSpent(_)
+        | Kind::NodeRegistered(_)
+        | Kind::NodeChanged(_)
+        | Kind::BlobStored(_)
+        | Kind::JobSubmitted(_)
+        | Kind::JobHeld(_)
+        | Kind::JobReleased(_)
+        | Kind::JobUpdated(_)
+        | Kind::JobForgotten(_) => {
+            unreachable!("{kind:?} has been converted before")
+        }
     }
 }

@@ -1,6 +1,6 @@
 //! Private files: written whole or not at all, and read only where nobody else can.
 //!
-//! **Invariant:** after [`write`] returns, the content survives a power cut; before, the old
+//! **Invariant:** after [`write()`] returns, the content survives a power cut; before, the old
 //! content does.
 
 use std::{
