@@ -1,8 +1,8 @@
 //! What a host knows of its cluster, for the commands that people type on it: `client.conf`.
 //!
-//! It holds no secret, and everybody may read it; it must belong to root or to who reads it. `rafter init`, `rafterd --join` and
-//! `rafterctld --join` write it into `/etc/rafter`; the environment's `RAFTER_DIR` names another
-//! folder.
+//! It holds no secret, and everybody may read it; it must belong to root or to who reads it.
+//! `rafter init`, `rafterd --join` and `rafterctld --join` write it into `/etc/rafter`; the
+//! environment's `RAFTER_DIR` names another folder.
 //!
 //! ```text
 //! rafter client 1

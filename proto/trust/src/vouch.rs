@@ -282,7 +282,9 @@ mod tests {
         #![proptest_config(ProptestConfig::with_cases(64))]
 
         #[test]
-        fn no_answer_panics(text in "(ok|no)?\n?(controller [a-z/]{0,3} ?[a-z:]{0,3}\n)?\\PC{0,40}") {
+        fn no_answer_panics(
+            text in "(ok|no)?\n?(controller [a-z/]{0,3} ?[a-z:]{0,3}\n)?\\PC{0,40}",
+        ) {
             let _ = parse_answer(&text);
         }
     }
