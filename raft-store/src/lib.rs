@@ -1,1 +1,18 @@
-//! Rafter.
+//! The log: what the controllers agree on, on their disks and between them.
+//!
+//! [`Log`] is the handle. It appends batches of entries, says who leads, and publishes the state
+//! that follows from what is committed. Raft is openraft's, the disk is RocksDB's.
+//!
+//! **Invariants:** nothing outside this crate names openraft. An append that succeeded is on the
+//! disks of a majority, synced, and is applied here. Where the log can't go on (a broken disk, an
+//! entry that can't be decoded), it says so through [`Log::stopped`], and acknowledges nothing.
+
+mod error;
+mod history;
+mod log;
+mod options;
+
+pub use error::{MembershipError, StoreError, Unavailable};
+pub use history::History;
+pub use log::{Appended, Applied, Leadership, Log, Lost, Member, Progress, Stopped};
+pub use options::{Identity, Options};
