@@ -44,6 +44,8 @@ pub enum Command {
         controller: ControllerName,
     },
     SpendToken {
+        /// The same for the same joiner, so that one who missed the answer may ask again.
+        request: RequestId,
         secret: ContentHash,
         role: TokenRole,
         name: String,

@@ -10,7 +10,7 @@ mod update;
 
 use super::{Answer, Answered, Command, Event, Refusal, State, command::By};
 use crate::{
-    id::{JobId, UserId},
+    id::{JobId, RequestId, UserId},
     job::Job,
     time::{Span, Timestamp},
 };
@@ -38,7 +38,7 @@ pub struct Decided {
 /// # Errors
 /// The refusal, in Slurm's words, of a command that may not or cannot be carried out.
 pub fn decide(state: &State, now: Timestamp, command: Command) -> Result<Decided, Refusal> {
-    let request = requested(&command).map(|by| by.request);
+    let request = requested(&command);
     if let Some(known) = request.and_then(|request| state.requests.get(&request)) {
         return Ok(Decided { events: vec![], answer: known.answer, request: None });
     }
@@ -64,10 +64,10 @@ fn carry_out(state: &State, now: Timestamp, command: Command) -> Result<Vec<Even
         Command::SetConfig { config } => admin::set_config(state, config),
         Command::RaiseFormat { format } => Ok(admin::raise_format(state, format)),
         Command::JoinController { controller, raft_id, address } => {
-            Ok(vec![Event::ControllerJoined { controller, raft_id, address }])
+            admin::join(state, controller, raft_id, address)
         }
         Command::LeaveController { controller } => admin::leave(state, controller),
-        Command::SpendToken { secret, role, name } => {
+        Command::SpendToken { secret, role, name, .. } => {
             admin::spend_token(state, now, secret, role, &name)
         }
         Command::IssueToken { by, secret, role, name, expires } => {
@@ -98,23 +98,23 @@ fn carry_out(state: &State, now: Timestamp, command: Command) -> Result<Vec<Even
     }
 }
 
-/// The request that a user's command carries.
-fn requested(command: &Command) -> Option<&By> {
+/// The request that a command carries whose answer is remembered.
+fn requested(command: &Command) -> Option<RequestId> {
     match command {
-        Command::Submit(submission) => Some(&submission.by),
+        Command::Submit(submission) => Some(submission.by.request),
+        Command::SpendToken { request, .. } => Some(*request),
         Command::Cancel { by, .. }
         | Command::Hold { by, .. }
         | Command::Release { by, .. }
         | Command::Requeue { by, .. }
         | Command::UpdateJob { by, .. }
         | Command::UpdateNode { by, .. }
-        | Command::IssueToken { by, .. } => Some(by),
+        | Command::IssueToken { by, .. } => Some(by.request),
         Command::Form { .. }
         | Command::SetConfig { .. }
         | Command::RaiseFormat { .. }
         | Command::JoinController { .. }
         | Command::LeaveController { .. }
-        | Command::SpendToken { .. }
         | Command::Register { .. }
         | Command::Report { .. }
         | Command::Allocate(_)

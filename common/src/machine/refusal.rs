@@ -63,6 +63,13 @@ pub enum Refusal {
     Config(String),
     #[error("controller `{0}` is not a member")]
     NoSuchController(String),
+    #[error(
+        "controller `{0}` is a member already; if its store is lost, remove it first \
+         (rafter controller remove {0})"
+    )]
+    ControllerKnown(String),
+    #[error("controller `{0}` is the only one, and can't be removed")]
+    LastController(String),
     /// The scheduler or a node acted on a view that has since moved on. Not an error.
     #[error("the view has moved on")]
     Stale,
@@ -100,6 +107,8 @@ impl Refusal {
             | Self::AlreadyFormed
             | Self::Config(_)
             | Self::NoSuchController(_)
+            | Self::ControllerKnown(_)
+            | Self::LastController(_)
             | Self::Stale => None,
         }
     }

@@ -20,11 +20,11 @@ pub fn timers(state: &State, now: Timestamp) -> Vec<Command> {
             Command::TimeUp { job: *id, attempt: job.attempt }
         });
     }
-    let old = now - min_job_age(state);
+    let old = min_job_age(state).map(|age| now - age);
     let forgotten: Vec<_> = state
         .ended
         .iter()
-        .take_while(|(at, _)| *at < old)
+        .take_while(|(at, _)| old.is_some_and(|old| *at < old))
         .take(FORGET_AT_ONCE)
         .map(|(_, job)| *job)
         .collect();
@@ -43,15 +43,14 @@ pub fn timers(state: &State, now: Timestamp) -> Vec<Command> {
 #[must_use]
 pub fn next_alarm(state: &State) -> Option<Timestamp> {
     let alarm = state.alarms.get_min().map(|(at, _)| *at);
-    let age = min_job_age(state);
-    let forget = state.ended.get_min().map(|(at, _)| *at + age + Span(1));
+    let oldest = state.ended.get_min().map(|(at, _)| *at);
+    let forget = oldest.zip(min_job_age(state)).map(|(at, age)| at + age + Span(1));
     let tokens = state.tokens.values().map(|token| token.expires).min();
     [alarm, forget, tokens].into_iter().flatten().min()
 }
 
-fn min_job_age(state: &State) -> Span {
-    state
-        .config
-        .as_ref()
-        .map_or(Span::from_seconds(300), |config| Span::from_seconds(u64::from(config.min_job_age)))
+/// How long an ended job stays; none: for ever.
+fn min_job_age(state: &State) -> Option<Span> {
+    let age = state.config.as_ref().map_or(300, |config| config.min_job_age);
+    (age > 0).then(|| Span::from_seconds(u64::from(age)))
 }

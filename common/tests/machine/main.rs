@@ -1,5 +1,6 @@
 //! The machine as a whole: stories, and what must hold after any sequence of commands.
 
 mod cluster;
+mod members;
 mod properties;
 mod stories;

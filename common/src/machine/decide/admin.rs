@@ -47,9 +47,29 @@ pub(super) fn raise_format(state: &State, format: u32) -> Vec<Event> {
     if format > state.format { vec![Event::FormatRaised { format }] } else { vec![] }
 }
 
+/// A name that another store has can't be taken over: that store might come back, and vote.
+pub(super) fn join(
+    state: &State,
+    controller: ControllerName,
+    raft_id: u64,
+    address: String,
+) -> Result<Vec<Event>, Refusal> {
+    match state.controllers.get(&controller) {
+        Some(known) if known.raft_id != raft_id => {
+            Err(Refusal::ControllerKnown(controller.to_string()))
+        }
+        Some(known) if known.address == address => Ok(vec![]),
+        Some(_) | None => Ok(vec![Event::ControllerJoined { controller, raft_id, address }]),
+    }
+}
+
+/// The last controller stays: without it there would be nobody to ask.
 pub(super) fn leave(state: &State, controller: ControllerName) -> Result<Vec<Event>, Refusal> {
     if !state.controllers.contains_key(&controller) {
         return Err(Refusal::NoSuchController(controller.to_string()));
+    }
+    if state.controllers.len() == 1 {
+        return Err(Refusal::LastController(controller.to_string()));
     }
     Ok(vec![Event::ControllerLeft { controller }])
 }

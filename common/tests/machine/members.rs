@@ -1,0 +1,77 @@
+//! How controllers join and leave, and what the clock asks of a cluster that forgets nothing.
+
+use std::sync::Arc;
+
+use common::{
+    config::Config,
+    id::{ContentHash, ControllerName, RequestId},
+    machine::{Answer, Command, Refusal, TokenRole, next_alarm, timers},
+    time::Span,
+};
+
+use crate::cluster::{ALICE, Cluster, ROOT, config, spec};
+
+fn join(name: &str, raft_id: u64, port: u16) -> Command {
+    let controller = ControllerName::from(name);
+    Command::JoinController { controller, raft_id, address: format!("10.0.0.1:{port}") }
+}
+
+fn leave(name: &str) -> Command {
+    Command::LeaveController { controller: ControllerName::from(name) }
+}
+
+#[test]
+fn another_store_can_t_take_a_member_s_name() {
+    let mut cluster = Cluster::new(&["n1"], 8);
+    cluster.send(join("ctl1", 1, 6817)).expect("the first");
+    cluster.send(join("ctl2", 77, 6818)).expect("another name");
+    let known = Err(Refusal::ControllerKnown("ctl2".into()));
+    assert_eq!(cluster.send(join("ctl2", 78, 6818)), known);
+    cluster.send(join("ctl2", 77, 6900)).expect("its own store may move");
+    let address = &cluster.state.controllers[&ControllerName::from("ctl2")].address;
+    assert_eq!(address, "10.0.0.1:6900");
+    cluster.send(leave("ctl2")).expect("a member");
+    cluster.send(join("ctl2", 78, 6818)).expect("removed, it joins anew");
+}
+
+#[test]
+fn the_last_controller_stays() {
+    let mut cluster = Cluster::new(&["n1"], 8);
+    cluster.send(join("ctl1", 1, 6817)).expect("the first");
+    let unknown = Err(Refusal::NoSuchController("ctl9".into()));
+    assert_eq!(cluster.send(leave("ctl9")), unknown);
+    let last = Err(Refusal::LastController("ctl1".into()));
+    assert_eq!(cluster.send(leave("ctl1")), last);
+}
+
+#[test]
+fn a_token_is_spent_once_and_its_spender_may_ask_again() {
+    let mut cluster = Cluster::new(&["n1"], 8);
+    let (secret, role, name) = (ContentHash([5; 32]), TokenRole::Node, "n1".to_owned());
+    let by = cluster.by(ROOT);
+    let expires = cluster.now + Span::from_seconds(60);
+    let issue = Command::IssueToken { by, secret, role, name: name.clone(), expires };
+    cluster.send(issue).expect("root may");
+    let spend = |joiner| Command::SpendToken {
+        request: RequestId([joiner; 16]),
+        secret,
+        role,
+        name: name.clone(),
+    };
+    assert_eq!(cluster.send(spend(1)), Ok(Answer::Done));
+    assert_eq!(cluster.send(spend(1)), Ok(Answer::Done), "its answer was lost on the way");
+    assert_eq!(cluster.send(spend(2)), Err(Refusal::Token), "somebody else's is another request");
+}
+
+#[test]
+fn without_a_min_job_age_ended_jobs_stay() {
+    let mut cluster = Cluster::new(&["n1"], 8);
+    let kept = Arc::new(Config { min_job_age: 0, ..config(&["n1"], 8) });
+    cluster.send(Command::SetConfig { config: kept }).expect("a change");
+    let job = cluster.submit(ALICE, spec(ALICE)).expect("room");
+    let by = cluster.by(ALICE);
+    cluster.send(Command::Cancel { by, job, signal: None }).expect("hers");
+    cluster.pass(1_000_000);
+    assert_eq!(timers(&cluster.state, cluster.now), []);
+    assert_eq!(next_alarm(&cluster.state), None);
+}
