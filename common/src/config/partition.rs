@@ -42,6 +42,17 @@ pub enum PartitionState {
     Inactive,
 }
 
+impl PartitionState {
+    /// Whether jobs may start in it.
+    #[must_use]
+    pub fn starts(self) -> bool {
+        match self {
+            Self::Up | Self::Drain => true,
+            Self::Down | Self::Inactive => false,
+        }
+    }
+}
+
 impl PartitionConf {
     /// A partition of which nothing is said beyond its name: slurm.conf(5)'s defaults.
     #[must_use]

@@ -4,7 +4,7 @@ use std::{cmp::Reverse, collections::BTreeMap, iter::Peekable};
 
 use common::{
     config::{Config, PartitionConf, PartitionState},
-    id::{JobId, NodeName},
+    id::{JobId, NodeName, PartitionName},
     job::{Job, Reason},
     machine::{Allocation, QueueKey, State},
     time::Timestamp,
@@ -20,6 +20,9 @@ pub struct Plan {
     pub waits: BTreeMap<JobId, Reason>,
     /// The next moment at which a job may become eligible by itself (`--begin`).
     pub wake: Option<Timestamp>,
+    /// Where each closed partition's queue was left: what stands behind that place was not looked
+    /// at, so the plan is the same whatever stands there.
+    pub closed: BTreeMap<PartitionName, QueueKey>,
 }
 
 /// A partition's queue in the pass.
@@ -61,7 +64,11 @@ pub fn plan(view: &State, now: Timestamp) -> Plan {
             }
             Verdict::Close(reason) => {
                 plan.waits.insert(job.id, reason);
-                books.reserve(&line.nodes);
+                plan.closed.insert(job.partition.clone(), key);
+                // A partition that starts nothing keeps no nodes from the others.
+                if line.conf.state.starts() {
+                    books.reserve(&line.nodes);
+                }
                 line.queue = empty();
             }
         }
@@ -109,6 +116,11 @@ enum Verdict {
 }
 
 fn consider(config: &Config, line: &Line<'_>, books: &Books, job: &Job, now: Timestamp) -> Verdict {
+    match line.conf.state {
+        PartitionState::Down => return Verdict::Close(Reason::PartitionDown),
+        PartitionState::Inactive => return Verdict::Close(Reason::PartitionInactive),
+        PartitionState::Up | PartitionState::Drain => {}
+    }
     if let Some(reason) = hindrance(line, job) {
         return Verdict::Wait(reason);
     }
@@ -141,17 +153,11 @@ fn hindrance(line: &Line<'_>, job: &Job) -> Option<Reason> {
     let conf = line.conf;
     let nodes_max = conf.max_nodes.unwrap_or(u32::MAX);
     let wants = job.spec.layout.min_nodes;
-    match conf.state {
-        PartitionState::Down => Some(Reason::PartitionDown),
-        PartitionState::Inactive => Some(Reason::PartitionInactive),
-        PartitionState::Up | PartitionState::Drain
-            if wants > nodes_max || wants < conf.min_nodes || wants as usize > line.nodes.len() =>
-        {
-            Some(Reason::PartitionNodeLimit)
-        }
-        PartitionState::Up | PartitionState::Drain if job.time_limit > conf.max_time => {
-            Some(Reason::PartitionTimeLimit)
-        }
-        PartitionState::Up | PartitionState::Drain => None,
+    if wants > nodes_max || wants < conf.min_nodes || wants as usize > line.nodes.len() {
+        Some(Reason::PartitionNodeLimit)
+    } else if job.time_limit > conf.max_time {
+        Some(Reason::PartitionTimeLimit)
+    } else {
+        None
     }
 }

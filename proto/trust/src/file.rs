@@ -15,9 +15,9 @@ use nix::{fcntl::OFlag, unistd::geteuid};
 use crate::{hex, identity::random};
 
 /// Only the owner may read and write.
-pub(crate) const PRIVATE: u32 = 0o600;
+pub const PRIVATE: u32 = 0o600;
 /// Everybody may read.
-pub(crate) const PUBLIC: u32 = 0o644;
+pub const PUBLIC: u32 = 0o644;
 
 /// The longest file that is read, in bytes. Ours have a few thousand.
 const MAX_LENGTH: u64 = 256 * 1024;
@@ -54,7 +54,7 @@ fn during(act: &'static str, path: &Path) -> impl FnOnce(io::Error) -> FileError
 
 /// Makes the folder and its parents, closed to others. One that exists must be the caller's own
 /// and not writable by others, who could else put their files in place of ours.
-pub(crate) fn private_folder(path: &Path) -> Result<(), FileError> {
+pub fn private_folder(path: &Path) -> Result<(), FileError> {
     DirBuilder::new().recursive(true).mode(0o700).create(path).map_err(during("make", path))?;
     let found = fs::metadata(path).map_err(during("look at", path))?;
     owned(path, found.uid())?;
@@ -72,7 +72,7 @@ fn closed(path: &Path, mode: u32, bits: u32) -> Result<(), FileError> {
 }
 
 /// Replaces the file with `content`, by way of a temporary file beside it.
-pub(crate) fn write(path: &Path, content: &str, mode: u32) -> Result<(), FileError> {
+pub fn write(path: &Path, content: &str, mode: u32) -> Result<(), FileError> {
     let kind = || FileError::Kind { path: path.to_owned() };
     let name = path.file_name().ok_or_else(kind)?.to_string_lossy().into_owned();
     let folder = match path.parent() {
@@ -127,17 +127,17 @@ fn write_new(path: &Path, content: &str, mode: u32) -> Result<(), FileError> {
 }
 
 /// The text of a file that only its owner, the caller, can read and write.
-pub(crate) fn read_private(path: &Path) -> Result<String, FileError> {
+pub fn read_private(path: &Path) -> Result<String, FileError> {
     read(path, 0o077, Owner::Caller)
 }
 
 /// The text of a file that only its owner, the caller, can write.
-pub(crate) fn read_public(path: &Path) -> Result<String, FileError> {
+pub fn read_public(path: &Path) -> Result<String, FileError> {
     read(path, 0o022, Owner::Caller)
 }
 
 /// The text of a file that only its owner, the caller or root, can write.
-pub(crate) fn read_shared(path: &Path) -> Result<String, FileError> {
+pub fn read_shared(path: &Path) -> Result<String, FileError> {
     read(path, 0o022, Owner::CallerOrRoot)
 }
 

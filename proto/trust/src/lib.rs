@@ -11,6 +11,7 @@ pub mod authority;
 pub mod connect;
 pub mod controllers;
 pub mod credential;
+pub mod file;
 pub mod gate;
 pub mod identity;
 pub mod permit;
@@ -23,5 +24,4 @@ pub mod token;
 pub mod verify;
 pub mod vouch;
 
-mod file;
 mod hex;
