@@ -1,0 +1,10 @@
+//! The words against what real Slurm was seen to do, and against arbitrary texts.
+//!
+//! The captures are of Slurm 26.05: a command, its exit code, what it printed, and where the
+//! command tells too little, a line of what the job looked like.
+
+mod captures;
+mod dates;
+mod patterns;
+mod sizes;
+mod times;
