@@ -1,1 +1,2 @@
+//! The supervisor of one job's batch script.
 fn main() {}
