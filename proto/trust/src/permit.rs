@@ -118,6 +118,7 @@ pub const TABLE: &[(&str, Roles)] = &[
     ("/rafter.ctl.v1.Controller/RemoveController", USER),
     ("/rafter.ctl.v1.Controller/Reconfigure", USER),
     ("/rafter.ctl.v1.Controller/Jobs", USER),
+    ("/rafter.ctl.v1.Controller/BatchScript", USER),
     ("/rafter.ctl.v1.Controller/Nodes", USER),
     ("/rafter.ctl.v1.Controller/Config", USER),
     ("/rafter.ctl.v1.Controller/Ping", MEMBER),
