@@ -4,11 +4,13 @@
 //! ordinary tools. It depends on very little, so that the door itself opens in seconds.
 
 mod ci;
+mod cluster;
 mod packages;
 mod progress;
 mod rocksdb;
 mod steps;
 mod test;
+mod wait;
 mod workspace;
 
 use std::process::ExitCode;
@@ -25,6 +27,8 @@ struct Door {
 
 #[derive(Subcommand)]
 enum Verb {
+    /// Run a whole cluster on this machine, and its first job
+    Cluster(cluster::Options),
     /// Run everything that a change must pass: format, lints, layers, licences, tests, documents
     Ci(ci::Options),
     /// Run the tests
@@ -35,6 +39,7 @@ enum Verb {
 
 fn main() -> ExitCode {
     let done = match Door::parse().verb {
+        Verb::Cluster(options) => cluster::run_one(&options),
         Verb::Ci(options) => ci::run_all(&options),
         Verb::Test(options) => test::run_alone(&options),
         Verb::Sim(options) => test::sim(&options),

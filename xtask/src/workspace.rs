@@ -16,6 +16,18 @@ pub(crate) fn root() -> PathBuf {
     own.parent().expect("xtask is a folder of the workspace").to_owned()
 }
 
+/// Where cargo puts what it builds.
+///
+/// # Errors
+/// Where cargo does not say.
+pub(crate) fn target() -> Result<PathBuf> {
+    let said = output(&mut cargo(&["metadata", "--no-deps", "--format-version", "1"]))?;
+    let metadata: serde_json::Value =
+        serde_json::from_str(&said).context("cargo metadata printed no JSON")?;
+    let folder = metadata["target_directory"].as_str().context("no target_directory")?;
+    Ok(PathBuf::from(folder))
+}
+
 /// A call of the `cargo` that called this program, from the workspace's folder.
 pub(crate) fn cargo(arguments: &[&str]) -> Command {
     let program = env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
