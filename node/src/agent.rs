@@ -1,0 +1,496 @@
+//! What the node does with its runs, as a function of what it hears. Pure.
+//!
+//! The daemon tells the agent what happened ([`Input`]) and carries out what it asks for ([`Act`]),
+//! in order. Whatever an act brings about comes back as an input.
+//!
+//! ```text
+//!   launch       Prepared        Started        Ended
+//!  ────────▶ Preparing ──▶ Launching ──▶ Running ──▶ Over ──▶ Removing ──▶ (forgotten)
+//!     │          │ Failed     │ Failed     │ Vanished ▲  release
+//!     ▼          ▼            ▼            ▼          │
+//!  Waiting       └────────▶ Recording ◀────┴──────────┘ Recorded
+//!  (for an earlier attempt)    ▲
+//!                              └── a termination that comes before the launch
+//! ```
+//!
+//! **Invariant:** a run that was ever prepared, or whose end was ever recorded, is never prepared
+//! again. A launch that comes after its own termination finds the run's recorded end.
+//!
+//! **Invariant:** nothing is reported that a restart of the daemon would forget, and no end is
+//! forgotten before the leader released it: by then the log has it.
+//!
+//! **Invariant:** nobody is obeyed whose term is older than the latest that was ever heard. The
+//! latest is on disk before an order of it is carried out, so a restart can't make the node
+//! obedient to a leader of the past.
+
+mod terminate;
+
+use std::collections::BTreeMap;
+
+use common::{
+    id::{JobId, Term},
+    job::ExitStatus,
+    machine::Report,
+    time::Timestamp,
+};
+
+use crate::run::{End, Launch, Order, RunId, Signal, Termination};
+
+#[cfg(test)]
+mod tests;
+
+/// What happened.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Input {
+    /// A leader has read what [`Agent::hello`] listed, and has welcomed the node.
+    Attached {
+        term: Term,
+    },
+    /// The stream to the leader ended.
+    Detached,
+    Heard {
+        term: Term,
+        order: Order,
+    },
+    /// The run's folder is complete.
+    Prepared(RunId),
+    /// The run's folder, or its supervisor, could not be made.
+    Failed {
+        run: RunId,
+        message: String,
+        node_fault: bool,
+    },
+    /// The script runs.
+    Started(RunId),
+    Delivered {
+        run: RunId,
+        number: u32,
+    },
+    /// The supervisor put the end on disk.
+    Ended {
+        run: RunId,
+        end: End,
+    },
+    /// The supervisor is gone and left no end; nothing of the run is left either.
+    Vanished(RunId),
+    /// The end that [`Act::Record`] names is on disk.
+    Recorded(RunId),
+    /// The run's folder is gone.
+    Removed(RunId),
+}
+
+/// What is to be done.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Act {
+    /// Put the term on disk. What follows waits for it.
+    KeepTerm(Term),
+    /// Close the stream: who speaks leads no more.
+    Detach,
+    /// Make the run's folder, then tell: [`Input::Prepared`] or [`Input::Failed`].
+    Prepare(Box<Launch>),
+    /// Start the run's supervisor, and watch it. It sees for itself whether another was started
+    /// before.
+    Spawn(RunId),
+    /// Watch the supervisor that an earlier life of the daemon started.
+    Watch(RunId),
+    Terminate {
+        run: RunId,
+        termination: Termination,
+    },
+    Signal {
+        run: RunId,
+        signal: Signal,
+    },
+    /// Put an end on disk that no supervisor writes, then tell: [`Input::Recorded`].
+    Record {
+        run: RunId,
+        end: End,
+    },
+    /// Delete the run's folder, then tell: [`Input::Removed`].
+    Remove(RunId),
+    /// Tell the leader.
+    Report {
+        run: RunId,
+        report: Report,
+    },
+}
+
+/// What the disk says of a run when the daemon starts.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Found {
+    /// Its folder is complete. Its supervisor may or may not have been started.
+    Launching,
+    /// Its supervisor began it. Whether it still lives, who watches it will find out.
+    Running,
+    Over(End),
+    /// It has no end, and the machine was booted since.
+    Lost,
+}
+
+/// The runs of this node.
+#[derive(Clone, Debug)]
+pub struct Agent {
+    /// The latest that was heard.
+    term: Term,
+    attached: bool,
+    runs: BTreeMap<RunId, Run>,
+    /// What the last hello said. Whoever answers it knows this much.
+    listed: BTreeMap<RunId, Report>,
+}
+
+#[derive(Clone, Debug)]
+struct Run {
+    stage: Stage,
+    /// The termination that it got.
+    doom: Option<Termination>,
+    /// The last signal that was passed on to its supervisor, and the last that it confirmed.
+    signalled: u32,
+    delivered: u32,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Stage {
+    /// An earlier attempt of its job is not over. Nothing of it is on disk.
+    Waiting(Box<Launch>),
+    /// Its folder is being made.
+    Preparing,
+    /// Its folder is complete.
+    Launching,
+    /// Its script has been started.
+    Running,
+    /// Its end is on its way to the disk.
+    Recording(End),
+    /// Its end is on disk.
+    Over(End),
+    /// Released.
+    Removing,
+}
+
+impl Run {
+    fn new(stage: Stage) -> Self {
+        Self { stage, doom: None, signalled: 0, delivered: 0 }
+    }
+
+    /// Whether nothing of it runs or will run.
+    fn is_over(&self) -> bool {
+        match self.stage {
+            Stage::Over(_) | Stage::Removing => true,
+            Stage::Waiting(_)
+            | Stage::Preparing
+            | Stage::Launching
+            | Stage::Running
+            | Stage::Recording(_) => false,
+        }
+    }
+
+    /// What there is to say of it.
+    fn report(&self) -> Option<Report> {
+        match &self.stage {
+            Stage::Waiting(_) | Stage::Preparing | Stage::Removing => None,
+            // An end that is not on disk yet is nothing to speak of, but the run is not missing.
+            Stage::Launching | Stage::Recording(_) => Some(Report::Launching),
+            Stage::Running => Some(Report::Running),
+            Stage::Over(end) => Some(end.clone().into()),
+        }
+    }
+}
+
+impl Agent {
+    /// The agent of a daemon that starts, with the latest term and the runs that are on its disk,
+    /// and what is to be done about them.
+    #[must_use]
+    pub fn new(
+        term: Term,
+        now: Timestamp,
+        found: impl IntoIterator<Item = (RunId, Found)>,
+    ) -> (Self, Vec<Act>) {
+        let mut runs = BTreeMap::new();
+        let mut acts = Vec::new();
+        for (run, found) in found {
+            let stage = match found {
+                Found::Launching => {
+                    acts.push(Act::Spawn(run));
+                    Stage::Launching
+                }
+                Found::Running => {
+                    acts.push(Act::Watch(run));
+                    Stage::Running
+                }
+                Found::Over(end) => Stage::Over(end),
+                Found::Lost => {
+                    let end = End::Lost { at: now };
+                    acts.push(Act::Record { run, end: end.clone() });
+                    Stage::Recording(end)
+                }
+            };
+            runs.insert(run, Run::new(stage));
+        }
+        (Self { term, attached: false, runs, listed: BTreeMap::new() }, acts)
+    }
+
+    /// The latest term that was heard.
+    #[must_use]
+    pub fn term(&self) -> Term {
+        self.term
+    }
+
+    /// Every run that a new leader must know of, with the last report of it.
+    pub fn hello(&mut self) -> BTreeMap<RunId, Report> {
+        let reports = self.runs.iter().filter_map(|(run, state)| Some((*run, state.report()?)));
+        self.listed = reports.collect();
+        self.listed.clone()
+    }
+
+    /// Whether nothing is going on that a stopping daemon should wait for.
+    #[must_use]
+    pub fn is_settled(&self) -> bool {
+        self.runs.values().all(|run| match run.stage {
+            Stage::Preparing | Stage::Recording(_) | Stage::Removing => false,
+            Stage::Waiting(_) | Stage::Launching | Stage::Running | Stage::Over(_) => true,
+        })
+    }
+
+    /// How many runs there are that are not over.
+    #[must_use]
+    pub fn active(&self) -> usize {
+        self.runs.values().filter(|run| !run.is_over()).count()
+    }
+
+    /// Follows what happened, and says what is to be done about it.
+    pub fn handle(&mut self, now: Timestamp, input: Input) -> Vec<Act> {
+        match input {
+            Input::Attached { term } => self.attach(term),
+            Input::Detached => {
+                self.detach();
+                vec![]
+            }
+            Input::Heard { term, order } => self.hear(now, term, order),
+            Input::Prepared(run) => self.prepared(now, run),
+            Input::Failed { run, message, node_fault } => {
+                self.end_unwritten(run, End::LaunchFailed { at: now, message, node_fault })
+            }
+            Input::Vanished(run) => self.end_unwritten(run, End::Lost { at: now }),
+            Input::Started(run) => self.started(run),
+            Input::Delivered { run, number } => self.delivered(run, number),
+            Input::Ended { run, end } => self.ended(run, end),
+            Input::Recorded(run) => self.recorded(run),
+            Input::Removed(run) => {
+                if self.runs.get(&run).is_some_and(|state| state.stage == Stage::Removing) {
+                    self.runs.remove(&run);
+                }
+                vec![]
+            }
+        }
+    }
+
+    fn attach(&mut self, term: Term) -> Vec<Act> {
+        let Some(mut acts) = self.follow(term) else { return vec![Act::Detach] };
+        self.attached = true;
+        // What has changed since the hello was written, its reader can't know.
+        for (run, state) in &self.runs {
+            if let Some(report) = state.report()
+                && self.listed.get(run) != Some(&report)
+            {
+                acts.push(Act::Report { run: *run, report });
+            }
+        }
+        acts
+    }
+
+    fn detach(&mut self) {
+        self.attached = false;
+        // Whether a launch that waits is still wanted, the next leader will say.
+        self.runs.retain(|_, run| !matches!(run.stage, Stage::Waiting(_)));
+    }
+
+    /// Takes note of a leader's term; none where it is of the past.
+    fn follow(&mut self, term: Term) -> Option<Vec<Act>> {
+        if term < self.term {
+            return None;
+        }
+        let later = term > self.term;
+        self.term = term;
+        Some(if later { vec![Act::KeepTerm(term)] } else { vec![] })
+    }
+
+    fn hear(&mut self, now: Timestamp, term: Term, order: Order) -> Vec<Act> {
+        if !self.attached {
+            return vec![];
+        }
+        let Some(mut acts) = self.follow(term) else {
+            self.detach();
+            return vec![Act::Detach];
+        };
+        acts.extend(match order {
+            Order::Launch(launch) => self.launch(now, launch),
+            Order::Terminate { run, termination } => self.terminate(now, run, termination),
+            Order::Signal { run, signal } => self.signal(run, signal),
+            Order::Release(run) => self.release(run),
+        });
+        acts
+    }
+
+    fn launch(&mut self, now: Timestamp, launch: Box<Launch>) -> Vec<Act> {
+        let run = launch.run();
+        if self.runs.contains_key(&run) {
+            return self.tell(run);
+        }
+        if self.of_job(run.job).any(|(other, _)| other.attempt > run.attempt) {
+            return vec![];
+        }
+        let mut acts = self.clear_the_way(now, run);
+        let stage = if self.may_begin(run) {
+            acts.push(Act::Prepare(launch));
+            Stage::Preparing
+        } else {
+            Stage::Waiting(launch)
+        };
+        self.runs.insert(run, Run::new(stage));
+        acts
+    }
+
+    fn of_job(&self, job: JobId) -> impl Iterator<Item = (RunId, &Run)> {
+        let attempts = self.runs.iter().map(|(run, state)| (*run, state));
+        attempts.filter(move |(run, _)| run.job == job)
+    }
+
+    /// Whether all earlier attempts of its job are over.
+    fn may_begin(&self, run: RunId) -> bool {
+        self.of_job(run.job).all(|(other, state)| other.attempt >= run.attempt || state.is_over())
+    }
+
+    fn prepared(&mut self, now: Timestamp, run: RunId) -> Vec<Act> {
+        let Some(state) = self.runs.get_mut(&run).filter(|s| s.stage == Stage::Preparing) else {
+            return vec![];
+        };
+        if state.doom.is_some() {
+            return self.record(run, never_ran(now));
+        }
+        state.stage = Stage::Launching;
+        let mut acts = self.tell(run);
+        acts.push(Act::Spawn(run));
+        acts
+    }
+
+    fn started(&mut self, run: RunId) -> Vec<Act> {
+        match self.runs.get_mut(&run) {
+            Some(state) if state.stage == Stage::Launching => state.stage = Stage::Running,
+            Some(_) | None => return vec![],
+        }
+        self.tell(run)
+    }
+
+    fn signal(&mut self, run: RunId, signal: Signal) -> Vec<Act> {
+        let Some(state) = self.runs.get_mut(&run) else { return vec![] };
+        match state.stage {
+            Stage::Launching | Stage::Running if signal.number > state.signalled => {
+                state.signalled = signal.number;
+                vec![Act::Signal { run, signal }]
+            }
+            Stage::Launching | Stage::Running if signal.number <= state.delivered => {
+                let report = Report::Delivered { number: state.delivered };
+                self.report(run, report)
+            }
+            Stage::Over(_) => self.tell(run),
+            Stage::Launching
+            | Stage::Running
+            | Stage::Waiting(_)
+            | Stage::Preparing
+            | Stage::Recording(_)
+            | Stage::Removing => vec![],
+        }
+    }
+
+    fn delivered(&mut self, run: RunId, number: u32) -> Vec<Act> {
+        let Some(state) = self.runs.get_mut(&run) else { return vec![] };
+        state.delivered = state.delivered.max(number);
+        state.signalled = state.signalled.max(number);
+        self.report(run, Report::Delivered { number })
+    }
+
+    fn ended(&mut self, run: RunId, end: End) -> Vec<Act> {
+        match self.runs.get_mut(&run) {
+            Some(state) if matches!(state.stage, Stage::Launching | Stage::Running) => {
+                state.stage = Stage::Over(end);
+            }
+            Some(_) | None => return vec![],
+        }
+        self.over(run)
+    }
+
+    /// A run has ended that nobody has written an end of.
+    fn end_unwritten(&mut self, run: RunId, end: End) -> Vec<Act> {
+        match self.runs.get(&run).map(|state| &state.stage) {
+            Some(Stage::Preparing | Stage::Launching | Stage::Running) => self.record(run, end),
+            Some(Stage::Waiting(_) | Stage::Recording(_) | Stage::Over(_) | Stage::Removing)
+            | None => vec![],
+        }
+    }
+
+    fn record(&mut self, run: RunId, end: End) -> Vec<Act> {
+        let state = self.runs.entry(run).or_insert_with(|| Run::new(Stage::Preparing));
+        state.stage = Stage::Recording(end.clone());
+        vec![Act::Record { run, end }]
+    }
+
+    fn recorded(&mut self, run: RunId) -> Vec<Act> {
+        match self.runs.get_mut(&run) {
+            Some(state) => match &state.stage {
+                Stage::Recording(end) => state.stage = Stage::Over(end.clone()),
+                Stage::Waiting(_)
+                | Stage::Preparing
+                | Stage::Launching
+                | Stage::Running
+                | Stage::Over(_)
+                | Stage::Removing => return vec![],
+            },
+            None => return vec![],
+        }
+        self.over(run)
+    }
+
+    /// Reports an end, and begins what waited for it.
+    fn over(&mut self, run: RunId) -> Vec<Act> {
+        let mut acts = self.tell(run);
+        let waiting: Vec<RunId> = self
+            .of_job(run.job)
+            .filter(|(other, state)| {
+                matches!(state.stage, Stage::Waiting(_)) && self.may_begin(*other)
+            })
+            .map(|(other, _)| other)
+            .collect();
+        for next in waiting {
+            let state = self.runs.get_mut(&next).expect("it was found a line above");
+            let stage = std::mem::replace(&mut state.stage, Stage::Preparing);
+            if let Stage::Waiting(launch) = stage {
+                acts.push(Act::Prepare(launch));
+            }
+        }
+        acts
+    }
+
+    fn release(&mut self, run: RunId) -> Vec<Act> {
+        let Some(state) = self.runs.get_mut(&run) else { return vec![] };
+        if let Stage::Over(_) = state.stage {
+            state.stage = Stage::Removing;
+            return vec![Act::Remove(run)];
+        }
+        // The leader takes it for over, and it is not.
+        self.tell(run)
+    }
+
+    /// Reports what there is to say of a run.
+    fn tell(&self, run: RunId) -> Vec<Act> {
+        let report = self.runs.get(&run).and_then(Run::report);
+        report.map_or_else(Vec::new, |report| self.report(run, report))
+    }
+
+    fn report(&self, run: RunId, report: Report) -> Vec<Act> {
+        if self.attached { vec![Act::Report { run, report }] } else { vec![] }
+    }
+}
+
+/// The end of a run that was terminated before it began.
+fn never_ran(at: Timestamp) -> End {
+    End::Exited { at, exit: ExitStatus::default(), out_of_memory: false }
+}
