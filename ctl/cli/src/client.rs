@@ -1,0 +1,148 @@
+//! The connection to the controllers that all commands share.
+//!
+//! [`Client::open`] reads what this host knows of the cluster and who the caller is; nothing is
+//! connected before the first [`Client::call`], which goes to the controller that led last.
+
+use std::{
+    io::{self, IsTerminal as _},
+    sync::Arc,
+    time::Duration,
+};
+
+use bytes::Bytes;
+use indicatif::{ProgressBar, ProgressStyle};
+use proto::ctl::{JobsReply, JobsRequest, controller_client::ControllerClient};
+use ring::rand::{SecureRandom as _, SystemRandom};
+use tokio::runtime::Runtime;
+use tonic::{Request, Status, transport::Channel};
+use trust::{
+    connect::Life,
+    controllers::{Address, Call, Controllers, Failure, Target},
+    site::{DEFAULT_FOLDER, FOLDER_VARIABLE, Site},
+    tls::Keyring,
+};
+
+use crate::{
+    pass::{self, Cache},
+    trouble::{Trouble, chain},
+};
+
+/// A controller, as the generated code has it.
+pub(crate) type Controller = ControllerClient<Channel>;
+
+/// The longest message that is taken from a controller: all nodes come in one.
+const MAX_MESSAGE: usize = 256 << 20;
+
+/// How often the line on a terminal moves while nobody answers.
+const TICK: Duration = Duration::from_millis(100);
+
+pub(crate) struct Client {
+    controllers: Controllers,
+    site: Site,
+}
+
+/// What runs the calls: a command does one thing at a time.
+pub(crate) fn runtime() -> Runtime {
+    let mut builder = tokio::runtime::Builder::new_current_thread();
+    builder.enable_all().build().expect("the kernel gives a process its event queue")
+}
+
+impl Client {
+    pub(crate) fn open() -> Result<Self, Trouble> {
+        let folder = std::env::var_os(FOLDER_VARIABLE).unwrap_or_else(|| DEFAULT_FOLDER.into());
+        let site = Site::read(folder.as_ref())?;
+        let cache = Cache::of(&site);
+        let untrusted = |cause| Trouble::Untrusted { cause };
+        let pass = pass::obtain(&site, &cache).map_err(|error| untrusted(chain(&error)))?;
+        let keyring = Keyring::new(pass.credential).map_err(|error| untrusted(chain(&error)))?;
+        let addresses = merged(&site.controllers, pass.controllers);
+        let leader = Some(cache.leader());
+        let controllers = Controllers::new(addresses, Arc::new(keyring), Life::Command, leader);
+        Ok(Self { controllers, site })
+    }
+
+    /// The cluster's name.
+    pub(crate) fn cluster(&self) -> &str {
+        &self.site.cluster
+    }
+
+    /// Makes a call, with whichever controller can serve it: with each until one answers, for as
+    /// long as `MessageTimeout` says. On a terminal a line says what the command waits for.
+    ///
+    /// `attempt` may be made several times. Whoever changes something sends a request id, the same
+    /// in each attempt.
+    pub(crate) async fn call<T, F, A>(&self, target: Target, mut attempt: F) -> Result<T, Trouble>
+    where
+        F: FnMut(Controller) -> A,
+        A: Future<Output = Result<T, Status>>,
+    {
+        let limit = self.site.message_timeout;
+        let mut line = None;
+        let mut waiting = |failure: &Failure| line = waiting_line(failure, limit);
+        let mut call = Call::within(target, limit);
+        call.waiting = Some(&mut waiting);
+        let answer = self.controllers.call(call, |channel| {
+            let controller = ControllerClient::new(channel);
+            attempt(controller.max_decoding_message_size(MAX_MESSAGE))
+        });
+        let answer = answer.await;
+        if let Some(line) = line {
+            line.finish_and_clear();
+        }
+        Ok(answer?)
+    }
+}
+
+/// A request that continues the trace in which it is made.
+pub(crate) fn request<T>(message: T) -> Request<T> {
+    let mut request = Request::new(message);
+    telemetry::context::inject(request.metadata_mut());
+    request
+}
+
+/// A request's id: drawn once, and kept over all attempts.
+pub(crate) fn request_id() -> Bytes {
+    let mut id = [0; 16];
+    SystemRandom::new().fill(&mut id).expect("the kernel gives random numbers");
+    id.to_vec().into()
+}
+
+/// All jobs that are asked for, in one reply.
+pub(crate) async fn jobs(client: &Client, request: JobsRequest) -> Result<JobsReply, Trouble> {
+    let attempt = |mut controller: Controller| {
+        let request = self::request(request.clone());
+        async move {
+            let mut stream = controller.jobs(request).await?.into_inner();
+            let mut whole = stream.message().await?.unwrap_or_default();
+            while let Some(more) = stream.message().await? {
+                whole.jobs.extend(more.jobs);
+            }
+            Ok(whole)
+        }
+    };
+    client.call(Target::Any, attempt).await
+}
+
+/// The host's file may be older than the pass, or younger: whoever is in either may be asked.
+fn merged(site: &[Address], pass: Vec<Address>) -> Vec<Address> {
+    let mut addresses = pass;
+    for address in site {
+        if addresses.iter().all(|known| known.name != address.name) {
+            addresses.push(address.clone());
+        }
+    }
+    addresses
+}
+
+fn waiting_line(failure: &Failure, limit: Duration) -> Option<ProgressBar> {
+    if !io::stderr().is_terminal() {
+        return None;
+    }
+    let line = ProgressBar::new_spinner();
+    let style =
+        ProgressStyle::with_template("{spinner} waiting for a controller ({msg}) {elapsed}");
+    line.set_style(style.expect("the template is fixed"));
+    line.set_message(format!("{failure}; giving up after {} s", limit.as_secs()));
+    line.enable_steady_tick(TICK);
+    Some(line)
+}

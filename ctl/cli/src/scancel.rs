@@ -1,0 +1,149 @@
+//! `scancel`: ends jobs, or sends them a signal.
+//!
+//! With nothing but ids it asks for their end at once. Anything more (a filter, a signal, a
+//! question) needs to know the jobs first, so that it names only those that are there.
+
+mod options;
+mod report;
+mod target;
+
+use std::io::{self, BufRead as _, Write as _};
+
+use futures::{StreamExt as _, stream};
+use nix::unistd::geteuid;
+use proto::{ctl, types};
+use trust::controllers::Target;
+
+use self::{
+    options::Wanted,
+    report::{Outcome, Report},
+};
+use crate::{
+    client::{self, Client, Controller},
+    invocation::{Command, Invocation},
+    say,
+    trouble::Trouble,
+};
+
+pub(crate) const COMMAND: Command =
+    Command { name: "scancel", about: "End jobs, or send them a signal", misuse: 1, run };
+
+/// How many requests are on their way at a time, over the one connection.
+const AT_A_TIME: usize = 64;
+
+fn run(invocation: &Invocation) -> u8 {
+    let wanted = match options::read(invocation, &|name| std::env::var(name).ok()) {
+        Ok(wanted) => wanted,
+        Err(exit) => return exit,
+    };
+    let client = match Client::open() {
+        Ok(client) => client,
+        Err(trouble) => {
+            trouble.report("scancel: error: ");
+            return 1;
+        }
+    };
+    if let Err(exit) = crate::cluster::check(&client, "cluster", wanted.clusters.as_deref()) {
+        return exit;
+    }
+    client::runtime().block_on(act(&client, &wanted))
+}
+
+async fn act(client: &Client, wanted: &Wanted) -> u8 {
+    let mut report = Report::new(wanted.verbosity);
+    let jobs = if wanted.is_plain() {
+        wanted.targets.clone()
+    } else {
+        match loaded(client, wanted).await {
+            Ok(jobs) => chosen(&jobs, wanted, &mut report),
+            Err(trouble) => {
+                trouble.report("slurm_load_jobs error: ");
+                return 1;
+            }
+        }
+    };
+    let known = jobs.iter().filter_map(target::Target::job);
+    let mut answers = stream::iter(known)
+        .map(|job| async move { (job, cancel(client, job, wanted).await) })
+        .buffered(AT_A_TIME);
+    for target in &jobs {
+        let outcome = match target.job() {
+            // An element of an array, or a step, that is not there.
+            None => Outcome::Unknown,
+            Some(_) => match answers.next().await {
+                Some((_, Ok(()))) => Outcome::Done,
+                Some((_, Err(trouble))) => Outcome::Failed(trouble),
+                None => unreachable!("each job has an answer"),
+            },
+        };
+        report.tell(target, wanted.signal, outcome);
+    }
+    report.exit()
+}
+
+/// The jobs that may be concerned: an ordinary user's own, unless others are named.
+async fn loaded(client: &Client, wanted: &Wanted) -> Result<Vec<ctl::JobView>, Trouble> {
+    let mine = (!geteuid().is_root() && wanted.targets.is_empty()).then(|| geteuid().as_raw());
+    let user = wanted.filter.user.as_ref().map(|user| user.id).or(mine);
+    let request = ctl::JobsRequest {
+        jobs: wanted.targets.iter().filter_map(target::Target::job).collect(),
+        users: user.into_iter().collect(),
+        partitions: wanted.filter.partition.iter().cloned().collect(),
+        stale_ok: false,
+        whole: wanted.filter.account.is_some(),
+    };
+    client::jobs(client, request).await.map(|reply| reply.jobs)
+}
+
+/// Those that match, in the order of their ids, and that the person says yes to.
+fn chosen(jobs: &[ctl::JobView], wanted: &Wanted, report: &mut Report) -> Vec<target::Target> {
+    let active: Vec<_> = jobs.iter().filter(|job| target::is_active(job)).collect();
+    for target in &wanted.targets {
+        if !active.iter().any(|job| target.job() == target::id(job)) {
+            report.not_active(target);
+        }
+    }
+    let matching: Vec<_> = active.into_iter().filter(|job| wanted.filter.matches(job)).collect();
+    if matching.is_empty() && wanted.targets.is_empty() {
+        report.none_active(&wanted.filter);
+    }
+    matching
+        .into_iter()
+        .filter(|job| !wanted.interactive || confirmed(job, wanted))
+        .filter_map(target::id)
+        .map(target::Target::Job)
+        .collect()
+}
+
+/// Asks on the terminal. An end of the input is a no.
+fn confirmed(job: &ctl::JobView, wanted: &Wanted) -> bool {
+    let question = target::question(job, wanted.signal);
+    let mut lines = io::stdin().lock().lines();
+    loop {
+        say::out(&question);
+        let _ = io::stdout().flush();
+        match lines.next() {
+            Some(Ok(line)) => match line.trim().to_ascii_lowercase().as_str() {
+                "y" | "yes" => return true,
+                "n" | "no" => return false,
+                _ => {}
+            },
+            Some(Err(_)) | None => return false,
+        }
+    }
+}
+
+async fn cancel(client: &Client, job: u32, wanted: &Wanted) -> Result<(), Trouble> {
+    let request = ctl::CancelRequest {
+        request: client::request_id(),
+        job,
+        signal: wanted.signal.map(u32::from),
+        scope: types::SignalScope::from(wanted.scope).into(),
+    };
+    let attempt = |mut controller: Controller| {
+        let request = client::request(request.clone());
+        async move { controller.cancel(request).await }
+    };
+    client.call(Target::Leader, attempt).await?;
+    Ok(())
+}

@@ -1,0 +1,126 @@
+//! Why a command got no answer, in Slurm's words.
+
+use common::machine::Refusal;
+use tonic::{Code, Status};
+use trust::{
+    controllers::{CallError, Failure},
+    site::SiteError,
+};
+
+use crate::say;
+
+/// The metadata that carries Slurm's number of a refusal.
+const ERRNO: &str = "slurm-errno";
+
+/// What came of a call instead of an answer. The text is Slurm's; [`Trouble::report`] says the
+/// cause as well, which Slurm has no words for.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum Trouble {
+    /// The controller refuses, and says why.
+    #[error("{message}")]
+    Refused { message: String, errno: Option<u32>, code: Code },
+    #[error("Unable to contact slurm controller (connect failure)")]
+    Unreachable { cause: String },
+    #[error("Socket timed out on send/recv operation")]
+    Silent { cause: String },
+    /// There is no trust between this user and the controllers.
+    #[error("Protocol authentication error")]
+    Untrusted { cause: String },
+    /// This host belongs to no cluster.
+    #[error("Could not establish a configuration source")]
+    NoSite(#[from] SiteError),
+}
+
+impl Trouble {
+    /// Slurm's number for it, where there is one.
+    pub(crate) fn errno(&self) -> Option<u32> {
+        match self {
+            Self::Refused { errno, .. } => *errno,
+            Self::Unreachable { .. }
+            | Self::Silent { .. }
+            | Self::Untrusted { .. }
+            | Self::NoSite(_) => None,
+        }
+    }
+
+    /// Whether the controller refuses for the same reason as `refusal`.
+    pub(crate) fn is(&self, refusal: &Refusal) -> bool {
+        self.errno().is_some() && self.errno() == refusal.errno()
+    }
+
+    /// Says the cause, where the text alone leaves a person helpless, and then `prefix` and the
+    /// text, such as `slurm_load_jobs error: Unable to contact slurm controller (...)`.
+    pub(crate) fn report(&self, prefix: &str) {
+        match self {
+            Self::Refused { .. } => say::err(&format!("{prefix}{self}\n")),
+            Self::Unreachable { cause } | Self::Silent { cause } | Self::Untrusted { cause } => {
+                say::error(cause);
+                say::err(&format!("{prefix}{self}\n"));
+            }
+            Self::NoSite(source) => {
+                say::error(&chain(source));
+                say::fatal(&self.to_string());
+            }
+        }
+    }
+
+    /// The same, as `sbatch: error: WHAT: TEXT`.
+    pub(crate) fn report_error(&self, what: &str) {
+        match self {
+            Self::Refused { .. } => {}
+            Self::Unreachable { cause } | Self::Silent { cause } | Self::Untrusted { cause } => {
+                say::error(cause);
+            }
+            Self::NoSite(source) => {
+                say::error(&chain(source));
+                return say::fatal(&self.to_string());
+            }
+        }
+        say::error(&format!("{what}: {self}"));
+    }
+}
+
+/// An error with all that caused it.
+pub(crate) fn chain(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut next = error.source();
+    while let Some(source) = next {
+        let part = source.to_string();
+        // A transparent error says the same as its source.
+        if !text.ends_with(&part) {
+            text = format!("{text}: {part}");
+        }
+        next = source.source();
+    }
+    text
+}
+
+impl From<CallError> for Trouble {
+    fn from(error: CallError) -> Self {
+        let cause = chain(&error);
+        match error {
+            CallError::Refused(status) => status.into(),
+            CallError::Unanswered { last, .. } => match last {
+                Failure::Silent { .. } => Self::Silent { cause },
+                Failure::Unreachable { .. } | Failure::Unavailable { .. } => {
+                    Self::Unreachable { cause }
+                }
+                Failure::Untrusted { .. } => Self::Untrusted { cause },
+            },
+            CallError::Untrusted { .. } | CallError::Expired | CallError::Tls(_) => {
+                Self::Untrusted { cause }
+            }
+            CallError::NoControllers | CallError::Address(_) => Self::Unreachable { cause },
+        }
+    }
+}
+
+impl From<Status> for Trouble {
+    fn from(status: Status) -> Self {
+        let errno = status.metadata().get(ERRNO).and_then(|value| value.to_str().ok());
+        let errno = errno.and_then(|value| value.parse().ok());
+        let barred = status.code() == Code::PermissionDenied && errno.is_none();
+        let message = if barred { "Access/permission denied" } else { status.message() };
+        Self::Refused { message: message.to_owned(), errno, code: status.code() }
+    }
+}
