@@ -30,6 +30,9 @@ use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
 use crate::manifest::{Manifest, VERSION};
 
+/// What a folder's name ends in while it is being removed.
+const GONE: &str = ".gone";
+
 /// A node's spool directory, as `SlurmdSpoolDir=` has it.
 #[derive(Clone, Debug)]
 pub struct Spool {
@@ -148,6 +151,20 @@ impl Spool {
         Folder { path: self.jobs.join(format!("{job}.{attempt}")), job, attempt }
     }
 
+    /// Removes what a crash in the middle of [`Folder::remove`] left.
+    ///
+    /// # Errors
+    /// Where the spool can't be read, or something can't be removed.
+    pub fn sweep(&self) -> Result<(), SpoolError> {
+        for entry in fs::read_dir(&self.jobs).map_err(failed("read", &self.jobs))? {
+            let path = entry.map_err(failed("read", &self.jobs))?.path();
+            if path.to_string_lossy().ends_with(GONE) {
+                fs::remove_dir_all(&path).map_err(failed("remove", &path))?;
+            }
+        }
+        Ok(())
+    }
+
     /// The folders of all runs, in no particular order.
     ///
     /// # Errors
@@ -211,17 +228,19 @@ impl Folder {
         sync(self.path.parent().unwrap_or(Path::new(".")))
     }
 
-    /// Removes the folder and all in it, if it is there.
+    /// Removes the folder and all in it, if it is there. A crash in the middle leaves nothing that
+    /// could be taken for a run: one whose end went before its manifest would be started again.
     ///
     /// # Errors
     /// Where it is there and can't be removed.
     pub fn remove(&self) -> Result<(), SpoolError> {
-        match fs::remove_dir_all(&self.path) {
-            Err(error) if error.kind() != io::ErrorKind::NotFound => {
-                Err(failed("remove", &self.path)(error))
-            }
-            Ok(()) | Err(_) => Ok(()),
+        let gone = self.path.with_file_name(format!("{}.{}{GONE}", self.job, self.attempt));
+        match fs::rename(&self.path, &gone) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+            Err(error) => return Err(failed("rename", &self.path)(error)),
+            Ok(()) => {}
         }
+        fs::remove_dir_all(&gone).map_err(failed("remove", &gone))
     }
 
     /// The command that starts the supervisor `program` on this folder. It returns at once, with
