@@ -6,13 +6,23 @@
 //! **Invariant:** a [`Config`] is plain data. It enters the log as an event, so that every replica
 //! has the same.
 
+mod cluster;
+mod controllers;
+mod keys;
 mod node;
+mod node_lines;
 mod partition;
+mod partition_lines;
+mod record;
+mod report;
+mod sections;
+mod source;
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, fmt::Display, path::Path};
 
 pub use node::{ConfiguredState, NodeConf};
 pub use partition::{PartitionConf, PartitionState};
+pub use report::{ConfigError, Fate, KeyFate, Place, Problem};
 
 use crate::job::OpenMode;
 
@@ -102,6 +112,45 @@ pub enum MemoryPer {
     Cpu(u64),
 }
 
+/// What [`check`] finds.
+#[derive(Clone, Debug)]
+pub struct Checked {
+    /// None: it can't be used, for there are problems.
+    pub config: Option<Config>,
+    pub problems: Vec<Problem>,
+    /// What is odd, but can be used.
+    pub warnings: Vec<Problem>,
+    /// What becomes of each key, in the order of the file.
+    pub fates: Vec<KeyFate>,
+}
+
+/// Reads a configuration: the file at `path`, and what it includes. `read` gives a file's text;
+/// `Include` with a relative name means a file beside the first one.
+///
+/// # Errors
+/// All that is wrong with it, each with file and line.
+pub fn parse<E: Display>(
+    path: &Path,
+    read: impl FnMut(&Path) -> Result<String, E>,
+) -> Result<Config, ConfigError> {
+    let Checked { config, problems, .. } = check(path, read);
+    config.ok_or(ConfigError { problems })
+}
+
+/// Does the same, and tells more: what becomes of each key, and what is odd.
+pub fn check<E: Display>(path: &Path, mut read: impl FnMut(&Path) -> Result<String, E>) -> Checked {
+    let mut report = report::Report::default();
+    let mut read = |path: &Path| read(path).map_err(|error| error.to_string());
+    let lines = source::lines(path, &mut read, &mut report);
+    let sections = sections::Sections::sort(lines, &mut report);
+    let whole = Place { file: path.display().to_string().into(), line: 0 };
+    let config = sections.into_config(&whole, &mut report);
+    let report::Report { mut problems, warnings, fates } = report;
+    problems.sort_by(|left, right| left.place.cmp(&right.place));
+    let config = problems.is_empty().then_some(config);
+    Checked { config, problems, warnings, fates }
+}
+
 impl Config {
     /// A configuration that says nothing beyond the cluster's name: slurm.conf(5)'s defaults.
     #[must_use]
@@ -165,4 +214,17 @@ impl Config {
     pub fn default_partition(&self) -> Option<&PartitionConf> {
         self.partitions.iter().find(|partition| partition.default)
     }
+}
+
+/// The longest name of a host, a node or a partition, in bytes.
+const MAX_NAME: usize = 64;
+
+/// Whether this can be the name of a host, a node or a partition: it becomes part of certificates,
+/// lists and file names.
+fn is_name(text: &str) -> bool {
+    let valid = |byte: u8| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte);
+    let bytes = text.as_bytes();
+    bytes.len() <= MAX_NAME
+        && bytes.iter().all(|byte| valid(*byte))
+        && bytes.first().is_some_and(|first| !b"-.".contains(first))
 }

@@ -4,6 +4,7 @@
 //! command tells too little, a line of what the job looked like.
 
 mod captures;
+mod config;
 mod dates;
 mod patterns;
 mod sizes;

@@ -1,0 +1,191 @@
+//! The settings that stand for the whole cluster.
+
+use std::ops::RangeInclusive;
+
+use super::{
+    Config, EnforcePartLimits, MemoryPer,
+    record::{Record, Setting, flag, hostlist, is_unlimited, mib, number, text, word},
+    report::{Place, Report},
+};
+
+/// The highest id that a job can have in Slurm, which keeps bits of it for clusters' numbers.
+const MAX_JOB_ID: u32 = 0x03ff_0000;
+
+/// Seconds that Slurm's 16 bits hold, less the values that it keeps for itself.
+const SECONDS: RangeInclusive<u32> = 0..=65_533;
+
+pub(super) fn config(cluster: &Record, whole: &Place, report: &mut Report) -> Config {
+    let name = match cluster.read("ClusterName", report, cluster_name) {
+        Some(name) => name,
+        None => {
+            if cluster.get("ClusterName").is_none() {
+                report.problem(whole, "ClusterName is not set");
+            }
+            String::new()
+        }
+    };
+    let mut config = Config::defaults(&name);
+    daemons(&mut config, cluster, report);
+    jobs(&mut config, cluster, report);
+    memory(&mut config, cluster, report);
+    rafter(&mut config, cluster, report);
+    config
+}
+
+/// Slurm turns the name into small letters, too.
+fn cluster_name(value: &str) -> Result<String, String> {
+    let valid = |byte: u8| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte);
+    if value.len() > 40 || !value.bytes().all(valid) {
+        return Err("at most 40 letters, digits, `-', `_' and `.' are wanted".to_owned());
+    }
+    Ok(value.to_ascii_lowercase())
+}
+
+fn daemons(config: &mut Config, cluster: &Record, report: &mut Report) {
+    cluster.set("SlurmUser", &mut config.slurm_user, report, text);
+    cluster.set("SlurmdUser", &mut config.slurmd_user, report, text);
+    cluster.set("StateSaveLocation", &mut config.state_save_location, report, absolute);
+    cluster.set("SlurmdSpoolDir", &mut config.slurmd_spool_dir, report, absolute);
+    cluster.set("SlurmdTimeout", &mut config.slurmd_timeout, report, number(SECONDS));
+    cluster.set("SlurmctldTimeout", &mut config.slurmctld_timeout, report, number(SECONDS));
+    cluster.set("MessageTimeout", &mut config.message_timeout, report, number(1..=65_533));
+    cluster.set("ReturnToService", &mut config.return_to_service, report, number(0..=2));
+}
+
+fn absolute(value: &str) -> Result<String, String> {
+    if value.starts_with('/') { text(value) } else { Err("an absolute path is wanted".to_owned()) }
+}
+
+fn jobs(config: &mut Config, cluster: &Record, report: &mut Report) {
+    cluster.set("KillWait", &mut config.kill_wait, report, number(SECONDS));
+    cluster.set("MinJobAge", &mut config.min_job_age, report, number(0..=u32::MAX - 2));
+    cluster.set("MaxJobCount", &mut config.max_job_count, report, number(1..=u32::MAX - 2));
+    cluster.set("FirstJobId", &mut config.first_job_id, report, number(1..=MAX_JOB_ID));
+    cluster.set("MaxJobId", &mut config.max_job_id, report, number(1..=MAX_JOB_ID));
+    if config.first_job_id >= config.max_job_id
+        && let Some(Setting { place, .. }) =
+            cluster.get("FirstJobId").or_else(|| cluster.get("MaxJobId"))
+    {
+        report.problem(place, "FirstJobId is not less than MaxJobId");
+    }
+    cluster.set("JobRequeue", &mut config.job_requeue, report, flag);
+    cluster.set("JobFileAppend", &mut config.job_file_append, report, flag);
+    let limits = word(&[
+        ("NO", EnforcePartLimits::No),
+        ("ANY", EnforcePartLimits::Any),
+        ("YES", EnforcePartLimits::All),
+        ("ALL", EnforcePartLimits::All),
+    ]);
+    cluster.set("EnforcePartLimits", &mut config.enforce_part_limits, report, limits);
+    cluster.set("SchedulerParameters", &mut config.max_script_size, report, max_script_size);
+}
+
+/// `max_script_size=BYTES` among the options.
+fn max_script_size(options: &str) -> Result<u64, String> {
+    let mut size = Config::defaults("").max_script_size;
+    for option in options.split(',').map(str::trim) {
+        if let Some((name, value)) = option.split_once('=')
+            && name.eq_ignore_ascii_case("max_script_size")
+        {
+            // Slurm allows 512 MB at most.
+            let most = 512 << 20;
+            size = number(1..=most)(value).map_err(|why| format!("max_script_size: {why}"))?;
+        }
+    }
+    Ok(size)
+}
+
+fn memory(config: &mut Config, cluster: &Record, report: &mut Report) {
+    cluster.set("SelectTypeParameters", &mut config.select_memory, report, select_memory);
+    let keys = [
+        ("DefMemPerNode", "DefMemPerCPU", &mut config.def_memory),
+        ("MaxMemPerNode", "MaxMemPerCPU", &mut config.max_memory),
+    ];
+    for (node, cpu, field) in keys {
+        *field = memory_per(cluster, node, cpu, report).unwrap_or(MemoryPer::Unlimited);
+    }
+}
+
+/// What one of two keys says, which exclude each other; none where neither is set.
+pub(super) fn memory_per(
+    record: &Record,
+    node: &str,
+    cpu: &str,
+    report: &mut Report,
+) -> Option<MemoryPer> {
+    if let (Some(_), Some(Setting { place, .. })) = (record.get(node), record.get(cpu)) {
+        report.problem(place, format!("{node} and {cpu} exclude each other"));
+        return None;
+    }
+    let amount = |per: fn(u64) -> MemoryPer| {
+        move |value: &str| {
+            if is_unlimited(value) {
+                return Ok(MemoryPer::Unlimited);
+            }
+            let mib = mib(value)?;
+            Ok(if mib == 0 { MemoryPer::Unlimited } else { per(mib) })
+        }
+    };
+    let of_node = record.read(node, report, amount(MemoryPer::Node));
+    of_node.or_else(|| record.read(cpu, report, amount(MemoryPer::Cpu)))
+}
+
+/// Whether memory is given out, by `SelectTypeParameters`. CPUs always are, each by itself.
+fn select_memory(options: &str) -> Result<bool, String> {
+    const IDLE: [&str; 7] = [
+        "CR_ONE_TASK_PER_CORE",
+        "CR_PACK_NODES",
+        "CR_CORE_DEFAULT_DIST_BLOCK",
+        "LL_SHARED_GRES",
+        "MULTIPLE_SHARING_GRES_PJ",
+        "ENFORCE_BINDING_GRES",
+        "ONE_TASK_PER_SHARING_GRES",
+    ];
+    let mut memory = Config::defaults("").select_memory;
+    for option in options.split(',').map(str::trim) {
+        match option.to_ascii_uppercase().as_str() {
+            "CR_CPU" | "CR_CORE" => memory = false,
+            "CR_CPU_MEMORY" | "CR_CORE_MEMORY" => memory = true,
+            "NONE" => {}
+            "CR_SOCKET" | "CR_SOCKET_MEMORY" | "CR_MEMORY" | "CR_LLN" | "OTHER_CONS_RES"
+            | "OTHER_CONS_TRES" => {
+                return Err(format!("{option} is refused: jobs are given single CPUs here"));
+            }
+            option if IDLE.contains(&option) => {}
+            _ => return Err(format!("`{option}' is no option that is known here")),
+        }
+    }
+    Ok(memory)
+}
+
+fn rafter(config: &mut Config, cluster: &Record, report: &mut Report) {
+    cluster.set("RafterHeartbeat", &mut config.heartbeat_ms, report, number(10..=60_000));
+    let election_timeout = &mut config.election_timeout_ms;
+    cluster.set("RafterElectionTimeout", election_timeout, report, milliseconds_range);
+    let (least, most) = config.election_timeout_ms;
+    // A follower that misses one heartbeat must not stand for election.
+    if least < config.heartbeat_ms.saturating_mul(2)
+        && let Some(Setting { place, .. }) =
+            cluster.get("RafterElectionTimeout").or_else(|| cluster.get("RafterHeartbeat"))
+    {
+        let text = format!(
+            "RafterElectionTimeout ({least}-{most} ms) must begin at twice RafterHeartbeat \
+             ({} ms) or more",
+            config.heartbeat_ms
+        );
+        report.problem(place, text);
+    }
+    let days = &mut config.history_retention_days;
+    cluster.set("RafterHistoryRetention", days, report, number(0..=36_500));
+    let hosts = |value: &str| Ok(hostlist(value)?.unique().iter().collect());
+    cluster.set("RafterLoginHosts", &mut config.login_hosts, report, hosts);
+}
+
+/// `300-600`: two lengths of time in milliseconds, the second one longer.
+fn milliseconds_range(value: &str) -> Result<(u32, u32), String> {
+    let wanted = || "milliseconds are wanted, as in 300-600".to_owned();
+    let (least, most) = value.split_once('-').ok_or_else(wanted)?;
+    let read = |value| number(20..=600_000)(value).map_err(|_| wanted());
+    let (least, most) = (read(least)?, read(most)?);
+    if least < most { Ok((least, most)) } else { Err(wanted()) }
+}

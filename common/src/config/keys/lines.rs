@@ -1,0 +1,117 @@
+//! The keys of lines that are about some nodes or one partition.
+
+use super::{Key, alias, honoured, idle, only, refused, unless};
+
+const GENERIC: &str = "generic resources are not scheduled; a job that asks for some is refused";
+const POWER: &str = "nodes are not switched off and on";
+const BINDING: &str = "tasks are not bound to CPUs";
+const SET_APART: &str = "nothing would be set apart for the system";
+const ACCESS: &str = "everybody could use the partition";
+const TOPOLOGY: &str = "nodes are chosen without regard to the network between them";
+
+/// Of lines that begin with `NodeName`.
+pub(in crate::config) static NODE: &[Key] = &[
+    honoured("NodeName"),
+    idle("BcastAddr", "files are not broadcast"),
+    honoured("Boards"),
+    refused("CoreSpecCount", SET_APART),
+    honoured("CoresPerSocket"),
+    idle("CpuBind", BINDING),
+    honoured("CPUs"),
+    refused("CpuSpecList", SET_APART),
+    alias("Feature", "Features"),
+    honoured("Features"),
+    idle("Gres", GENERIC),
+    refused("MemSpecLimit", SET_APART),
+    honoured("NodeAddr"),
+    honoured("NodeHostname"),
+    idle("Parameters", GENERIC),
+    honoured("Port"),
+    alias("Procs", "CPUs"),
+    honoured("RealMemory"),
+    honoured("Reason"),
+    idle("RestrictedCoresPerGPU", GENERIC),
+    honoured("Sockets"),
+    honoured("SocketsPerBoard"),
+    only(
+        "State",
+        &["UNKNOWN", "IDLE", "DOWN", "DRAIN"],
+        "a node begins as UNKNOWN, DOWN or DRAIN here; it is there as soon as it is configured",
+    ),
+    honoured("ThreadsPerCore"),
+    honoured("TmpDisk"),
+    idle("Topology", TOPOLOGY),
+    honoured("Weight"),
+];
+
+/// Of lines that begin with `DownNodes`.
+pub(in crate::config) static DOWN_NODES: &[Key] = &[
+    honoured("DownNodes"),
+    honoured("Reason"),
+    only("State", &["DOWN", "DRAIN"], "a node is taken out of use as DOWN or DRAIN here"),
+];
+
+/// Of lines that begin with `NodeSet`.
+pub(in crate::config) static NODE_SET: &[Key] =
+    &[honoured("NodeSet"), honoured("Feature"), honoured("Nodes")];
+
+/// Of lines that begin with `PartitionName`.
+pub(in crate::config) static PARTITION: &[Key] = &[
+    honoured("PartitionName"),
+    unless("AllocNodes", &["ALL"], "jobs could be submitted from everywhere"),
+    unless("AllowAccounts", &["ALL"], ACCESS),
+    unless("AllowGroups", &["ALL"], ACCESS),
+    unless("AllowQos", &["ALL"], ACCESS),
+    refused("Alternate", "jobs would not move to the other partition"),
+    idle("CpuBind", BINDING),
+    honoured("Default"),
+    honoured("DefaultTime"),
+    idle("DefCpuPerGPU", GENERIC),
+    honoured("DefMemPerCPU"),
+    idle("DefMemPerGPU", GENERIC),
+    honoured("DefMemPerNode"),
+    refused("DenyAccounts", ACCESS),
+    refused("DenyQos", ACCESS),
+    honoured("DisableRootJobs"),
+    only("Exclusive", &["NO", "NODE"], "nodes are shared by all users or given to one job alone"),
+    unless("ExclusiveTopo", &["NO"], TOPOLOGY),
+    unless("ExclusiveUser", &["NO"], "nodes are shared by all users or given to one job alone"),
+    idle("GraceTime", "no job is preempted"),
+    honoured("Hidden"),
+    idle("JobDefaults", GENERIC),
+    unless("LLN", &["NO"], "the least loaded nodes would not be preferred"),
+    honoured("MaxCPUsPerNode"),
+    unless(
+        "MaxCPUsPerSocket",
+        &["UNLIMITED"],
+        "CPUs are counted by node, so that the bound would not hold",
+    ),
+    honoured("MaxMemPerCPU"),
+    honoured("MaxMemPerNode"),
+    honoured("MaxNodes"),
+    honoured("MaxTime"),
+    honoured("MinNodes"),
+    honoured("Nodes"),
+    only(
+        "OverSubscribe",
+        &["NO", "YES", "YES:1", "FORCE:1", "EXCLUSIVE"],
+        "a CPU is never given to two jobs at a time",
+    ),
+    unless("OverTimeLimit", &["0", "NONE"], "jobs end at their time limit"),
+    unless("PowerDownOnIdle", &["NO"], POWER),
+    unless("PreemptMode", &["OFF"], "no job would be preempted"),
+    alias("Priority", "PriorityTier"),
+    idle("PriorityJobFactor", "priority follows the order of submission"),
+    honoured("PriorityTier"),
+    refused("QOS", "the limits of the QOS would not be enforced"),
+    unless("ReqResv", &["NO"], "there are no reservations to require"),
+    idle("ResumeTimeout", POWER),
+    honoured("RootOnly"),
+    unless("SelectTypeParameters", &["NONE"], "the cluster's SelectTypeParameters hold everywhere"),
+    alias("Shared", "OverSubscribe"),
+    honoured("State"),
+    idle("SuspendTime", POWER),
+    idle("SuspendTimeout", POWER),
+    idle("Topology", TOPOLOGY),
+    idle("TRESBillingWeights", "the use of resources is not billed"),
+];

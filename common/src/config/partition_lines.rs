@@ -1,0 +1,174 @@
+//! What lines about partitions say, and `NodeSet`, whose names they may use.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::{
+    Config, PartitionConf, PartitionState, cluster,
+    record::{Record, Setting, flag, hostlist, number, number_or_unlimited, time_limit, word},
+    report::{Place, Report},
+    sections::{Line, Sections},
+};
+use crate::time::TimeLimit;
+
+/// Nodes by the name of their set.
+type NodeSets = BTreeMap<String, Vec<String>>;
+
+pub(super) fn fill(config: &mut Config, sections: &Sections, whole: &Place, report: &mut Report) {
+    let sets = node_sets(config, &sections.node_sets, report);
+    let all: BTreeSet<String> = config.nodes.iter().map(|node| node.name.clone()).collect();
+    let whole_nodes = gives_whole_nodes(&sections.cluster);
+    let no_root = sections.cluster.read("DisableRootJobs", report, flag).unwrap_or(false);
+    let mut places: BTreeMap<String, &Place> = BTreeMap::new();
+    for Line { place, record } in &sections.partitions {
+        let Some(name) = record.read("PartitionName", report, name) else { continue };
+        if let Some(first) = places.insert(name.clone(), place) {
+            report.problem(
+                place,
+                format!("the partition {name} is configured twice, first at {first}"),
+            );
+            continue;
+        }
+        let mut partition = PartitionConf::defaults(&name);
+        partition.disable_root_jobs = no_root;
+        access(&mut partition, record, report);
+        limits(&mut partition, record, place, report);
+        partition.exclusive |= whole_nodes;
+        members(&mut partition, record, config, &all, &sets, report);
+        if partition.nodes.is_empty() {
+            report.warning(place, format!("the partition {name} has no nodes"));
+        }
+        config.partitions.push(partition);
+    }
+    defaults(config, &places, whole, report);
+}
+
+fn name(value: &str) -> Result<String, String> {
+    if super::is_name(value) {
+        Ok(value.to_owned())
+    } else {
+        Err("a name of letters, digits, `-', `_' and `.' is wanted".to_owned())
+    }
+}
+
+/// select/linear gives each job whole nodes.
+fn gives_whole_nodes(cluster: &Record) -> bool {
+    cluster.text("SelectType").is_some_and(|value| value.to_ascii_lowercase().ends_with("linear"))
+}
+
+fn node_sets(config: &Config, lines: &[Line], report: &mut Report) -> NodeSets {
+    let mut sets = NodeSets::new();
+    for Line { place, record } in lines {
+        let Some(name) = record.read("NodeSet", report, name) else { continue };
+        let listed = record.read("Nodes", report, hostlist).unwrap_or_default();
+        let feature = record.text("Feature");
+        let belongs = |node: &&super::NodeConf| {
+            feature.is_some_and(|feature| node.features.iter().any(|has| has == feature))
+                || listed.contains(&node.name)
+        };
+        let nodes = config.nodes.iter().filter(belongs).map(|node| node.name.clone()).collect();
+        for unknown in listed.iter().filter(|name| config.node(name).is_none()) {
+            report.problem(place, format!("the node set {name} names {unknown}, which is no node"));
+        }
+        if config.node(&name).is_some() || sets.contains_key(&name) {
+            report.problem(place, format!("the name of the node set {name} is taken"));
+        }
+        sets.insert(name, nodes);
+    }
+    sets
+}
+
+/// Who may use the partition, and how.
+fn access(partition: &mut PartitionConf, record: &Record, report: &mut Report) {
+    record.set("Default", &mut partition.default, report, flag);
+    record.set("Hidden", &mut partition.hidden, report, flag);
+    record.set("RootOnly", &mut partition.root_only, report, flag);
+    record.set("DisableRootJobs", &mut partition.disable_root_jobs, report, flag);
+    let state = word(&[
+        ("UP", PartitionState::Up),
+        ("DOWN", PartitionState::Down),
+        ("DRAIN", PartitionState::Drain),
+        ("INACTIVE", PartitionState::Inactive),
+    ]);
+    record.set("State", &mut partition.state, report, state);
+    record.set("PriorityTier", &mut partition.priority_tier, report, number(0..=65_533));
+    let factor = &mut partition.priority_job_factor;
+    record.set("PriorityJobFactor", factor, report, number(0..=65_533));
+    let is = |key: &str, word: &str| {
+        record.text(key).is_some_and(|value| value.eq_ignore_ascii_case(word))
+    };
+    partition.exclusive = is("OverSubscribe", "EXCLUSIVE") || is("Exclusive", "NODE");
+}
+
+fn limits(partition: &mut PartitionConf, record: &Record, place: &Place, report: &mut Report) {
+    record.set("MaxTime", &mut partition.max_time, report, time_limit);
+    record.set("DefaultTime", &mut partition.default_time, report, |value| {
+        let none = value.eq_ignore_ascii_case("NONE");
+        if none { Ok(None) } else { time_limit(value).map(Some) }
+    });
+    record.set("MinNodes", &mut partition.min_nodes, report, number(0..=u32::MAX - 2));
+    record.set("MaxNodes", &mut partition.max_nodes, report, number_or_unlimited);
+    let cpus = &mut partition.max_cpus_per_node;
+    record.set("MaxCPUsPerNode", cpus, report, number_or_unlimited);
+    partition.def_memory = cluster::memory_per(record, "DefMemPerNode", "DefMemPerCPU", report);
+    partition.max_memory = cluster::memory_per(record, "MaxMemPerNode", "MaxMemPerCPU", report);
+    let PartitionConf { name, min_nodes, max_nodes, max_time, default_time, .. } = &*partition;
+    if max_nodes.is_some_and(|most| most < *min_nodes) {
+        report.problem(place, format!("the partition {name} has MinNodes above MaxNodes"));
+    }
+    // Unlimited is the greatest of time limits.
+    if default_time.is_some_and(|default: TimeLimit| default > *max_time) {
+        report.problem(place, format!("the partition {name} has DefaultTime above MaxTime"));
+    }
+}
+
+/// The nodes that `Nodes` lists, in the configuration's order.
+fn members(
+    partition: &mut PartitionConf,
+    record: &Record,
+    config: &Config,
+    all: &BTreeSet<String>,
+    sets: &NodeSets,
+    report: &mut Report,
+) {
+    let Some(Setting { value, place }) = record.get("Nodes") else { return };
+    partition.nodes_text.clone_from(value);
+    let Some(listed) = record.read("Nodes", report, hostlist) else { return };
+    let mut chosen: BTreeSet<String> = BTreeSet::new();
+    for name in listed.iter() {
+        if name.eq_ignore_ascii_case("ALL") {
+            chosen.extend(all.iter().cloned());
+        } else if let Some(set) = sets.get(&name) {
+            chosen.extend(set.iter().cloned());
+        } else if all.contains(&name) {
+            chosen.insert(name);
+        } else {
+            let text = format!("the partition {} names {name}, which is no node", partition.name);
+            report.problem(place, text);
+        }
+    }
+    let names = config.nodes.iter().map(|node| &node.name);
+    partition.nodes = names.filter(|name| chosen.contains(*name)).cloned().collect();
+}
+
+/// Lets one partition at most be the default one.
+fn defaults(
+    config: &mut Config,
+    places: &BTreeMap<String, &Place>,
+    whole: &Place,
+    report: &mut Report,
+) {
+    let mut later = false;
+    for partition in config.partitions.iter_mut().rev().filter(|partition| partition.default) {
+        if later && let Some(place) = places.get(&partition.name) {
+            let text = format!("a later partition is the default in place of {}", partition.name);
+            report.warning(place, text);
+        }
+        partition.default = !later;
+        later = true;
+    }
+    if config.partitions.is_empty() {
+        report.warning(whole, "no partition is configured: no PartitionName is set");
+    } else if !later {
+        report.warning(whole, "no partition is the default: each job has to name its own");
+    }
+}
