@@ -11,7 +11,7 @@ use std::{path::PathBuf, thread, time::Duration};
 
 use anyhow::{Context as _, Result};
 
-use self::{
+pub(crate) use self::{
     folder::Folder,
     raise::{Cluster, Plan},
     stop::stop,
@@ -68,7 +68,7 @@ pub(crate) fn run_one(options: &Options) -> Result<()> {
         eprintln!("stopped {stopped} daemons of {}", dir.display());
         return Ok(());
     }
-    let built = build()?;
+    let built = build(&["ctl", "node", "step", "cli"])?;
     let interrupt = Interrupt::listen()?;
     let temporary = tempfile::Builder::new().prefix("rafter-").tempdir()?;
     let root = options.dir.as_deref().unwrap_or(temporary.path());
@@ -137,12 +137,12 @@ fn watch(cluster: &Cluster) -> Result<()> {
     Ok(())
 }
 
-/// Builds the programs, optimised, and says where they are.
-fn build() -> Result<PathBuf> {
+/// Builds the programs of `packages`, optimised, and says where they are.
+pub(crate) fn build(packages: &[&str]) -> Result<PathBuf> {
     packages::for_building()?;
     let prebuilt = rocksdb::prebuilt()?;
     let mut build = workspace::cargo(&["build", "--release", "--locked", "--bins"]);
-    for package in ["ctl", "node", "step", "cli"] {
+    for package in packages {
         build.args(["--package", package]);
     }
     run(prebuilt.apply(&mut build))?;

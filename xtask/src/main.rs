@@ -3,6 +3,7 @@
 //! Each verb gathers what it lacks (system packages, RocksDB's archive), says so, and runs the
 //! ordinary tools. It depends on very little, so that the door itself opens in seconds.
 
+mod bench;
 mod ci;
 mod cluster;
 mod packages;
@@ -29,6 +30,8 @@ struct Door {
 enum Verb {
     /// Run a whole cluster on this machine, and its first job
     Cluster(cluster::Options),
+    /// Measure what Rafter can do on this machine
+    Bench(bench::Options),
     /// Run everything that a change must pass: format, lints, layers, licences, tests, documents
     Ci(ci::Options),
     /// Run the tests
@@ -40,6 +43,7 @@ enum Verb {
 fn main() -> ExitCode {
     let done = match Door::parse().verb {
         Verb::Cluster(options) => cluster::run_one(&options),
+        Verb::Bench(options) => bench::run_parts(&options),
         Verb::Ci(options) => ci::run_all(&options),
         Verb::Test(options) => test::run_alone(&options),
         Verb::Sim(options) => test::sim(&options),

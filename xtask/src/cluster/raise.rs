@@ -40,8 +40,8 @@ pub(crate) struct Plan {
 /// A cluster that runs.
 pub(crate) struct Cluster {
     pub(crate) folder: Folder,
-    pub(super) controllers: Vec<Controller>,
-    pub(crate) nodes: Vec<String>,
+    controllers: Vec<Controller>,
+    nodes: Vec<String>,
     interrupt: Interrupt,
 }
 
@@ -190,6 +190,11 @@ impl Cluster {
         command.args(arguments);
         let shown = shown(&command);
         command.output().with_context(|| format!("`{shown}` can't be started"))
+    }
+
+    /// How many controllers it has.
+    pub(crate) fn controllers(&self) -> usize {
+        self.controllers.len()
     }
 
     pub(crate) fn interrupt(&self) -> &Interrupt {
