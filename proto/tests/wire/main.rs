@@ -1,0 +1,6 @@
+//! What was ever written must decode for ever, and nothing that was not.
+
+mod golden;
+mod properties;
+mod samples;
+mod story;
