@@ -1,0 +1,442 @@
+//! The nodes: a daemon around the real agent, its disk, and the supervisors that outlive it.
+
+use std::collections::BTreeMap;
+
+use common::{
+    id::{Incarnation, Term},
+    job::ExitStatus,
+    machine::Report,
+    node::Inventory,
+    time::Timestamp,
+};
+use node::{
+    agent::{Act, Agent, Found, Input},
+    run::{End, RunId},
+};
+
+use super::{
+    leader,
+    network::Place,
+    world::{Happening, Random, World},
+};
+
+/// What a node says to the controller that it takes for the leader.
+#[derive(Clone, Debug)]
+pub(super) struct Said {
+    pub(super) node: usize,
+    pub(super) what: What,
+}
+
+#[derive(Clone, Debug)]
+pub(super) enum What {
+    Hello { inventory: Box<Inventory>, steps: BTreeMap<RunId, Report> },
+    Report { run: RunId, report: Report },
+    Heartbeat,
+}
+
+/// What happens to a supervisor.
+#[derive(Clone, Debug)]
+pub(super) enum Step {
+    /// It starts the script.
+    Start,
+    /// The script ends.
+    Exit(ExitStatus),
+    /// It is killed with all that it watches, and leaves nothing behind.
+    Vanish,
+}
+
+/// A run's folder: what a crash of the daemon, or of the machine, leaves.
+#[derive(Clone, Debug, Default)]
+struct Folder {
+    complete: bool,
+    begun: bool,
+    end: Option<End>,
+    boot: u64,
+}
+
+pub(super) struct Host {
+    pub(super) alive: bool,
+    pub(super) life: u64,
+    pub(super) boot: u64,
+    skew: i64,
+    agent: Agent,
+    /// On disk.
+    incarnation: u64,
+    term: Term,
+    folders: BTreeMap<RunId, Folder>,
+    /// Each is whether its script runs.
+    supervisors: BTreeMap<RunId, bool>,
+    stream: Option<(u64, usize)>,
+    welcomed: bool,
+    heard: u64,
+}
+
+impl Host {
+    pub(super) fn new(_: usize, random: &mut Random) -> Self {
+        Self {
+            alive: false,
+            life: 0,
+            boot: 1,
+            skew: 0,
+            agent: Agent::new(Term(0), Timestamp(0), []).0,
+            incarnation: random.number(),
+            term: Term(0),
+            folders: BTreeMap::new(),
+            supervisors: BTreeMap::new(),
+            stream: None,
+            welcomed: false,
+            heard: 0,
+        }
+    }
+
+    /// Whether nothing of any job is left on it.
+    pub(super) fn is_clean(&self) -> bool {
+        self.alive && self.folders.is_empty() && self.supervisors.is_empty()
+    }
+
+    pub(super) fn left(&self) -> String {
+        format!("folders {:?}, supervisors {:?}", self.folders, self.supervisors)
+    }
+
+    fn inventory(&self) -> Box<Inventory> {
+        Box::new(Inventory {
+            cpus: 4,
+            boards: 1,
+            sockets: 1,
+            cores_per_socket: 4,
+            threads_per_core: 1,
+            memory_mib: 1_000,
+            tmp_disk_mib: 0,
+            architecture: "sim".into(),
+            operating_system: "sim".into(),
+            version: "0".into(),
+            booted: Timestamp(self.boot),
+            daemon_started: Timestamp(self.life),
+            incarnation: Incarnation(self.incarnation),
+        })
+    }
+}
+
+impl World {
+    pub(super) fn start_host(&mut self, node: usize) {
+        let skew = self.hosts[node].skew;
+        let now = self.clock(skew);
+        let host = &mut self.hosts[node];
+        if host.alive {
+            return;
+        }
+        host.alive = true;
+        host.life += 1;
+        let boot = host.boot;
+        let found = |folder: &Folder| match &folder.end {
+            Some(end) => Found::Over(end.clone()),
+            None if folder.boot != boot => Found::Lost,
+            None if folder.begun => Found::Running,
+            None => Found::Launching,
+        };
+        // A folder that was not complete is nothing.
+        host.folders.retain(|_, folder| folder.complete || folder.end.is_some());
+        let found: Vec<_> = host.folders.iter().map(|(run, f)| (*run, found(f))).collect();
+        let (agent, acts) = Agent::new(host.term, now, found);
+        host.agent = agent;
+        let life = host.life;
+        self.say(format_args!("n{node} starts"));
+        self.perform(node, acts);
+        self.soon(10, Happening::HostTick { node, life });
+    }
+
+    /// Ends the daemon, and nothing else.
+    pub(super) fn kill_daemon(&mut self, node: usize) {
+        let host = &mut self.hosts[node];
+        host.alive = false;
+        host.life += 1;
+        host.stream = None;
+        host.welcomed = false;
+        self.say(format_args!("n{node}'s daemon dies"));
+    }
+
+    /// Ends everything on the machine; with `wipe`, its disk is lost, too.
+    pub(super) fn reboot(&mut self, node: usize, wipe: bool) {
+        self.kill_daemon(node);
+        let incarnation = self.random.number();
+        let host = &mut self.hosts[node];
+        host.boot += 1;
+        host.supervisors.clear();
+        if wipe {
+            host.folders.clear();
+            host.term = Term(0);
+            host.incarnation = incarnation;
+        }
+        self.say(format_args!("n{node} reboots, wiped: {wipe}"));
+    }
+
+    pub(super) fn host_tick(&mut self, node: usize, life: u64) {
+        if !self.runs(node, life) {
+            return;
+        }
+        self.soon(500, Happening::HostTick { node, life });
+        let silent = self.now - self.hosts[node].heard > 3_000;
+        match self.hosts[node].stream {
+            Some((stream, _)) if silent => self.stream_broken(node, stream),
+            Some(_) if self.hosts[node].welcomed => self.say_to_leader(node, What::Heartbeat),
+            Some(_) => {}
+            None => self.attach(node),
+        }
+    }
+
+    fn attach(&mut self, node: usize) {
+        let guess = self.random.index(self.controllers.len());
+        let stream = self.open_stream();
+        let now = self.now;
+        let host = &mut self.hosts[node];
+        host.stream = Some((stream, guess));
+        host.welcomed = false;
+        host.heard = now;
+        let steps = host.agent.hello();
+        let inventory = host.inventory();
+        self.say_to_leader(node, What::Hello { inventory, steps });
+    }
+
+    fn say_to_leader(&mut self, node: usize, what: What) {
+        let Some((stream, controller)) = self.hosts[node].stream else { return };
+        let life = self.controllers[controller].life;
+        let said = Said { node, what };
+        let message = Happening::FromNode { controller, life, stream, said };
+        self.send(Place::Node(node), Place::Controller(controller), node, stream, message);
+    }
+
+    /// Sends a message on a stream. One that is lost breaks it, which is noticed later.
+    pub(super) fn send(
+        &mut self,
+        from: Place,
+        to: Place,
+        node: usize,
+        stream: u64,
+        message: Happening,
+    ) {
+        if !self.network.reaches(from, to) || self.witness.broken.contains(&stream) {
+            return;
+        }
+        let copies = self.network.copies(&mut self.random);
+        if copies == 0 {
+            self.witness.broken.insert(stream);
+            let noticed = self.random.below(2_000);
+            self.soon(noticed, Happening::StreamBroken { node, stream });
+        }
+        for _ in 0..copies {
+            let arrival = self.now + self.delay();
+            let last = self.witness.arrivals.entry((stream, from)).or_default();
+            *last = arrival.max(*last);
+            let arrival = *last;
+            self.at(arrival, message.clone());
+        }
+    }
+
+    pub(super) fn stream_broken(&mut self, node: usize, stream: u64) {
+        if self.hosts[node].stream.is_none_or(|(current, _)| current != stream) {
+            return;
+        }
+        self.witness.broken.insert(stream);
+        self.hosts[node].stream = None;
+        if std::mem::replace(&mut self.hosts[node].welcomed, false) {
+            let life = self.hosts[node].life;
+            self.host_input(node, life, Input::Detached);
+        }
+    }
+
+    pub(super) fn to_node(
+        &mut self,
+        node: usize,
+        life: u64,
+        stream: u64,
+        term: u64,
+        said: leader::Said,
+    ) {
+        let current = self.hosts[node].stream.is_some_and(|(current, _)| current == stream);
+        if !self.runs(node, life) || !current {
+            return;
+        }
+        self.hosts[node].heard = self.now;
+        let term = Term(term);
+        match said {
+            leader::Said::Beat => {}
+            leader::Said::Welcome => {
+                self.hosts[node].welcomed = true;
+                self.host_input(node, life, Input::Attached { term });
+            }
+            leader::Said::Order(order) => {
+                self.host_input(node, life, Input::Heard { term, order });
+            }
+        }
+    }
+
+    fn runs(&self, node: usize, life: u64) -> bool {
+        self.hosts[node].alive && self.hosts[node].life == life
+    }
+
+    pub(super) fn host_input(&mut self, node: usize, life: u64, input: Input) {
+        if !self.runs(node, life) {
+            return;
+        }
+        let now = self.clock(self.hosts[node].skew);
+        let acts = self.hosts[node].agent.handle(now, input);
+        self.perform(node, acts);
+    }
+
+    /// Carries out what the agent asks for. The daemon may die after any of it.
+    fn perform(&mut self, node: usize, acts: Vec<Act>) {
+        for act in acts {
+            self.act(node, act);
+            if self.faults && self.random.chance(3) {
+                self.kill_daemon(node);
+                let down = self.random.below(15_000);
+                self.soon(down, Happening::HostRestart { node });
+                return;
+            }
+        }
+    }
+
+    fn act(&mut self, node: usize, act: Act) {
+        let disk = 1 + self.random.below(5);
+        let boot = self.hosts[node].boot;
+        match act {
+            Act::KeepTerm(term) => self.hosts[node].term = term,
+            Act::Detach => {
+                self.hosts[node].stream = None;
+                self.hosts[node].welcomed = false;
+            }
+            Act::Prepare(launch) => self.prepare(node, launch.run()),
+            Act::Spawn(run) => self.spawn(node, run),
+            Act::Watch(run) => self.watch(node, run),
+            Act::Terminate { run, termination } => {
+                let patience = self.random.below(termination.kill_wait.0);
+                let step = Step::Exit(ExitStatus { code: 0, signal: 15 });
+                self.soon(patience, Happening::Supervisor { node, boot, run, step });
+            }
+            Act::Signal { run, signal } => {
+                if self.hosts[node].supervisors.contains_key(&run) {
+                    self.told(node, disk, Input::Delivered { run, number: signal.number });
+                }
+            }
+            Act::Record { run, end } => {
+                let folder = self.hosts[node].folders.entry(run).or_default();
+                folder.boot = boot;
+                folder.end = Some(end);
+                self.told(node, disk, Input::Recorded(run));
+            }
+            Act::Remove(run) => {
+                self.hosts[node].folders.remove(&run);
+                self.told(node, disk, Input::Removed(run));
+            }
+            Act::Report { run, report } => self.say_to_leader(node, What::Report { run, report }),
+        }
+    }
+
+    /// The agent will hear `input`, unless its daemon dies before.
+    fn told(&mut self, node: usize, delay: u64, input: Input) {
+        let life = self.hosts[node].life;
+        self.soon(delay, Happening::HostInput { node, life, input });
+    }
+
+    fn prepare(&mut self, node: usize, run: RunId) {
+        let disk = 1 + self.random.below(5);
+        if self.faults && self.random.chance(10) {
+            let node_fault = self.random.chance(500);
+            let message = "no space left".to_owned();
+            self.told(node, disk, Input::Failed { run, message, node_fault });
+            return;
+        }
+        let boot = self.hosts[node].boot;
+        let folder = Folder { complete: true, boot, ..Folder::default() };
+        let before = self.hosts[node].folders.insert(run, folder);
+        assert!(before.is_none(), "{run} is prepared over what is there");
+        self.told(node, disk, Input::Prepared(run));
+    }
+
+    fn spawn(&mut self, node: usize, run: RunId) {
+        let host = &mut self.hosts[node];
+        let boot = host.boot;
+        let folder = host.folders.get_mut(&run).expect("a folder is there before its supervisor");
+        if folder.begun || folder.end.is_some() || host.supervisors.contains_key(&run) {
+            self.watch(node, run);
+            return;
+        }
+        folder.begun = true;
+        host.supervisors.insert(run, false);
+        let delay = 1 + self.random.below(20);
+        self.soon(delay, Happening::Supervisor { node, boot, run, step: Step::Start });
+    }
+
+    /// Tells the daemon what a supervisor that it begins to watch has come to.
+    fn watch(&mut self, node: usize, run: RunId) {
+        let host = &self.hosts[node];
+        let input = match host.supervisors.get(&run) {
+            Some(true) => Input::Started(run),
+            Some(false) => return,
+            None => match host.folders.get(&run).and_then(|folder| folder.end.clone()) {
+                Some(end) => Input::Ended { run, end },
+                None => Input::Vanished(run),
+            },
+        };
+        self.told(node, 1, input);
+    }
+
+    pub(super) fn supervisor(&mut self, node: usize, boot: u64, run: RunId, step: Step) {
+        let host = &self.hosts[node];
+        if host.boot != boot || !host.supervisors.contains_key(&run) {
+            return;
+        }
+        match step {
+            Step::Start => self.start_script(node, run),
+            Step::Exit(exit) => {
+                let at = self.clock(self.hosts[node].skew);
+                self.end_script(node, run, End::Exited { at, exit, out_of_memory: false });
+            }
+            Step::Vanish => {
+                self.hosts[node].supervisors.remove(&run);
+                self.told(node, 1, Input::Vanished(run));
+            }
+        }
+    }
+
+    fn start_script(&mut self, node: usize, run: RunId) {
+        let boot = self.hosts[node].boot;
+        if self.random.chance(20) {
+            let at = self.clock(self.hosts[node].skew);
+            let message = "no such user".to_owned();
+            self.end_script(node, run, End::LaunchFailed { at, message, node_fault: false });
+            return;
+        }
+        let same_job =
+            |(other, runs): (&RunId, &bool)| *runs && other.job == run.job && *other != run;
+        assert!(
+            !self.hosts[node].supervisors.iter().any(same_job),
+            "two attempts of one job run on one node: {run}"
+        );
+        self.hosts[node].supervisors.insert(run, true);
+        self.witness.started(run, node, self.now);
+        self.say(format_args!("n{node} runs {run}"));
+        self.told(node, 1, Input::Started(run));
+        let long = if self.random.chance(100) { 300_000 } else { 5_000 };
+        let lasts = 1 + self.random.below(long);
+        let code = if self.random.chance(100) { 1 } else { 0 };
+        let step = match self.faults && self.random.chance(20) {
+            true => Step::Vanish,
+            false => Step::Exit(ExitStatus { code, signal: 0 }),
+        };
+        self.soon(lasts, Happening::Supervisor { node, boot, run, step });
+    }
+
+    fn end_script(&mut self, node: usize, run: RunId, end: End) {
+        let host = &mut self.hosts[node];
+        host.supervisors.remove(&run);
+        let folder = host.folders.get_mut(&run).expect("a folder stays until it is released");
+        folder.end = Some(end.clone());
+        self.say(format_args!("n{node} ends {run}"));
+        self.told(node, 1, Input::Ended { run, end });
+    }
+
+    pub(super) fn skew_host(&mut self, node: usize, skew: i64) {
+        self.hosts[node].skew = skew;
+    }
+}

@@ -1,0 +1,294 @@
+//! The users: they ask, ask again where no answer comes, and remember what they were told.
+
+use std::collections::BTreeMap;
+
+use bytes::Bytes;
+use common::{
+    id::{ContentHash, GroupId, JobId, NodeName, PartitionName, RequestId, UserId},
+    job::{Hold, JobSpec, Layout, MemoryRequest, Phase, SignalScope},
+    machine::{Answer, By, Command, NodeChanges, NodeTarget, Submission},
+    time::TimeLimit,
+};
+
+use super::{
+    controller::node_name,
+    leader::{Outcome, Rejected},
+    network::Place,
+    world::{Happening, World},
+};
+
+/// A request is asked again after this time, and given up after that.
+const PATIENCE_MS: u64 = 3_000;
+const GIVE_UP_MS: u64 = 60_000;
+
+#[derive(Clone, Debug)]
+pub(super) enum Want {
+    Submit { cpus: u32, nodes: u32, minutes: Option<u32>, requeue: bool },
+    Cancel { job: JobId, signal: Option<u8> },
+    Hold(JobId),
+    Release(JobId),
+    Requeue(JobId),
+    Node { node: usize, target: NodeTarget },
+}
+
+/// One request. It keeps its id over all retries.
+#[derive(Clone, Debug)]
+pub(super) struct Ask {
+    id: u64,
+    want: Want,
+}
+
+#[derive(Debug)]
+struct Open {
+    ask: Ask,
+    since: u64,
+    asked: u64,
+}
+
+#[derive(Debug)]
+pub(super) struct User {
+    to_submit: u32,
+    next: u64,
+    open: BTreeMap<u64, Open>,
+    /// What was answered to each request for good.
+    answers: BTreeMap<u64, Answer>,
+    /// The jobs that were acknowledged, by their requests.
+    pub(super) acknowledged: BTreeMap<RequestId, JobId>,
+}
+
+const ALICE: UserId = UserId(1_001);
+const OPERATOR: UserId = UserId(500);
+
+impl Ask {
+    fn request(&self) -> RequestId {
+        RequestId(u128::from(self.id).to_be_bytes())
+    }
+
+    pub(super) fn command(&self) -> Command {
+        let user = match self.want {
+            Want::Node { .. } => OPERATOR,
+            Want::Submit { .. }
+            | Want::Cancel { .. }
+            | Want::Hold(_)
+            | Want::Release(_)
+            | Want::Requeue(_) => ALICE,
+        };
+        let by = By { user, request: self.request() };
+        match &self.want {
+            Want::Submit { .. } => Command::Submit(Box::new(self.submission(by))),
+            Want::Cancel { job, signal } => Command::Cancel {
+                by,
+                job: *job,
+                signal: signal.map(|signal| (signal, SignalScope::Full)),
+            },
+            Want::Hold(job) => Command::Hold { by, job: *job, admin: false },
+            Want::Release(job) => Command::Release { by, job: *job },
+            Want::Requeue(job) => Command::Requeue { by, job: *job, hold: false },
+            Want::Node { node, target } => Command::UpdateNode {
+                by,
+                node: NodeName::from(node_name(*node)),
+                changes: NodeChanges { target: Some(*target), reason: Some("sim".into()) },
+            },
+        }
+    }
+
+    fn submission(&self, by: By) -> Submission {
+        let Want::Submit { cpus, nodes, minutes, requeue } = self.want else {
+            unreachable!("the caller saw a submission");
+        };
+        let layout = Layout { min_nodes: nodes, tasks: cpus, ..Layout::SINGLE };
+        Submission {
+            by,
+            spec: spec(layout, minutes, requeue),
+            // Some jobs share their script, and some do not.
+            script: Bytes::from(format!("#!/bin/sh\nexit {}\n", self.id % 5)),
+            environment: Bytes::from_static(b"PATH=/bin\0"),
+        }
+    }
+}
+
+fn spec(layout: Layout, minutes: Option<u32>, requeue: bool) -> JobSpec {
+    JobSpec {
+        name: "sim".into(),
+        user: ALICE,
+        user_name: "alice".into(),
+        group: GroupId(1_001),
+        group_name: "alice".into(),
+        partition: PartitionName::from(""),
+        account: None,
+        layout,
+        memory: MemoryRequest::Default,
+        time_limit: minutes.map(TimeLimit::Minutes),
+        required_nodes: vec![],
+        excluded_nodes: vec![],
+        exclusive: false,
+        hold: false,
+        begin: None,
+        requeue: Some(requeue),
+        nice: 0,
+        warn_signal: None,
+        comment: None,
+        script: ContentHash::default(),
+        environment: ContentHash::default(),
+        arguments: vec![],
+        command: None,
+        work_dir: "/".into(),
+        std_in: None,
+        std_out: None,
+        std_err: None,
+        open_mode: None,
+        export: None,
+        submit_line: "sbatch".into(),
+        submit_host: "here".into(),
+        session: 1,
+        umask: 0o22,
+        limits: vec![],
+        trace: None,
+    }
+}
+
+impl User {
+    pub(super) fn new(to_submit: u32) -> Self {
+        Self {
+            to_submit,
+            next: 0,
+            open: BTreeMap::new(),
+            answers: BTreeMap::new(),
+            acknowledged: BTreeMap::new(),
+        }
+    }
+
+    pub(super) fn is_done(&self) -> bool {
+        self.to_submit == 0 && self.open.is_empty()
+    }
+}
+
+impl World {
+    pub(super) fn user_tick(&mut self) {
+        let pause = 100 + self.random.below(1_500);
+        self.soon(pause, Happening::UserTick);
+        let now = self.now;
+        self.user.open.retain(|_, open| open.since + GIVE_UP_MS > now);
+        let late: Vec<Ask> = self
+            .user
+            .open
+            .values_mut()
+            .filter(|open| open.asked + PATIENCE_MS <= now)
+            .map(|open| {
+                open.asked = now;
+                open.ask.clone()
+            })
+            .collect();
+        for ask in late {
+            self.ask(&ask);
+        }
+        if self.user.to_submit > 0 {
+            self.user.to_submit -= 1;
+            let two = self.hosts.len() > 1 && self.random.chance(150);
+            let want = Want::Submit {
+                cpus: 1 + u32::try_from(self.random.below(4)).expect("small"),
+                nodes: 1 + u32::from(two),
+                minutes: self.random.chance(300).then_some(1),
+                requeue: self.random.chance(500),
+            };
+            self.want(want);
+        }
+        if self.faults && self.random.chance(300) {
+            self.meddle();
+        }
+        if !self.faults {
+            self.tidy();
+        }
+    }
+
+    /// Asks for something about some job or node.
+    fn meddle(&mut self) {
+        let jobs: Vec<JobId> = self.user.acknowledged.values().copied().collect();
+        let node = self.random.index(self.hosts.len());
+        if jobs.is_empty() {
+            return;
+        }
+        let job = jobs[self.random.index(jobs.len())];
+        let want = match self.random.below(8) {
+            0 | 1 => Want::Cancel { job, signal: None },
+            2 => Want::Cancel { job, signal: Some(10) },
+            3 => Want::Hold(job),
+            4 => Want::Release(job),
+            5 => Want::Requeue(job),
+            6 => Want::Node { node, target: NodeTarget::Drain },
+            _ => Want::Node { node, target: NodeTarget::Resume },
+        };
+        self.want(want);
+    }
+
+    /// Releases what is held and resumes what is drained, so that everything can end.
+    fn tidy(&mut self) {
+        if !self.user.open.is_empty() {
+            return;
+        }
+        let held = self
+            .truth
+            .jobs
+            .values()
+            .filter(|job| matches!(job.phase, Phase::Pending) && job.hold != Hold::None);
+        let mut wants: Vec<Want> = held.map(|job| Want::Release(job.id)).collect();
+        for node in 0..self.hosts.len() {
+            let name = NodeName::from(node_name(node));
+            if self.truth.nodes.get(&name).is_some_and(|node| node.drain) {
+                wants.push(Want::Node { node, target: NodeTarget::Resume });
+            }
+        }
+        for want in wants {
+            self.want(want);
+        }
+    }
+
+    fn want(&mut self, want: Want) {
+        self.user.next += 1;
+        let ask = Ask { id: self.user.next, want };
+        let open = Open { ask: ask.clone(), since: self.now, asked: self.now };
+        self.user.open.insert(ask.id, open);
+        self.say(format_args!("asked {} {:?}", ask.id, ask.want));
+        self.ask(&ask);
+    }
+
+    fn ask(&mut self, ask: &Ask) {
+        let controller = self.random.index(self.controllers.len());
+        if !self.network.reaches(Place::User, Place::Controller(controller)) {
+            return;
+        }
+        let life = self.controllers[controller].life;
+        for _ in 0..self.network.copies(&mut self.random) {
+            let delay = self.delay();
+            self.soon(delay, Happening::Asked { controller, life, ask: ask.clone() });
+        }
+    }
+
+    pub(super) fn answered(&mut self, ask: Ask, outcome: Outcome) {
+        match outcome {
+            Ok(answer) => {
+                self.say(format_args!("answered {} {answer:?}", ask.id));
+                let first = self.user.answers.insert(ask.id, answer);
+                assert!(
+                    first.is_none_or(|first| first == answer),
+                    "request {} was answered {first:?}, then {answer:?}",
+                    ask.id
+                );
+                if let Answer::Job(job) = answer {
+                    self.user.acknowledged.insert(ask.request(), job);
+                }
+                self.user.open.remove(&ask.id);
+            }
+            Err(Rejected::Refused(refusal)) => {
+                self.say(format_args!("refused {} {refusal}", ask.id));
+                self.user.open.remove(&ask.id);
+            }
+            Err(Rejected::NotLeader | Rejected::Unknown) => {
+                if let Some(open) = self.user.open.get_mut(&ask.id) {
+                    // Ask somebody else at the next occasion.
+                    open.asked = open.asked.saturating_sub(PATIENCE_MS);
+                }
+            }
+        }
+    }
+}
