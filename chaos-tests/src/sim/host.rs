@@ -244,7 +244,7 @@ impl World {
         }
     }
 
-    pub(super) fn to_node(
+    pub(super) fn node_hears(
         &mut self,
         node: usize,
         life: u64,

@@ -287,7 +287,7 @@ impl World {
     }
 
     /// A node speaks to a controller.
-    pub(super) fn from_node(
+    pub(super) fn controller_hears(
         &mut self,
         controller: usize,
         life: u64,

@@ -223,10 +223,10 @@ impl World {
             Happening::Flush { controller, life } => self.flush(controller, life),
             Happening::Restart { controller } => self.start_controller(controller),
             Happening::FromNode { controller, life, stream, said } => {
-                self.from_node(controller, life, stream, said);
+                self.controller_hears(controller, life, stream, said);
             }
             Happening::ToNode { node, life, stream, term, said } => {
-                self.to_node(node, life, stream, term, said);
+                self.node_hears(node, life, stream, term, said);
             }
             Happening::StreamBroken { node, stream } => self.stream_broken(node, stream),
             Happening::HostTick { node, life } => self.host_tick(node, life),
