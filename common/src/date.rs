@@ -32,8 +32,8 @@ pub struct DateError {
 /// the epoch.
 ///
 /// A time of day alone that has passed today is tomorrow's, a date without a year that has passed
-/// is next year's, and a date alone is its midnight. A local time that a change of the clocks leaves
-/// out is taken an hour later; one that it brings twice is taken the first time.
+/// is next year's, and a date alone is its midnight. A local time that a change of the clocks
+/// leaves out is taken an hour later; one that it brings twice is taken the first time.
 ///
 /// # Errors
 /// Where the text is none of these, or a date that no calendar has.

@@ -10,8 +10,8 @@ pub enum TimeFormat {
     /// `2026-11-23T23:08:09`.
     #[default]
     Standard,
-    /// `23:08:09` today, `Ystday 23:08`, `Tomorr 23:08`, `Fri 23:08` in the week ahead, `3 Dec 23:08`
-    /// in this year, and `3 Dec 2027` in others.
+    /// `23:08:09` today, `Ystday 23:08`, `Tomorr 23:08`, `Fri 23:08` in the week ahead,
+    /// `3 Dec 23:08` in this year, and `3 Dec 2027` in others.
     Relative,
     /// A format of strftime(3).
     Custom(String),

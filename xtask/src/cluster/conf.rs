@@ -47,7 +47,8 @@ pub(super) fn written(
          SelectType=select/cons_tres\n\
          SelectTypeParameters=CR_CPU_Memory\n\
          DefMemPerCPU={per_cpu}\n\
-         MaxJobCount=1000000\n"
+         MaxJobCount=1000000\n\
+         RafterLoginHosts={names}\n"
     );
     text.push_str(&body);
     for line in more {

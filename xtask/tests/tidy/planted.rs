@@ -51,6 +51,7 @@ fn lengths() {
     assert_eq!(wide_lines(&rust("a.rs", &comment)), ["a.rs:2: 101 characters"]);
     let printed = format!("const A: &str = \"\n{wide}...\n\";\n");
     assert!(wide_lines(&rust("a.rs", &printed)).is_empty());
+    assert!(wide_lines(&rust("a.rs", &format!("[\n    \"{wide}\",\n]\n"))).is_empty());
     let one_line = format!("const A: &str = \"{wide}\";\n");
     assert_eq!(wide_lines(&rust("a.rs", &one_line)).len(), 1);
 }
