@@ -97,8 +97,8 @@ impl TimeLimit {
     }
 
     /// Reads a time limit as `--time` takes it: what [`parse_span`] reads, in whole minutes,
-    /// rounded up. Zero asks for no limit (sbatch(1)). So does more than Slurm's 32 bits of seconds hold,
-    /// 68 years, of which Slurm itself makes an arbitrary limit.
+    /// rounded up. Zero asks for no limit (sbatch(1)). So does more than Slurm's 32 bits of
+    /// seconds hold, 68 years, of which Slurm itself makes an arbitrary limit.
     ///
     /// # Errors
     /// Where the text is no time.
