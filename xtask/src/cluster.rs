@@ -40,6 +40,12 @@ pub(crate) struct Options {
     /// Keep the cluster in DIR and go on in the background; source DIR/env to use it
     #[arg(long, value_name = "DIR")]
     dir: Option<PathBuf>,
+    /// Use the programs in this folder and build none: for tests, which have theirs
+    #[arg(long, value_name = "FOLDER", hide = true)]
+    programs: Option<PathBuf>,
+    /// One line more for the slurm.conf that is written
+    #[arg(long, value_name = "KEY=VALUE", hide = true, conflicts_with = "conf")]
+    set: Vec<String>,
     /// Stop everything once the first job is over
     #[arg(long)]
     once: bool,
@@ -68,7 +74,10 @@ pub(crate) fn run_one(options: &Options) -> Result<()> {
         eprintln!("stopped {stopped} daemons of {}", dir.display());
         return Ok(());
     }
-    let built = build(&["ctl", "node", "step", "cli"])?;
+    let built = match &options.programs {
+        Some(folder) => std::path::absolute(folder)?,
+        None => build(&["ctl", "node", "step", "cli"])?,
+    };
     let interrupt = Interrupt::listen()?;
     let temporary = tempfile::Builder::new().prefix("rafter-").tempdir()?;
     let root = options.dir.as_deref().unwrap_or(temporary.path());
@@ -79,7 +88,7 @@ pub(crate) fn run_one(options: &Options) -> Result<()> {
         nodes: options.nodes,
         cpus: options.cpus,
         conf: options.conf.clone(),
-        settings: vec![],
+        settings: options.set.clone(),
     };
     let done = Cluster::raise(folder, &plan, &interrupt).and_then(|it| use_one(it, options));
     if done.is_err() && options.dir.is_none() && !interrupt.came() {
