@@ -207,3 +207,71 @@ impl Client {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[test]
+    fn lines_are_what_the_documents_say() {
+        let signal = Request::Signal { number: 3, signal: 10, scope: Scope::Batch };
+        let line = br#"{"signal":{"number":3,"signal":10,"scope":"batch"}}"#;
+        assert_eq!(signal.encode(), [&line[..], b"\n"].concat());
+        assert_eq!(Request::decode(line).unwrap(), signal);
+
+        let line = br#"{"terminate":{"cause":"time_limit","kill_wait_s":30,"at_ms":5}}"#;
+        let terminate = Request::Terminate { cause: Cause::TimeLimit, kill_wait_s: 30, at_ms: 5 };
+        assert_eq!(terminate.encode(), [&line[..], b"\n"].concat());
+        assert_eq!(Request::decode(br#"{"watch":{}}"#).unwrap(), Request::Watch {});
+        // A later release may say more.
+        assert_eq!(Request::decode(br#"{"watch":{"since":7}}"#).unwrap(), Request::Watch {});
+
+        let notice = Notice::Delivered { number: 3 };
+        assert_eq!(notice.encode(), b"{\"delivered\":{\"number\":3}}\n");
+        let line = br#"{"ended":{"at_ms":1,"exit_code":2,"signal":0,"out_of_memory":false,
+            "launch_failure":null}}"#;
+        let Notice::Ended(ended) = Notice::decode(line).unwrap() else { panic!("another notice") };
+        assert_eq!(
+            Notice::decode(&Notice::Ended(ended.clone()).encode()).unwrap(),
+            Notice::Ended(ended)
+        );
+    }
+
+    proptest! {
+        #[test]
+        fn any_line_is_understood_or_not(line in proptest::collection::vec(any::<u8>(), 0..200)) {
+            let _ = Request::decode(&line);
+            let _ = Notice::decode(&line);
+        }
+
+        /// However the bytes are cut on their way.
+        #[test]
+        fn lines_come_out_as_they_went_in(
+            lines in proptest::collection::vec("[^\n]{0,20}", 0..10),
+            rest in "[^\n]{0,20}",
+            cut in 1_usize..7,
+        ) {
+            let sent: String = lines.iter().map(|line| format!("{line}\n")).collect();
+            let sent = sent + &rest;
+            let (mut cutter, mut received) = (Lines::default(), Vec::new());
+            for bytes in sent.as_bytes().chunks(cut) {
+                cutter.push(bytes);
+                while let Some(line) = cutter.next_line().unwrap() {
+                    received.push(String::from_utf8(line).unwrap());
+                }
+            }
+            prop_assert_eq!(received, lines);
+        }
+    }
+
+    #[test]
+    fn a_line_without_end_is_refused() {
+        let mut lines = Lines::default();
+        lines.push(&vec![b'x'; MAX_LINE]);
+        assert_eq!(lines.next_line(), Ok(None));
+        lines.push(b"x");
+        assert_eq!(lines.next_line(), Err(TooLong));
+    }
+}

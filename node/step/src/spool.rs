@@ -58,6 +58,7 @@ pub enum Found {
     Running(Option<Started>),
     Ended(Ended),
     /// No supervisor lives, and none may be started again: it was killed, or the host went down.
+    /// [`crate::orphans::reap`] removes what it may have left running.
     Orphaned,
 }
 
@@ -466,3 +467,6 @@ fn whole_file() -> nix::libc::flock {
 pub(crate) fn failed(action: &'static str, path: &Path) -> impl FnOnce(io::Error) -> SpoolError {
     move |source| SpoolError::Io { action, path: path.to_owned(), source }
 }
+
+#[cfg(test)]
+mod tests;

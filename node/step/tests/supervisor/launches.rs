@@ -1,0 +1,232 @@
+//! What the script finds, and launches that fail.
+
+use std::{
+    fs,
+    os::unix::fs::{MetadataExt as _, PermissionsExt as _},
+};
+
+use nix::{sys::resource::Resource, unistd::geteuid};
+use step::{
+    manifest::{Limit, Manifest},
+    spool::Found,
+};
+
+use crate::bench::Bench;
+
+#[test]
+fn the_script_finds_what_the_manifest_says() {
+    let bench = Bench::new();
+    let (_, hard) = nix::sys::resource::getrlimit(Resource::RLIMIT_NOFILE).unwrap();
+    let files = nix::libc::RLIMIT_NOFILE;
+    let core = nix::libc::RLIMIT_CORE;
+    let manifest = Manifest {
+        arguments: vec!["a1".to_owned(), "a 2".to_owned()],
+        umask: 0o27,
+        limits: vec![
+            Limit { resource: files, soft: 77, hard: 88 },
+            // More than can be had here.
+            Limit { resource: core, soft: u64::MAX, hard: u64::MAX },
+        ],
+        std_in: Some("in".to_owned()),
+        std_err: Some("err".to_owned()),
+        ..bench.manifest()
+    };
+    fs::write(bench.work().join("in"), "typed\n").unwrap();
+    let script = "#!/bin/bash\necho \"$0\"; for i; do echo \"<$i>\"; done; pwd; umask\n\
+        ulimit -Sn; ulimit -Hn; cat; echo to stderr >&2\n\
+        [ $SLURM_TASK_PID = $$ ] && echo task\n\
+        [ $(ps -o sid= -p $$) = $$ ] && echo session\n\
+        [ $(ps -o pgid= -p $$) = $$ ] && echo group\n\
+        ls /proc/self/fd | tr '\\n' ' '; cat /proc/self/oom_score_adj; trap -p\n";
+    let (run, ended) = bench.run(&manifest, script);
+    assert_eq!((ended.exit_code, ended.signal), (0, 0), "{}", run.file("err"));
+    let expected = format!(
+        "{}\n<a1>\n<a 2>\n{}\n0027\n77\n{hard}\ntyped\ntask\nsession\ngroup\n0 1 2 3 {}",
+        run.folder.script().display(),
+        manifest.work_dir,
+        fs::read_to_string("/proc/self/oom_score_adj").unwrap(),
+    );
+    assert_eq!(run.file("out"), expected);
+    assert_eq!(run.file("err"), "to stderr\n");
+    let mode = fs::metadata(bench.work().join("out")).unwrap().permissions().mode();
+    assert_eq!(mode & 0o777, 0o640);
+    assert!(run.folder.script().ends_with("jobs/7.1/slurm_script"));
+}
+
+/// A program finds signals as it would after a login, whatever the daemon did with them.
+#[test]
+fn no_signal_is_blocked_or_ignored() {
+    let bench = Bench::new();
+    let (run, _) = bench.run(&bench.manifest(), "#!/bin/cat /proc/self/status\n");
+    let mask = |name: &str| {
+        let text = run.file("out");
+        let mask = text.lines().find_map(|line| line.strip_prefix(name)).unwrap().trim();
+        u64::from_str_radix(mask, 16).unwrap()
+    };
+    assert_eq!(mask("SigBlk:"), 0);
+    // The C library keeps 32 and 33 for itself, and lets nobody change them.
+    assert_eq!(mask("SigIgn:") & !(0b11 << 31), 0);
+}
+
+#[test]
+fn outputs_are_truncated_or_appended_to() {
+    let bench = Bench::new();
+    let run = |job, append| {
+        fs::write(bench.work().join("out"), "before\n").unwrap();
+        let manifest = Manifest { job, append, ..bench.manifest() };
+        bench.run(&manifest, "#!/bin/sh\necho a; echo b >&2\n").0.file("out")
+    };
+    assert_eq!(run(1, false), "a\nb\n");
+    assert_eq!(run(2, true), "before\na\nb\n");
+}
+
+#[test]
+fn one_file_for_both_outputs_loses_nothing() {
+    let bench = Bench::new();
+    let out = bench.work().join("out").to_str().unwrap().to_owned();
+    let manifest = Manifest { std_err: Some(out), ..bench.manifest() };
+    let (run, _) = bench.run(&manifest, "#!/bin/sh\necho a; echo b >&2; echo c\n");
+    assert_eq!(run.file("out"), "a\nb\nc\n");
+}
+
+#[test]
+fn a_missing_work_folder_is_replaced_by_tmp() {
+    let bench = Bench::new();
+    let manifest = Manifest {
+        work_dir: "/nonexistent".to_owned(),
+        std_out: bench.work().join("out").to_str().unwrap().to_owned(),
+        ..bench.manifest()
+    };
+    let (run, ended) = bench.run(&manifest, "#!/bin/sh\npwd\n");
+    assert_eq!((ended.exit_code, ended.signal), (0, 0));
+    let line = "[] error: couldn't chdir to `/nonexistent': No such file or directory: \
+        going to /tmp instead\n";
+    assert_eq!(run.output(), format!("{line}{line}/tmp\n"));
+}
+
+/// As `sbatch -D /nonexistent --wrap pwd` ends: 0:53.
+#[test]
+fn an_output_that_cannot_be_opened_ends_the_job() {
+    let bench = Bench::new();
+    let manifest = Manifest { work_dir: "/nonexistent".to_owned(), ..bench.manifest() };
+    let script = format!("#!/bin/sh\ntouch {}/ran\n", bench.work().display());
+    let (run, ended) = bench.run(&manifest, &script);
+    assert_eq!((ended.exit_code, ended.signal, &ended.launch_failure), (0, 53, &None));
+    assert!(!bench.work().join("ran").exists());
+    assert_eq!(run.folder.started().unwrap(), None);
+
+    let manifest = Manifest { job: 8, std_in: Some("absent".to_owned()), ..bench.manifest() };
+    let (_, ended) = bench.run(&manifest, &script);
+    assert_eq!((ended.exit_code, ended.signal), (0, 53));
+}
+
+/// As `badinterp.sh` ends: 2:0.
+#[test]
+fn a_script_that_cannot_be_executed_says_why() {
+    let bench = Bench::new();
+    let (run, ended) = bench.run(&bench.manifest(), "#!/no/such/interp -x\necho x\n");
+    assert_eq!((ended.exit_code, ended.signal), (2, 0));
+    assert_eq!(
+        run.output(),
+        "[] error: execve(): bad interpreter(/no/such/interp): No such file or directory\n"
+    );
+    assert_eq!(run.folder.started().unwrap(), None);
+
+    let manifest = Manifest { job: 8, ..bench.manifest() };
+    let (run, ended) = bench.run(&manifest, "echo x\n");
+    assert_eq!((ended.exit_code, ended.signal), (8, 0));
+    let script = run.folder.script();
+    let expected = format!("[] error: execve(): {}: Exec format error\n", script.display());
+    assert_eq!(run.output(), expected);
+}
+
+#[test]
+fn a_script_runs_as_its_user() {
+    if !geteuid().is_root() {
+        println!("skipped: only root runs jobs of others");
+        return;
+    }
+    let bench = Bench::new();
+    let manifest = Manifest {
+        uid: 61_234,
+        gid: 61_235,
+        groups: vec![61_235, 61_236, 61_237],
+        ..bench.manifest()
+    };
+    let script = "#!/bin/bash\nid -ru; id -u; id -rg; id -G; cat \"$0\" | tail -1\n\
+        cat ${0%/*}/environment ${0%/*}/manifest.json 2>&1 | grep -c denied\n\
+        ls ${0%/*} 2>&1 | grep -c denied\n\
+        grep CapEff /proc/self/status # last\n";
+    let (run, ended) = bench.run(&manifest, script);
+    assert_eq!((ended.exit_code, ended.signal), (0, 0));
+    assert_eq!(
+        run.output(),
+        "61234\n61234\n61235\n61235 61236 61237\ngrep CapEff /proc/self/status # last\n2\n1\n\
+         CapEff:\t0000000000000000\n"
+    );
+    let out = fs::metadata(bench.work().join("out")).unwrap();
+    assert_eq!((out.uid(), out.gid()), (61_234, 61_235));
+}
+
+/// The files are opened as the user: root's rights on them don't count.
+#[test]
+fn a_user_writes_no_file_that_is_not_theirs() {
+    if !geteuid().is_root() {
+        println!("skipped: only root runs jobs of others");
+        return;
+    }
+    let bench = Bench::new();
+    let path = bench.work().join("out");
+    fs::write(&path, "root's\n").unwrap();
+    fs::set_permissions(&path, fs::Permissions::from_mode(0o600)).unwrap();
+    let manifest = Manifest { uid: 61_234, gid: 61_235, ..bench.manifest() };
+    let (run, ended) = bench.run(&manifest, "#!/bin/sh\necho mine\n");
+    assert_eq!((ended.exit_code, ended.signal), (0, 53));
+    assert_eq!(run.file("out"), "root's\n");
+}
+
+#[test]
+fn a_second_supervisor_is_refused() {
+    let bench = Bench::new();
+    let script = "#!/bin/sh\necho ran >> ran\nread < go\n";
+    nix::unistd::mkfifo(&bench.work().join("go"), nix::sys::stat::Mode::S_IRWXU).unwrap();
+    let run = bench.start(&bench.manifest(), script);
+    run.line("ran");
+    let refused = run.try_supervise();
+    assert!(!refused.status.success());
+    let said = String::from_utf8_lossy(&refused.stderr).into_owned();
+    assert!(said.contains("another supervisor has"), "{said}");
+    assert!(matches!(run.found(), Found::Running(Some(_))));
+
+    fs::write(bench.work().join("go"), "\n").unwrap();
+    let ended = run.ended();
+    // The first one may still hold the lock for a moment.
+    let said = String::from_utf8_lossy(&run.try_supervise().stderr).into_owned();
+    assert!(said.contains("has begun before") || said.contains("another supervisor"), "{said}");
+    assert_eq!(run.found(), Found::Ended(ended));
+    assert_eq!(run.file("ran"), "ran\n");
+}
+
+#[test]
+fn a_run_ordered_before_a_restart_of_the_host_is_not_started() {
+    let bench = Bench::new();
+    let manifest = Manifest { boot: "earlier".to_owned(), ..bench.manifest() };
+    let run = bench.prepare(&manifest, "#!/bin/sh\ntouch ran\n");
+    assert_eq!(run.found(), Found::Orphaned);
+    run.supervise();
+    assert!(run.ended().launch_failure.unwrap().node_fault);
+    assert!(!bench.work().join("ran").exists());
+}
+
+#[test]
+fn an_order_that_cannot_be_read_fails_the_launch() {
+    let bench = Bench::new();
+    let run = bench.prepare(&bench.manifest(), "#!/bin/sh\ntouch ran\n");
+    fs::write(run.folder.path().join("manifest.json"), "{\"version\":").unwrap();
+    assert_eq!(run.found(), Found::Unprepared);
+    run.supervise();
+    let failure = run.ended().launch_failure.unwrap();
+    assert!(failure.node_fault, "{failure:?}");
+    assert!(failure.message.starts_with("can't read the order: "), "{failure:?}");
+    assert!(!bench.work().join("ran").exists());
+}
