@@ -16,6 +16,7 @@ mod partition_lines;
 mod record;
 mod report;
 mod sections;
+mod shown;
 mod source;
 
 use std::{collections::BTreeMap, fmt::Display, path::Path};
@@ -23,6 +24,7 @@ use std::{collections::BTreeMap, fmt::Display, path::Path};
 pub use node::{ConfiguredState, NodeConf};
 pub use partition::{PartitionConf, PartitionState};
 pub use report::{ConfigError, Fate, KeyFate, Place, Problem};
+pub use shown::{Surroundings, shown};
 
 use crate::job::OpenMode;
 

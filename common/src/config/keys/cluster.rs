@@ -341,7 +341,7 @@ pub(in crate::config) static CLUSTER: &[Key] = &[
     refused("UnkillableStepProgram", PROGRAM),
     idle("UnkillableStepTimeout", "processes of a job are killed until none is left"),
     idle("UrlParserType", HTTP),
-    unless("UsePAM", &["0", "no", "false"], "sessions of jobs would not pass PAM"),
+    unless("UsePam", &["0", "no", "false"], "sessions of jobs would not pass PAM"),
     idle("UseSpecResources", SPECIALIZED),
     idle("VSizeFactor", SAMPLING),
     idle("WaitTime", STEPS),
