@@ -123,8 +123,6 @@ pub enum Found {
     /// Its supervisor began it. Whether it still lives, who watches it will find out.
     Running,
     Over(End),
-    /// It has no end, and the machine was booted since.
-    Lost,
 }
 
 /// The runs of this node.
@@ -199,11 +197,7 @@ impl Agent {
     /// The agent of a daemon that starts, with the latest term and the runs that are on its disk,
     /// and what is to be done about them.
     #[must_use]
-    pub fn new(
-        term: Term,
-        now: Timestamp,
-        found: impl IntoIterator<Item = (RunId, Found)>,
-    ) -> (Self, Vec<Act>) {
+    pub fn new(term: Term, found: impl IntoIterator<Item = (RunId, Found)>) -> (Self, Vec<Act>) {
         let mut runs = BTreeMap::new();
         let mut acts = Vec::new();
         for (run, found) in found {
@@ -217,11 +211,6 @@ impl Agent {
                     Stage::Running
                 }
                 Found::Over(end) => Stage::Over(end),
-                Found::Lost => {
-                    let end = End::Lost { at: now };
-                    acts.push(Act::Record { run, end: end.clone() });
-                    Stage::Recording(end)
-                }
             };
             runs.insert(run, Run::new(stage));
         }

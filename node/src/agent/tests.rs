@@ -77,7 +77,7 @@ fn launch_of(run: RunId) -> Box<Launch> {
 }
 
 fn attached() -> Agent {
-    let (mut agent, acts) = Agent::new(Term(0), NOW, []);
+    let (mut agent, acts) = Agent::new(Term(0), []);
     assert_eq!(acts, []);
     agent.hello();
     assert_eq!(agent.handle(NOW, Input::Attached { term: Term(5) }), [Act::KeepTerm(Term(5))]);
@@ -213,7 +213,7 @@ fn a_leader_of_the_past_is_not_obeyed() {
     assert_eq!(agent.handle(NOW, Input::Attached { term: Term(4) }), [Act::Detach]);
     assert_eq!(agent.term(), Term(5));
 
-    let (mut restarted, _) = Agent::new(agent.term(), NOW, []);
+    let (mut restarted, _) = Agent::new(agent.term(), []);
     assert_eq!(restarted.handle(NOW, Input::Attached { term: Term(4) }), [Act::Detach]);
 }
 
@@ -289,32 +289,25 @@ fn a_lost_supervisor_is_a_lost_run() {
 
 #[test]
 fn a_restarted_daemon_goes_on_with_what_it_finds() {
-    let end = End::Lost { at: NOW };
     let found = [
         (id(1, 1), Found::Launching),
         (id(2, 1), Found::Running),
         (id(3, 1), Found::Over(exited())),
-        (id(4, 1), Found::Lost),
     ];
-    let (mut agent, acts) = Agent::new(Term(5), NOW, found);
-    assert_eq!(
-        acts,
-        [
-            Act::Spawn(id(1, 1)),
-            Act::Watch(id(2, 1)),
-            Act::Record { run: id(4, 1), end: end.clone() }
-        ]
-    );
+    let (mut agent, acts) = Agent::new(Term(5), found);
+    assert_eq!(acts, [Act::Spawn(id(1, 1)), Act::Watch(id(2, 1))]);
     let listed = BTreeMap::from([
         (id(1, 1), Report::Launching),
         (id(2, 1), Report::Running),
         (id(3, 1), exited().into()),
-        (id(4, 1), Report::Launching),
     ]);
     assert_eq!(agent.hello(), listed);
-    assert_eq!(agent.handle(NOW, Input::Recorded(id(4, 1))), []);
+    let end = End::Lost { at: NOW };
+    let acts = agent.handle(NOW, Input::Vanished(id(2, 1)));
+    assert_eq!(acts, [Act::Record { run: id(2, 1), end: end.clone() }]);
+    assert_eq!(agent.handle(NOW, Input::Recorded(id(2, 1))), [], "nobody hears it");
     let acts = agent.handle(NOW, Input::Attached { term: Term(5) });
-    assert_eq!(acts, [report(id(4, 1), end.into())]);
+    assert_eq!(acts, [report(id(2, 1), end.into())]);
 }
 
 #[test]
