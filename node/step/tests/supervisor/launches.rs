@@ -2,7 +2,11 @@
 
 use std::{
     fs,
-    os::unix::fs::{MetadataExt as _, PermissionsExt as _},
+    os::unix::{
+        fs::{MetadataExt as _, PermissionsExt as _},
+        process::CommandExt as _,
+    },
+    path::Path,
 };
 
 use nix::{sys::resource::Resource, unistd::geteuid};
@@ -183,6 +187,38 @@ fn a_user_writes_no_file_that_is_not_theirs() {
     let (run, ended) = bench.run(&manifest, "#!/bin/sh\necho mine\n");
     assert_eq!((ended.exit_code, ended.signal), (0, 53));
     assert_eq!(run.file("out"), "root's\n");
+}
+
+/// Of an ordinary user, as when the whole cluster is one's own.
+#[test]
+fn a_supervisor_without_root_runs_jobs_of_its_own_user_only() {
+    if !geteuid().is_root() {
+        println!("skipped: only root can be another user");
+        return;
+    }
+    let bench = Bench::new();
+    let run_as_other = |manifest: &Manifest| {
+        let run = bench.prepare(manifest, "#!/bin/sh\nid -u\n");
+        for path in [run.folder.path().to_owned()]
+            .into_iter()
+            .chain(fs::read_dir(run.folder.path()).unwrap().map(|entry| entry.unwrap().path()))
+        {
+            std::os::unix::fs::chown(path, Some(61_234), Some(61_235)).unwrap();
+        }
+        let mut command = run.folder.supervisor(Path::new(env!("CARGO_BIN_EXE_rafterstepd")));
+        assert!(command.uid(61_234).gid(61_235).output().unwrap().status.success());
+        let ended = run.ended();
+        (run, ended)
+    };
+    let own = Manifest { uid: 61_234, gid: 61_235, groups: vec![5], ..bench.manifest() };
+    let (run, ended) = run_as_other(&own);
+    assert_eq!((ended.exit_code, ended.launch_failure), (0, None));
+    assert_eq!(run.output(), "61234\n");
+
+    let (_, ended) = run_as_other(&Manifest { job: 8, ..bench.manifest() });
+    let failure = ended.launch_failure.unwrap();
+    assert!(!failure.node_fault);
+    assert_eq!(failure.message, "rafterd runs as uid 61234 and starts no jobs of uid 0");
 }
 
 #[test]
