@@ -11,6 +11,9 @@ pub enum Refusal {
     Denied,
     #[error("Invalid user id")]
     NotOperator,
+    /// `DisableRootJobs`.
+    #[error("Invalid user id")]
+    RootJobs,
     #[error("Job/step already completing or completed")]
     AlreadyDone(JobId),
     #[error("Invalid partition name specified")]
@@ -87,7 +90,7 @@ impl Refusal {
             Self::CannotEverFit => Some(2014),
             Self::NodeCount => Some(2006),
             Self::TooManyCpus => Some(2007),
-            Self::NotOperator => Some(2010),
+            Self::NotOperator | Self::RootJobs => Some(2010),
             Self::NoSuchNode(_) => Some(2009),
             Self::NotPending(_) => Some(2015),
             Self::NoSuchJob(_) => Some(2017),

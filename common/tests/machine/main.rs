@@ -2,5 +2,6 @@
 
 mod cluster;
 mod members;
+mod partitions;
 mod properties;
 mod stories;

@@ -29,7 +29,8 @@ pub enum Memory {
     /// Not counted on this cluster.
     Free,
     /// All that the node has: what Slurm gives where nothing is asked and nothing is configured.
-    All,
+    /// No more than the limit of memory allows.
+    All(MemoryPer),
     PerNode(u64),
     PerCpu(u64),
 }
@@ -62,12 +63,13 @@ fn memory(config: &Config, partition: &PartitionConf, asked: MemoryRequest) -> M
     if !config.select_memory {
         return Memory::Free;
     }
+    let all = Memory::All(partition.max_memory.unwrap_or(config.max_memory));
     match asked {
-        MemoryRequest::PerNode(0) => Memory::All,
+        MemoryRequest::PerNode(0) => all,
         MemoryRequest::PerNode(mib) => Memory::PerNode(mib),
         MemoryRequest::PerCpu(mib) => Memory::PerCpu(mib),
         MemoryRequest::Default => match partition.def_memory.unwrap_or(config.def_memory) {
-            MemoryPer::Unlimited => Memory::All,
+            MemoryPer::Unlimited => all,
             MemoryPer::Node(mib) => Memory::PerNode(mib),
             MemoryPer::Cpu(mib) => Memory::PerCpu(mib),
         },
@@ -83,7 +85,7 @@ impl Need {
         let most =
             self.tasks_per_node.unwrap_or(u32::MAX).min(share.free.cpus / self.cpus_per_task);
         let fitting = match self.memory {
-            Memory::Free | Memory::All | Memory::PerNode(_) => most,
+            Memory::Free | Memory::All(_) | Memory::PerNode(_) => most,
             Memory::PerCpu(0) => most,
             Memory::PerCpu(mib) => {
                 let cpus = share.free.memory_mib / mib;
@@ -103,7 +105,11 @@ impl Need {
         let cpus = tasks.saturating_mul(self.cpus_per_task).max(self.cpus_min);
         let memory_mib = match self.memory {
             Memory::Free => 0,
-            Memory::All => total.memory_mib,
+            Memory::All(MemoryPer::Unlimited) => total.memory_mib,
+            Memory::All(MemoryPer::Node(most)) => total.memory_mib.min(most),
+            Memory::All(MemoryPer::Cpu(most)) => {
+                total.memory_mib.min(most.saturating_mul(u64::from(cpus)))
+            }
             Memory::PerNode(mib) => mib,
             Memory::PerCpu(mib) => mib.saturating_mul(u64::from(cpus)),
         };

@@ -7,6 +7,7 @@ const POWER: &str = "nodes are not switched off and on";
 const BINDING: &str = "tasks are not bound to CPUs";
 const SET_APART: &str = "nothing would be set apart for the system";
 const ACCESS: &str = "everybody could use the partition";
+const SHARE: &str = "a partition's share of a node would not be bounded";
 const TOPOLOGY: &str = "nodes are chosen without regard to the network between them";
 
 /// Of lines that begin with `NodeName`.
@@ -80,12 +81,8 @@ pub(in crate::config) static PARTITION: &[Key] = &[
     honoured("Hidden"),
     idle("JobDefaults", GENERIC),
     unless("LLN", &["NO"], "the least loaded nodes would not be preferred"),
-    honoured("MaxCPUsPerNode"),
-    unless(
-        "MaxCPUsPerSocket",
-        &["UNLIMITED"],
-        "CPUs are counted by node, so that the bound would not hold",
-    ),
+    unless("MaxCPUsPerNode", &["UNLIMITED"], SHARE),
+    unless("MaxCPUsPerSocket", &["UNLIMITED"], SHARE),
     honoured("MaxMemPerCPU"),
     honoured("MaxMemPerNode"),
     honoured("MaxNodes"),

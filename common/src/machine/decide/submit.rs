@@ -5,8 +5,8 @@ use std::sync::Arc;
 use bytes::Bytes;
 
 use crate::{
-    config::{Config, EnforcePartLimits, PartitionConf},
-    id::{ContentHash, JobId, NodeName, PartitionName},
+    config::{Config, EnforcePartLimits, MemoryPer, PartitionConf, PartitionState},
+    id::{ContentHash, JobId, NodeName, PartitionName, UserId},
     job::{Hold, JobSpec, MemoryRequest},
     machine::{Event, Refusal, State, Submission, command::By},
     node::Node,
@@ -32,6 +32,8 @@ pub(super) fn submit(
     }
     let partition = choose_partition(config, &spec)?;
     spec.partition = PartitionName::from(partition.name.as_str());
+    may_use(state, partition, by.user, spec.user)?;
+    widen_for_memory(config, partition, &mut spec);
     check_limits(state, config, partition, &spec)?;
     let job = next_job(state, config)?;
 
@@ -99,6 +101,69 @@ fn choose_partition<'a>(config: &'a Config, spec: &JobSpec) -> Result<&'a Partit
     partition(config, name).ok_or_else(|| Refusal::NoSuchPartition(name.to_owned()))
 }
 
+/// Whether jobs of `owner` that `by` submits may enter the partition at all.
+pub(super) fn may_use(
+    state: &State,
+    partition: &PartitionConf,
+    by: UserId,
+    owner: UserId,
+) -> Result<(), Refusal> {
+    if partition.disable_root_jobs && owner == UserId::ROOT {
+        return Err(Refusal::RootJobs);
+    }
+    if partition.root_only && !state.is_operator(by) {
+        return Err(Refusal::Denied);
+    }
+    match partition.state {
+        PartitionState::Up | PartitionState::Down => Ok(()),
+        PartitionState::Drain | PartitionState::Inactive => Err(Refusal::PartitionInactive),
+    }
+}
+
+fn max_memory(config: &Config, partition: &PartitionConf) -> MemoryPer {
+    partition.max_memory.unwrap_or(config.max_memory)
+}
+
+/// Where a job asks for more memory than its CPUs may have (`MaxMemPerCPU`), gives it as many CPUs
+/// as may have it, as Slurm does.
+fn widen_for_memory(config: &Config, partition: &PartitionConf, spec: &mut JobSpec) {
+    let MemoryPer::Cpu(most) = max_memory(config, partition) else { return };
+    let times = |mib: u64| u32::try_from(mib.div_ceil(most.max(1))).unwrap_or(u32::MAX);
+    match spec.memory {
+        MemoryRequest::PerCpu(mib) if mib > most => {
+            let times = times(mib);
+            let cpus = spec.layout.cpus_per_task.unwrap_or(1).saturating_mul(times);
+            spec.layout.cpus_per_task = Some(cpus);
+            spec.memory = MemoryRequest::PerCpu(mib.div_ceil(u64::from(times)));
+        }
+        MemoryRequest::PerNode(mib) => {
+            let least = spec.layout.min_cpus_per_node.unwrap_or(1).max(times(mib));
+            if least > 1 {
+                spec.layout.min_cpus_per_node = Some(least);
+            }
+        }
+        MemoryRequest::PerCpu(_) | MemoryRequest::Default => {}
+    }
+}
+
+/// Whether the job asks for more memory than it may have on a node (`MaxMemPerNode`).
+fn exceeds_memory(config: &Config, partition: &PartitionConf, spec: &JobSpec) -> bool {
+    let MemoryPer::Node(most) = max_memory(config, partition) else { return false };
+    match spec.memory {
+        MemoryRequest::PerNode(mib) => mib > most,
+        MemoryRequest::PerCpu(mib) => mib.saturating_mul(u64::from(cpus_on_node(spec))) > most,
+        MemoryRequest::Default => false,
+    }
+}
+
+/// The CPUs that the job takes of a node at least.
+fn cpus_on_node(spec: &JobSpec) -> u32 {
+    let layout = &spec.layout;
+    let of_tasks =
+        layout.cpus_per_task.unwrap_or(1).saturating_mul(layout.tasks_per_node.unwrap_or(1));
+    of_tasks.max(layout.min_cpus_per_node.unwrap_or(1))
+}
+
 pub(super) fn partition<'a>(config: &'a Config, name: &str) -> Option<&'a PartitionConf> {
     config.partitions.iter().find(|partition| partition.name == name)
 }
@@ -118,6 +183,9 @@ pub(super) fn check_limits(
         if !state.nodes.contains_key(name) {
             return Err(Refusal::NoSuchNode(name.clone()));
         }
+    }
+    if exceeds_memory(config, partition, spec) {
+        return Err(Refusal::Memory);
     }
     if !could_fit_somewhere(state, config, partition, spec) {
         return Err(Refusal::CannotEverFit);
@@ -156,12 +224,7 @@ fn could_fit_somewhere(
     partition: &PartitionConf,
     spec: &JobSpec,
 ) -> bool {
-    let cpus = spec
-        .layout
-        .cpus_per_task
-        .unwrap_or(1)
-        .saturating_mul(spec.layout.tasks_per_node.unwrap_or(1))
-        .max(spec.layout.min_cpus_per_node.unwrap_or(1));
+    let cpus = cpus_on_node(spec);
     let memory_mib = match spec.memory {
         _ if !config.select_memory => 0,
         MemoryRequest::Default | MemoryRequest::PerNode(0) => 0,

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::{
     owned,
-    submit::{check_limits, next_priority, partition},
+    submit::{check_limits, may_use, next_priority, partition},
 };
 use crate::{
     id::JobId,
@@ -65,6 +65,9 @@ pub(super) fn update_job(
     let name = changes.partition.as_ref().unwrap_or(&job.partition);
     let target = partition(config, name.as_str())
         .ok_or_else(|| Refusal::NoSuchPartition(name.to_string()))?;
+    if changes.partition.is_some() {
+        may_use(state, target, by.user, job.spec.user)?;
+    }
     if changes_layout(&changes) {
         check_limits(state, config, target, &changed(&job.spec, &changes))?;
     }

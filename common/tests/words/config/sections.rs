@@ -144,7 +144,7 @@ fn partitions_are_read() {
          PartitionName=a Nodes=ALL Default=YES\n\
          PartitionName=b Nodes=m1,n3,n1 MaxNodes=2 MinNodes=1 OverSubscribe=EXCLUSIVE State=UP\n\
          PartitionName=c Nodes=fs MaxTime=UNLIMITED DefaultTime=5 PriorityTier=7 RootOnly=YES \
-         MaxCPUsPerNode=3 DefMemPerNode=1G MaxMemPerCPU=0 Hidden=YES\n",
+         MaxCPUsPerNode=UNLIMITED DefMemPerNode=1G MaxMemPerCPU=0 Hidden=YES\n",
     );
     let [a, b, c] = &*config.partitions else { panic!("there are three") };
     assert_eq!(a.nodes, ["n1", "n2", "n3", "n4", "m1"]);
@@ -154,7 +154,7 @@ fn partitions_are_read() {
     assert_eq!(b.state, PartitionState::Up);
     assert_eq!(c.nodes, ["n1", "n2", "n3", "n4"]);
     assert_eq!((c.max_time, c.default_time), (TimeLimit::Unlimited, Some(TimeLimit::Minutes(5))));
-    assert_eq!((c.priority_tier, c.max_cpus_per_node), (7, Some(3)));
+    assert_eq!((c.priority_tier, c.max_cpus_per_node), (7, None));
     assert_eq!(c.def_memory, Some(MemoryPer::Node(1_024)));
     assert_eq!(c.max_memory, Some(MemoryPer::Unlimited));
     assert!(c.root_only && c.hidden && a.default && !b.default);

@@ -1,0 +1,104 @@
+//! Who may submit what where.
+
+use common::{
+    config::{Config, MemoryPer, PartitionConf, PartitionState},
+    id::{PartitionName, UserId},
+    job::{JobSpec, MemoryRequest},
+    machine::{Command, Refusal},
+};
+
+use crate::cluster::{ALICE, Cluster, ROOT, config, spec};
+
+/// A cluster of one node with 8 CPUs and 1000 MiB, and its partition as the change leaves it.
+fn cluster(change: impl FnOnce(&mut Config)) -> Cluster {
+    let mut cluster = Cluster::new(&["n1"], 8);
+    let mut config = config(&["n1"], 8);
+    config.nodes[0].real_memory_mib = 1_000;
+    change(&mut config);
+    cluster.send(Command::SetConfig { config: config.into() }).expect("it fits the cluster");
+    cluster
+}
+
+fn submit(change: impl FnOnce(&mut PartitionConf), user: UserId) -> Result<(), Refusal> {
+    let mut cluster = cluster(|config| change(&mut config.partitions[0]));
+    cluster.submit(user, spec(user)).map(|_| ())
+}
+
+#[test]
+fn a_partition_for_root_takes_no_others_jobs() {
+    assert_eq!(submit(|partition| partition.root_only = true, ALICE), Err(Refusal::Denied));
+    assert_eq!(submit(|partition| partition.root_only = true, ROOT), Ok(()));
+}
+
+#[test]
+fn a_partition_may_take_no_jobs_of_root() {
+    let no_root = |partition: &mut PartitionConf| partition.disable_root_jobs = true;
+    assert_eq!(submit(no_root, ROOT), Err(Refusal::RootJobs));
+    assert_eq!(submit(no_root, ALICE), Ok(()));
+}
+
+#[test]
+fn a_partition_that_drains_takes_no_jobs() {
+    let table = [
+        (PartitionState::Up, Ok(())),
+        (PartitionState::Down, Ok(())),
+        (PartitionState::Drain, Err(Refusal::PartitionInactive)),
+        (PartitionState::Inactive, Err(Refusal::PartitionInactive)),
+    ];
+    for (state, answer) in table {
+        assert_eq!(submit(|partition| partition.state = state, ALICE), answer);
+    }
+}
+
+#[test]
+fn a_job_moves_only_where_it_could_have_been_submitted() {
+    let mut cluster = cluster(|config| {
+        let root = PartitionConf { root_only: true, ..PartitionConf::defaults("root") };
+        config.partitions.push(root);
+    });
+    let job = cluster.submit(ALICE, spec(ALICE)).expect("room");
+    let by = cluster.by(ALICE);
+    let changes = common::job::JobChanges {
+        partition: Some(PartitionName::from("root")),
+        ..Default::default()
+    };
+    let update = Command::UpdateJob { by, job, changes: Box::new(changes) };
+    assert_eq!(cluster.send(update), Err(Refusal::Denied));
+}
+
+/// What the job asks for once it is in, where memory is limited.
+fn asked(limit: MemoryPer, memory: MemoryRequest) -> Result<JobSpec, Refusal> {
+    let mut cluster = cluster(|config| {
+        config.select_memory = true;
+        config.max_memory = limit;
+    });
+    let mut spec = spec(ALICE);
+    spec.memory = memory;
+    spec.layout.cpus_per_task = Some(2);
+    let job = cluster.submit(ALICE, spec)?;
+    Ok(cluster.state.jobs[&job].spec.as_ref().clone())
+}
+
+#[test]
+fn memory_beyond_the_limit_of_a_node_is_refused() {
+    let limit = MemoryPer::Node(300);
+    assert!(asked(limit, MemoryRequest::PerNode(300)).is_ok());
+    assert_eq!(asked(limit, MemoryRequest::PerNode(301)).err(), Some(Refusal::Memory));
+    assert!(asked(limit, MemoryRequest::PerCpu(150)).is_ok());
+    assert_eq!(asked(limit, MemoryRequest::PerCpu(151)).err(), Some(Refusal::Memory));
+}
+
+#[test]
+fn memory_beyond_the_limit_of_a_cpu_brings_more_cpus() {
+    let limit = MemoryPer::Cpu(100);
+    let spec = asked(limit, MemoryRequest::PerCpu(250)).expect("six CPUs may have it");
+    assert_eq!(spec.layout.cpus_per_task, Some(6));
+    assert_eq!(spec.memory, MemoryRequest::PerCpu(84));
+    let spec = asked(limit, MemoryRequest::PerNode(501)).expect("six CPUs may have it");
+    assert_eq!(spec.layout.min_cpus_per_node, Some(6));
+    assert_eq!(spec.memory, MemoryRequest::PerNode(501));
+    let spec = asked(limit, MemoryRequest::PerCpu(100)).expect("it is within the limit");
+    assert_eq!(spec.layout.cpus_per_task, Some(2));
+    let refused = asked(limit, MemoryRequest::PerNode(900)).err();
+    assert_eq!(refused, Some(Refusal::CannotEverFit), "no node has nine CPUs");
+}
