@@ -75,3 +75,26 @@ fn without_a_min_job_age_ended_jobs_stay() {
     assert_eq!(timers(&cluster.state, cluster.now), []);
     assert_eq!(next_alarm(&cluster.state), None);
 }
+
+#[test]
+fn a_node_that_names_no_address_has_the_configured_one() {
+    let mut cluster = Cluster::new(&["n1"], 8);
+    let address = |cluster: &Cluster| cluster.state.nodes[&"n1".into()].address.clone();
+    let say = |cluster: &mut Cluster, address: &str| {
+        let node = "n1".into();
+        let inventory = cluster.state.nodes[&node].inventory.clone().expect("registered");
+        let inventory = Box::new(inventory.as_ref().clone());
+        let register = Command::Register { node, address: address.to_owned(), inventory };
+        cluster.send(register).expect("a known node");
+    };
+    say(&mut cluster, "10.0.0.9");
+    say(&mut cluster, "");
+    assert_eq!(address(&cluster), "10.0.0.9", "nothing said, nothing changed");
+    let mut moved = config(&["n1"], 8);
+    moved.nodes[0].address = "10.0.0.10".to_owned();
+    cluster.send(Command::SetConfig { config: Arc::new(moved) }).expect("a configuration");
+    assert_eq!(address(&cluster), "10.0.0.10");
+    let entries = cluster.log.len();
+    say(&mut cluster, "");
+    assert_eq!(cluster.log.len(), entries, "the same registration is no event");
+}

@@ -30,6 +30,7 @@ impl State {
                 Some(known) => Node {
                     total: total(conf, config),
                     weight: conf.weight,
+                    address: conf.address.clone(),
                     host_name: conf.hostname.clone(),
                     ..known.as_ref().clone()
                 },

@@ -62,6 +62,8 @@ pub(super) fn register(
     inventory: Inventory,
 ) -> Result<Vec<Event>, Refusal> {
     let node = state.nodes.get(&name).ok_or_else(|| Refusal::NoSuchNode(name.clone()))?;
+    // A node need not know how others reach it: the configuration does.
+    let address = if address.is_empty() { node.address.clone() } else { address };
     let known = node.inventory.as_deref() == Some(&inventory) && node.address == address;
     let mut events = Vec::new();
     let shrank = node.inventory.as_ref().and_then(|before| shrunk(before, &inventory));
