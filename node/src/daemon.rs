@@ -243,9 +243,6 @@ impl Daemon {
         let limit = Duration::from_secs(u64::from(config.slurmd_timeout));
         let period = if limit.is_zero() { HEARTBEAT } else { HEARTBEAT.min(limit / 6) };
         self.heartbeat = beats(period.max(Duration::from_millis(200)));
-        if let Link::Attached { orders, .. } = &mut self.link {
-            orders.patience = crate::stream::patience(&config);
-        }
         let Parts { controllers: known, keyring, life, site, socket, .. } = &self.parts;
         let changed = !controllers.is_empty() && known.addresses() != controllers;
         if changed {

@@ -84,8 +84,6 @@ impl Reports {
 #[derive(Debug)]
 pub struct Orders {
     messages: Streaming<wire::LeaderMessage>,
-    /// How long the leader may be silent.
-    pub patience: Duration,
 }
 
 /// Why a stream ended.
@@ -120,8 +118,8 @@ impl Orders {
     /// # Errors
     /// Where the stream is over.
     pub async fn next(&mut self) -> Result<(Term, Said), Gone> {
-        let message = timeout(self.patience, self.messages.message());
-        let message = message.await.map_err(|_| Gone::Silent(self.patience))?;
+        let message = timeout(PATIENCE, self.messages.message());
+        let message = message.await.map_err(|_| Gone::Silent(PATIENCE))?;
         let message = message.map_err(Gone::Broken)?.ok_or(Gone::Closed)?;
         Ok((Term(message.term), said(message)?))
     }
@@ -217,24 +215,19 @@ async fn open(channel: Channel, name: &str, hello: &wire::Hello) -> Result<Attac
     let Said::Welcome { config, controllers } = said(first)? else {
         return Err(Gone::Invalid(Invalid::Missing("welcome")));
     };
-    let patience = patience(&config);
     Ok(Attached {
         leader: name.to_owned(),
         term,
         config: *config,
         controllers,
         reports: Reports(sender),
-        orders: Orders { messages, patience },
+        orders: Orders { messages },
     })
 }
 
-/// How long a leader may be silent: several of its beats, and longer than a machine that is busy
-/// makes it wait. A leader whose process dies is noticed at once, by its connections.
-#[must_use]
-pub fn patience(config: &Config) -> Duration {
-    let beats = Duration::from_millis(u64::from(config.heartbeat_ms) * 15);
-    beats.max(Duration::from_millis(1_500))
-}
+/// How long a leader may be silent: it beats once a second, and a busy machine makes it late. A
+/// leader whose process dies is noticed at once, by its connections.
+const PATIENCE: Duration = Duration::from_millis(3_500);
 
 fn said(message: wire::LeaderMessage) -> Result<Said, Invalid> {
     use leader_message::Kind;
