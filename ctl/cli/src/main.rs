@@ -11,6 +11,7 @@ mod invocation;
 mod options;
 mod pass;
 mod say;
+mod sbatch;
 mod scancel;
 mod signal;
 mod trouble;
@@ -26,7 +27,7 @@ use std::{
 use invocation::{Command, Invocation};
 
 /// Slurm's commands, by the names that people call them.
-const COMMANDS: &[Command] = &[scancel::COMMAND];
+const COMMANDS: &[Command] = &[sbatch::COMMAND, scancel::COMMAND];
 
 fn main() -> ExitCode {
     let mut arguments: Vec<OsString> = env::args_os().collect();

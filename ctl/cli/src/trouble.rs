@@ -9,8 +9,9 @@ use trust::{
 
 use crate::say;
 
-/// The metadata that carries Slurm's number of a refusal.
+/// The metadata that carries Slurm's number of a refusal, and what it says before the refusal.
 const ERRNO: &str = "slurm-errno";
+const DETAIL: &str = "slurm-detail";
 
 /// What came of a call instead of an answer. The text is Slurm's; [`Trouble::report`] says the
 /// cause as well, which Slurm has no words for.
@@ -18,7 +19,7 @@ const ERRNO: &str = "slurm-errno";
 pub(crate) enum Trouble {
     /// The controller refuses, and says why.
     #[error("{message}")]
-    Refused { message: String, errno: Option<u32>, code: Code },
+    Refused { message: String, errno: Option<u32>, detail: Option<String>, code: Code },
     #[error("Unable to contact slurm controller (connect failure)")]
     Unreachable { cause: String },
     #[error("Socket timed out on send/recv operation")]
@@ -51,32 +52,34 @@ impl Trouble {
     /// Says the cause, where the text alone leaves a person helpless, and then `prefix` and the
     /// text, such as `slurm_load_jobs error: Unable to contact slurm controller (...)`.
     pub(crate) fn report(&self, prefix: &str) {
+        self.report_cause();
         match self {
-            Self::Refused { .. } => say::err(&format!("{prefix}{self}\n")),
+            Self::NoSite(_) => say::fatal(&self.to_string()),
+            Self::Refused { .. }
+            | Self::Unreachable { .. }
+            | Self::Silent { .. }
+            | Self::Untrusted { .. } => say::err(&format!("{prefix}{self}\n")),
+        }
+    }
+
+    fn report_cause(&self) {
+        match self {
+            Self::Refused { detail, .. } => detail.iter().for_each(|detail| say::error(detail)),
             Self::Unreachable { cause } | Self::Silent { cause } | Self::Untrusted { cause } => {
                 say::error(cause);
-                say::err(&format!("{prefix}{self}\n"));
             }
-            Self::NoSite(source) => {
-                say::error(&chain(source));
-                say::fatal(&self.to_string());
-            }
+            Self::NoSite(source) => say::error(&chain(source)),
         }
     }
 
     /// The same, as `sbatch: error: WHAT: TEXT`.
     pub(crate) fn report_error(&self, what: &str) {
-        match self {
-            Self::Refused { .. } => {}
-            Self::Unreachable { cause } | Self::Silent { cause } | Self::Untrusted { cause } => {
-                say::error(cause);
-            }
-            Self::NoSite(source) => {
-                say::error(&chain(source));
-                return say::fatal(&self.to_string());
-            }
+        self.report_cause();
+        if matches!(self, Self::NoSite(_)) {
+            say::fatal(&self.to_string());
+        } else {
+            say::error(&format!("{what}: {self}"));
         }
-        say::error(&format!("{what}: {self}"));
     }
 }
 
@@ -117,10 +120,11 @@ impl From<CallError> for Trouble {
 
 impl From<Status> for Trouble {
     fn from(status: Status) -> Self {
-        let errno = status.metadata().get(ERRNO).and_then(|value| value.to_str().ok());
-        let errno = errno.and_then(|value| value.parse().ok());
+        let metadata = |key| status.metadata().get(key).and_then(|value| value.to_str().ok());
+        let errno = metadata(ERRNO).and_then(|value| value.parse().ok());
+        let detail = metadata(DETAIL).map(str::to_owned);
         let barred = status.code() == Code::PermissionDenied && errno.is_none();
         let message = if barred { "Access/permission denied" } else { status.message() };
-        Self::Refused { message: message.to_owned(), errno, code: status.code() }
+        Self::Refused { message: message.to_owned(), errno, detail, code: status.code() }
     }
 }

@@ -88,8 +88,8 @@ mod tests {
     #[test]
     fn the_exit_code_is_slurms() {
         let failed = |errno| {
-            let message = "no".to_owned();
-            Outcome::Failed(Trouble::Refused { message, errno, code: Code::FailedPrecondition })
+            let (message, code) = ("no".to_owned(), Code::FailedPrecondition);
+            Outcome::Failed(Trouble::Refused { message, errno, detail: None, code })
         };
         let cases = [
             (None, Outcome::Done, 0),

@@ -1,0 +1,214 @@
+//! `sbatch`: submits a batch script.
+
+mod asked;
+mod complaint;
+mod environment;
+mod limits;
+mod mail;
+mod request;
+mod script;
+mod table;
+mod wait;
+
+use std::{env, os::unix::ffi::OsStringExt as _, time::Duration};
+
+use common::{date, machine::Refusal, time::Timestamp};
+use jiff::tz::TimeZone;
+use nix::{
+    sys::stat::{Mode, umask},
+    unistd::{Group, User, getegid, geteuid, gethostname, getsid},
+};
+use proto::ctl::{SubmitRequest, TestOnlyReply};
+use tracing::Instrument as _;
+use trust::controllers::Target;
+
+use self::{
+    asked::{Asked, Setting},
+    environment::Login,
+    request::{Outcome, Prepared, Submitter},
+};
+use crate::{
+    client::{self, Client, Controller},
+    cluster,
+    invocation::{Command, Invocation},
+    options, say,
+    trouble::Trouble,
+};
+
+pub(crate) const COMMAND: Command =
+    Command { name: "sbatch", about: "Submit a batch script", misuse: 255, run };
+
+/// What Slurm says before the controller's reason.
+const FAILED: &str = "Batch job submission failed";
+
+/// How often a submission is tried again while the cluster takes no more jobs. Slurm waits a second
+/// longer each time.
+const TRIES: u64 = 15;
+
+fn run(invocation: &Invocation) -> u8 {
+    let submitter = match submitter() {
+        Ok(submitter) => submitter,
+        Err(text) => {
+            say::error(&text);
+            return 1;
+        }
+    };
+    let zone = TimeZone::system();
+    let setting = Setting { now: now(), zone: &zone, root: geteuid().is_root() };
+    let words = invocation.arguments();
+    // Everything of the job's life hangs on this span.
+    let span = tracing::info_span!("sbatch");
+    let prepared =
+        span.in_scope(|| request::prepare(invocation.called(), words, &submitter, setting));
+    let prepared = match prepared {
+        Ok(Outcome::Submit(prepared)) => *prepared,
+        Ok(Outcome::Answer(id)) => return options::answered(&table::described(), id).unwrap_or(0),
+        Err(complaint) => return complaint.say(),
+    };
+    for remark in &prepared.asked.remarks {
+        say::info(remark);
+    }
+    if prepared.asked.verbose > 0 {
+        defined(&prepared.asked);
+    }
+    let client = match Client::open() {
+        Ok(client) => client,
+        Err(trouble) => {
+            trouble.report_error(FAILED);
+            return 1;
+        }
+    };
+    if let Err(exit) = cluster::check(&client, "cluster", prepared.asked.clusters.as_deref()) {
+        return exit;
+    }
+    client::runtime().block_on(act(&client, prepared, &zone).instrument(span))
+}
+
+async fn act(client: &Client, prepared: Prepared, zone: &TimeZone) -> u8 {
+    let Prepared { asked, request, .. } = prepared;
+    if asked.test_only {
+        return match test(client, request).await {
+            Ok(reply) => {
+                say::info(&would_start(&reply, zone));
+                0
+            }
+            Err(trouble) => {
+                trouble.report("allocation failure: ");
+                1
+            }
+        };
+    }
+    let job = match submit(client, request).await {
+        Ok(job) => job,
+        Err(trouble) => {
+            trouble.report_error(FAILED);
+            return 1;
+        }
+    };
+    if !asked.quiet {
+        say::out(&submitted(job, &asked));
+    }
+    if asked.wait { wait::for_end(client, job).await } else { 0 }
+}
+
+fn submitted(job: u32, asked: &Asked) -> String {
+    match (asked.parsable, asked.clusters.as_deref()) {
+        (true, None) => format!("{job}\n"),
+        (true, Some(cluster)) => format!("{job};{cluster}\n"),
+        (false, None) => format!("Submitted batch job {job}\n"),
+        (false, Some(cluster)) => format!("Submitted batch job {job} on cluster {cluster}\n"),
+    }
+}
+
+fn would_start(reply: &TestOnlyReply, zone: &TimeZone) -> String {
+    let TestOnlyReply { job, start, cpus, nodes, partition } = reply;
+    let start = date::format(Timestamp(*start), zone);
+    // The lone "a" is Slurm's.
+    format!(
+        "Job {job} to start at {start} a using {cpus} processors on nodes {nodes} \
+         in partition {partition}"
+    )
+}
+
+async fn submit(client: &Client, mut request: SubmitRequest) -> Result<u32, Trouble> {
+    for tried in 1.. {
+        let attempt = |mut controller: Controller| {
+            let request = client::request(request.clone());
+            async move { controller.submit(request).await.map(tonic::Response::into_inner) }
+        };
+        match client.call(Target::Leader, attempt).await {
+            Ok(reply) => return Ok(reply.job),
+            Err(trouble) if trouble.is(&Refusal::TooManyJobs) && tried < TRIES => {
+                say::error(&trouble.to_string());
+                tokio::time::sleep(Duration::from_secs(tried)).await;
+                // The refusal was an answer. This is another question.
+                request.request = client::request_id();
+            }
+            Err(trouble) => return Err(trouble),
+        }
+    }
+    unreachable!("the last try returns")
+}
+
+async fn test(client: &Client, request: SubmitRequest) -> Result<TestOnlyReply, Trouble> {
+    let attempt = |mut controller: Controller| {
+        let request = client::request(request.clone());
+        async move { controller.test_only(request).await.map(tonic::Response::into_inner) }
+    };
+    client.call(Target::Any, attempt).await
+}
+
+/// `--verbose`: the options that hold.
+fn defined(asked: &Asked) {
+    const LINE: &str = "-------------------- --------------------";
+    say::info("defined options");
+    say::info(LINE);
+    for (option, value) in &asked.given {
+        say::info(&format!("{option:<20}: {value}"));
+    }
+    say::info(LINE);
+    say::info("end of defined options");
+}
+
+fn now() -> Timestamp {
+    let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
+    let since = since.unwrap_or_default().as_millis();
+    Timestamp(u64::try_from(since).unwrap_or(u64::MAX))
+}
+
+/// Looks at this process. An error is what to say.
+fn submitter() -> Result<Submitter, String> {
+    let folder = env::current_dir().map_err(|error| format!("getcwd failed: {error}"))?;
+    let folder = folder.into_os_string().into_string();
+    let folder = folder.map_err(|folder| format!("the folder {folder:?} is not UTF-8"))?;
+    let host = gethostname().unwrap_or_default().to_string_lossy().into_owned();
+    let host = host.split('.').next().unwrap_or_default().to_owned();
+    let (user, group) = (geteuid(), getegid());
+    let group_name = Group::from_gid(group).ok().flatten().map(|group| group.name);
+    let session = getsid(None).map_or(0, |session| session.as_raw());
+    // There is no way to read it but to set it. No file is made meanwhile.
+    let mask = umask(Mode::empty());
+    umask(mask);
+    let variables = env::vars_os().map(|(name, value)| (name.into_vec(), value.into_vec()));
+    Ok(Submitter {
+        folder,
+        host,
+        group: group.as_raw(),
+        group_name: group_name.unwrap_or_else(|| group.to_string()),
+        session: u32::try_from(session).unwrap_or(0),
+        umask: mask.bits(),
+        login: login(user),
+        variables: variables.collect(),
+    })
+}
+
+fn login(user: nix::unistd::Uid) -> Login {
+    match User::from_uid(user).ok().flatten() {
+        Some(user) => Login {
+            user: user.name,
+            home: user.dir.to_string_lossy().into_owned(),
+            shell: user.shell.to_string_lossy().into_owned(),
+        },
+        None => Login { user: user.to_string(), home: "/".into(), shell: "/bin/sh".into() },
+    }
+}

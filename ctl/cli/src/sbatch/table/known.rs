@@ -1,0 +1,105 @@
+//! The options that are honoured.
+
+use super::{Opt, Row};
+
+pub(super) const KNOWN: &[Row] = &[
+    Row::value("account", "NAME", Opt::Account)
+        .short('A')
+        .or(&["SBATCH_ACCOUNT"])
+        .help("Charge this account"),
+    Row::value("begin", "TIME", Opt::Begin).short('b').help("Do not start before this time"),
+    Row::value("chdir", "FOLDER", Opt::Chdir).short('D').help("Work in this folder"),
+    Row::value("clusters", "NAME", Opt::Clusters)
+        .short('M')
+        .also(&["cluster"])
+        .or(&["SBATCH_CLUSTERS", "SLURM_CLUSTERS"])
+        .help("The cluster, which must be this one"),
+    Row::value("comment", "TEXT", Opt::Comment).help("Keep this remark with the job"),
+    Row::value("core-spec", "N", Opt::CoreSpec).short('S').or(&["SBATCH_CORE_SPEC"]),
+    Row::value("cpus-per-task", "N", Opt::CpusPerTask).short('c').help("CPUs for each task"),
+    Row::value("error", "FILE", Opt::Error)
+        .short('e')
+        .or(&["SBATCH_ERROR"])
+        .help("Write stderr here; a pattern, as for --output"),
+    Row::value("exclude", "NODES", Opt::Exclude).short('x').help("Do not run on these nodes"),
+    Row::may_value("exclusive", "KIND", Opt::Exclusive)
+        .or(&["SBATCH_EXCLUSIVE"])
+        .help("Take whole nodes"),
+    Row::value("export", "NAMES", Opt::Export)
+        .or(&["SBATCH_EXPORT"])
+        .help("What the job gets of this environment: ALL, NONE, NIL, or NAME[=VALUE],..."),
+    Row::value("export-file", "FILE", Opt::ExportFile)
+        .help("Take the environment from this file (or descriptor): NAME=VALUE, each with a NUL"),
+    Row::value("gid", "GROUP", Opt::Identity),
+    Row::flag("help", Opt::Answered).short('h'),
+    Row::flag("hold", Opt::Hold).short('H').help("Wait to be released"),
+    Row::flag("ignore-pbs", Opt::IgnorePbs)
+        .or(&["SBATCH_IGNORE_PBS"])
+        .help("Take #PBS and #BSUB lines for comments"),
+    Row::value("input", "FILE", Opt::Input)
+        .short('i')
+        .or(&["SBATCH_INPUT"])
+        .help("Read stdin from here"),
+    Row::value("job-name", "NAME", Opt::JobName)
+        .short('J')
+        .or(&["SBATCH_JOB_NAME"])
+        .help("Name the job"),
+    Row::value("mail-type", "TYPES", Opt::MailType),
+    Row::value("mail-user", "ADDRESS", Opt::MailUser),
+    Row::value("mem", "SIZE", Opt::Mem)
+        .or(&["SBATCH_MEM_PER_NODE"])
+        .help("Memory on each node: MiB, or with K, M, G or T; 0 is all"),
+    Row::value("mem-per-cpu", "SIZE", Opt::MemPerCpu)
+        .or(&["SBATCH_MEM_PER_CPU"])
+        .help("Memory for each CPU"),
+    Row::value("mincpus", "N", Opt::MinCpus).help("At least so many CPUs on each node"),
+    Row::may_value("nice", "N", Opt::Nice).help("Lower the priority by so much, 100 by itself"),
+    Row::flag("no-requeue", Opt::NoRequeue)
+        .or(&["SBATCH_NO_REQUEUE"])
+        .help("Do not run it again when a node fails"),
+    Row::value("nodelist", "NODES", Opt::Nodelist).short('w').help("Run on these nodes at least"),
+    Row::value("nodes", "N[-MAX]", Opt::Nodes).short('N').help("How many nodes"),
+    Row::value("ntasks", "N", Opt::Ntasks).short('n').help("How many tasks"),
+    Row::value("ntasks-per-node", "N", Opt::NtasksPerNode)
+        .also(&["tasks-per-node"])
+        .help("How many tasks on each node"),
+    Row::value("open-mode", "MODE", Opt::OpenMode)
+        .or(&["SBATCH_OPEN_MODE"])
+        .help("append to the files of output, or truncate them"),
+    Row::value("output", "FILE", Opt::Output)
+        .short('o')
+        .or(&["SBATCH_OUTPUT"])
+        .help("Write stdout here; a pattern: %j is the id, %x the name, %N the node, %u the user"),
+    Row::flag("parsable", Opt::Parsable).help("Print the job's id alone"),
+    Row::value("partition", "NAME", Opt::Partition)
+        .short('p')
+        .or(&["SBATCH_PARTITION"])
+        .help("Run in this partition"),
+    Row::may_value("propagate", "LIMITS", Opt::Propagate)
+        .help("Which limits (ulimit) go along: ALL, NONE, or names such as NOFILE,STACK"),
+    Row::flag("quiet", Opt::Quiet).short('Q').help("Say nothing but errors"),
+    Row::may_value("requeue", "HOW", Opt::Requeue)
+        .or(&["SBATCH_REQUEUE"])
+        .help("Run it again when a node fails"),
+    Row::value("signal", "[B:]SIGNAL[@S]", Opt::Signal).or(&["SBATCH_SIGNAL"]).help(
+        "Send this signal so many seconds before the time limit; with B: to the script alone",
+    ),
+    Row::flag("test-only", Opt::TestOnly).help("Submit nothing, and say when it would start"),
+    Row::value("thread-spec", "N", Opt::ThreadSpec).or(&["SBATCH_THREAD_SPEC"]),
+    Row::value("time", "TIME", Opt::Time)
+        .short('t')
+        .or(&["SBATCH_TIMELIMIT"])
+        .help("Time limit: minutes, mm:ss, hh:mm:ss, d-hh[:mm[:ss]], or UNLIMITED"),
+    Row::value("uid", "USER", Opt::Identity),
+    Row::flag("usage", Opt::Answered),
+    Row::flag("verbose", Opt::Verbose)
+        .short('v')
+        .or(&["SBATCH_DEBUG"])
+        .help("Say which options hold"),
+    Row::flag("version", Opt::Answered).short('V'),
+    Row::flag("wait", Opt::Wait)
+        .short('W')
+        .or(&["SBATCH_WAIT"])
+        .help("Wait for the job's end, and end as it does"),
+    Row::value("wrap", "COMMAND", Opt::Wrap).help("Submit this command instead of a script"),
+];

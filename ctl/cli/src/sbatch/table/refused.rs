@@ -1,0 +1,102 @@
+//! The options that Slurm has, and that are refused: each would change what the job gets.
+
+use super::{Opt, Row};
+
+const ARRAY: Opt = Opt::Unsupported("there are no job arrays");
+const BURST: Opt = Opt::Unsupported("there are no burst buffers");
+const CONTAINER: Opt = Opt::Unsupported("jobs run in no containers");
+const DEPENDENCY: Opt = Opt::Unsupported("jobs do not depend on each other");
+const FEATURE: Opt = Opt::Unsupported("nodes have no features to choose by");
+const GRES: Opt = Opt::Unsupported("there are no generic resources such as GPUs");
+const LICENSE: Opt = Opt::Unsupported("there are no licences to count");
+const PLACEMENT: Opt = Opt::Unsupported("tasks are not placed or bound within a node");
+const QOS: Opt = Opt::Unsupported("jobs have no quality of service");
+const SHARE: Opt = Opt::Unsupported("CPUs are not shared by jobs");
+const TIMES: Opt = Opt::Unsupported("a job starts as soon as it can, with its whole time limit");
+const TOPOLOGY: Opt = Opt::Unsupported("nodes are not chosen by where they are in the network");
+
+pub(super) const REFUSED: &[Row] = &[
+    Row::value("acctg-freq", "", Opt::Unsupported("what jobs use is not sampled"))
+        .or(&["SBATCH_ACCTG_FREQ"]),
+    Row::value("array", "", ARRAY).short('a').or(&["SBATCH_ARRAY_INX"]),
+    Row::value("autocomplete", "", Opt::Unsupported("completion comes from the shell")),
+    Row::value("batch", "", FEATURE).or(&["SBATCH_BATCH"]),
+    Row::value("bb", "", BURST),
+    Row::value("bbf", "", BURST),
+    Row::value("cluster-constraint", "", Opt::Unsupported("there are no federations"))
+        .or(&["SBATCH_CLUSTER_CONSTRAINT"]),
+    Row::flag("consolidate-segments", TOPOLOGY),
+    Row::value("constraint", "", FEATURE).short('C').or(&["SBATCH_CONSTRAINT"]),
+    Row::value("container", "", CONTAINER).or(&["SBATCH_CONTAINER"]),
+    Row::value("container-id", "", CONTAINER).or(&["SBATCH_CONTAINER_ID"]),
+    Row::value("container-type", "", CONTAINER).or(&["SBATCH_CONTAINER_TYPE"]),
+    Row::value("context", "", Opt::Unsupported("jobs have no security context of SELinux")),
+    Row::flag("contiguous", TOPOLOGY),
+    Row::value("cores-per-socket", "", PLACEMENT),
+    Row::value("cpu-freq", "", Opt::Unsupported("the frequency of CPUs is not set")),
+    Row::value("cpus-per-gpu", "", GRES).or(&["SBATCH_CPUS_PER_GPU"]),
+    Row::value("deadline", "", TIMES),
+    Row::value("delay-boot", "", Opt::Unsupported("nodes are not booted"))
+        .or(&["SBATCH_DELAY_BOOT"]),
+    Row::value("dependency", "", DEPENDENCY).short('d'),
+    Row::value("distribution", "", PLACEMENT).short('m').or(&["SBATCH_DISTRIBUTION"]),
+    Row::flag("external", Opt::Unsupported("each job has a batch script")),
+    Row::value("extra", "", Opt::Unsupported("nodes have no extra texts to choose by")),
+    Row::value("extra-node-info", "", PLACEMENT).short('B'),
+    Row::flag("get-user-env", Opt::Unsupported("use --export, or a login shell in the script"))
+        .or(&["SBATCH_GET_USER_ENV"]),
+    Row::value("gpu-bind", "", GRES).or(&["SBATCH_GPU_BIND"]),
+    Row::value("gpu-freq", "", GRES).or(&["SBATCH_GPU_FREQ"]),
+    Row::value("gpus", "", GRES).short('G').or(&["SBATCH_GPUS"]),
+    Row::value("gpus-per-node", "", GRES).or(&["SBATCH_GPUS_PER_NODE"]),
+    Row::value("gpus-per-socket", "", GRES).or(&["SBATCH_GPUS_PER_SOCKET"]),
+    Row::value("gpus-per-task", "", GRES).or(&["SBATCH_GPUS_PER_TASK"]),
+    Row::value("gres", "", GRES).or(&["SBATCH_GRES"]),
+    Row::value("gres-flags", "", GRES).or(&["SBATCH_GRES_FLAGS"]),
+    Row::value("hint", "", PLACEMENT).or(&["SBATCH_HINT", "SLURM_HINT"]),
+    Row::value("kill-on-invalid-dep", "", DEPENDENCY),
+    Row::value("licenses", "", LICENSE).short('L'),
+    Row::value("mcs-label", "", Opt::Unsupported("jobs have no security label")),
+    Row::value("mem-bind", "", PLACEMENT).or(&["SBATCH_MEM_BIND"]),
+    Row::value("mem-per-gpu", "", GRES).or(&["SBATCH_MEM_PER_GPU"]),
+    Row::value("mem-update", "", Opt::Unsupported("a job's memory stays as it was asked for")),
+    Row::value("network", "", TOPOLOGY).or(&["SBATCH_NETWORK"]),
+    Row::may_value("no-kill", "", Opt::Unsupported("a job ends when one of its nodes fails"))
+        .short('k')
+        .or(&["SBATCH_NO_KILL"]),
+    Row::value("nodefile", "", Opt::Unsupported("use --nodelist, which reads files, too"))
+        .short('F'),
+    Row::value("ntasks-per-core", "", PLACEMENT),
+    Row::value("ntasks-per-gpu", "", GRES),
+    Row::value("ntasks-per-socket", "", PLACEMENT),
+    Row::value("ntasks-per-tres", "", GRES),
+    Row::may_value("oom-kill-step", "", Opt::Unsupported("a job that runs out of memory ends"))
+        .or(&["SBATCH_OOM_KILL_STEP"]),
+    Row::flag("overcommit", SHARE).short('O').or(&["SBATCH_OVERCOMMIT"]),
+    Row::flag("oversubscribe", SHARE).short('s'),
+    Row::value("prefer", "", FEATURE),
+    Row::value("priority", "", Opt::Unsupported("use --nice, or scontrol update as operator")),
+    Row::value("profile", "", Opt::Unsupported("what jobs use is not sampled"))
+        .or(&["SBATCH_PROFILE"]),
+    Row::value("qos", "", QOS).short('q').or(&["SBATCH_QOS"]),
+    Row::flag("reboot", Opt::Unsupported("nodes are not booted")),
+    Row::value("reservation", "", Opt::Unsupported("there are no reservations"))
+        .or(&["SBATCH_RESERVATION"]),
+    Row::value("resources", "", LICENSE),
+    Row::may_value("resv-ports", "", Opt::Unsupported("no ports are given to jobs")),
+    Row::value("segment", "", TOPOLOGY).or(&["SBATCH_SEGMENT_SIZE"]),
+    Row::value("sockets-per-node", "", PLACEMENT),
+    Row::flag("spread-job", TOPOLOGY).or(&["SBATCH_SPREAD_JOB"]),
+    Row::flag("spread-segments", TOPOLOGY),
+    Row::flag("stepmgr", Opt::Unsupported("a job's steps have no manager of their own")),
+    Row::value("switches", "", TOPOLOGY).or(&["SBATCH_REQ_SWITCH"]),
+    Row::value("threads-per-core", "", PLACEMENT).or(&["SBATCH_THREADS_PER_CORE"]),
+    Row::value("time-min", "", TIMES),
+    Row::value("tmp", "", Opt::Unsupported("nodes are not chosen by their temporary disks")),
+    Row::value("tres-bind", "", GRES).or(&["SBATCH_TRES_BIND"]),
+    Row::value("tres-per-task", "", GRES).or(&["SBATCH_TRES_PER_TASK"]),
+    Row::flag("use-min-nodes", TOPOLOGY).or(&["SBATCH_USE_MIN_NODES"]),
+    Row::value("wait-all-nodes", "", Opt::Unsupported("a script starts when its node is ready"))
+        .or(&["SBATCH_WAIT_ALL_NODES"]),
+    Row::value("wckey", "", Opt::Unsupported("jobs have no workload key")).or(&["SBATCH_WCKEY"]),
+];
