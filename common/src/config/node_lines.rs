@@ -38,7 +38,7 @@ fn nodes(line: &Line, port: u16, report: &mut Report) -> Vec<NodeConf> {
     let addresses = one_or_each(record, "NodeAddr", &names, report);
     let ports = ports(record, &names, port, report);
     let like = hardware(record, report);
-    let of = |list: &Hostlist, at: usize| list.nth(at).or_else(|| list.first());
+    let of = |list: &[String], at: usize| list.get(at).or(list.first()).cloned();
     let node = |(at, name): (usize, String)| {
         let hostname = of(&hostnames, at).unwrap_or_else(|| name.clone());
         let address = of(&addresses, at).unwrap_or_else(|| hostname.clone());
@@ -59,10 +59,10 @@ fn names(value: &str) -> Result<Hostlist, String> {
 }
 
 /// A list of one value for all nodes, or of one for each.
-fn one_or_each(record: &Record, key: &str, names: &Hostlist, report: &mut Report) -> Hostlist {
+fn one_or_each(record: &Record, key: &str, names: &Hostlist, report: &mut Report) -> Vec<String> {
     let list = record.read(key, report, hostlist).unwrap_or_default();
     count(record, key, list.len(), names, report);
-    list
+    list.iter().collect()
 }
 
 fn count(record: &Record, key: &str, len: usize, names: &Hostlist, report: &mut Report) {
@@ -155,16 +155,18 @@ fn cpus(node: &mut NodeConf, record: &Record, report: &mut Report) {
 }
 
 fn down(config: &mut Config, lines: &[Line], report: &mut Report) {
+    let places = config.nodes.iter().enumerate().map(|(at, node)| (node.name.clone(), at));
+    let places: BTreeMap<String, usize> = places.collect();
     for Line { place, record } in lines {
         let listed = record.read("DownNodes", report, hostlist).unwrap_or_default();
         let mut state = ConfiguredState::Down;
         record.set("State", &mut state, report, self::state);
         let reason = record.read("Reason", report, text);
         for name in listed.iter() {
-            match config.nodes.iter_mut().find(|node| node.name == name) {
-                Some(node) => {
-                    node.state = state;
-                    node.reason.clone_from(&reason);
+            match places.get(&name) {
+                Some(at) => {
+                    config.nodes[*at].state = state;
+                    config.nodes[*at].reason.clone_from(&reason);
                 }
                 None => report.problem(place, format!("DownNodes: there is no node {name}")),
             }

@@ -14,8 +14,8 @@ use crate::time::TimeLimit;
 type NodeSets = BTreeMap<String, Vec<String>>;
 
 pub(super) fn fill(config: &mut Config, sections: &Sections, whole: &Place, report: &mut Report) {
-    let sets = node_sets(config, &sections.node_sets, report);
     let all: BTreeSet<String> = config.nodes.iter().map(|node| node.name.clone()).collect();
+    let sets = node_sets(config, &all, &sections.node_sets, report);
     let whole_nodes = gives_whole_nodes(&sections.cluster);
     let no_root = sections.cluster.read("DisableRootJobs", report, flag).unwrap_or(false);
     let mut places: BTreeMap<String, &Place> = BTreeMap::new();
@@ -55,21 +55,27 @@ fn gives_whole_nodes(cluster: &Record) -> bool {
     cluster.text("SelectType").is_some_and(|value| value.to_ascii_lowercase().ends_with("linear"))
 }
 
-fn node_sets(config: &Config, lines: &[Line], report: &mut Report) -> NodeSets {
+fn node_sets(
+    config: &Config,
+    all: &BTreeSet<String>,
+    lines: &[Line],
+    report: &mut Report,
+) -> NodeSets {
     let mut sets = NodeSets::new();
     for Line { place, record } in lines {
         let Some(name) = record.read("NodeSet", report, name) else { continue };
         let listed = record.read("Nodes", report, hostlist).unwrap_or_default();
+        let listed: BTreeSet<String> = listed.iter().collect();
         let feature = record.text("Feature");
         let belongs = |node: &&super::NodeConf| {
             feature.is_some_and(|feature| node.features.iter().any(|has| has == feature))
                 || listed.contains(&node.name)
         };
         let nodes = config.nodes.iter().filter(belongs).map(|node| node.name.clone()).collect();
-        for unknown in listed.iter().filter(|name| config.node(name).is_none()) {
+        for unknown in listed.difference(all) {
             report.problem(place, format!("the node set {name} names {unknown}, which is no node"));
         }
-        if config.node(&name).is_some() || sets.contains_key(&name) {
+        if all.contains(&name) || sets.contains_key(&name) {
             report.problem(place, format!("the name of the node set {name} is taken"));
         }
         sets.insert(name, nodes);

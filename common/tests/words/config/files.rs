@@ -148,7 +148,7 @@ fn line() -> impl Strategy<Value = String> {
     let value = prop_oneof![
         "[a-z]{1,3}",
         "[0-9]{1,12}",
-        "n\\[[0-9]{1,3}-[0-9]{1,3}\\]",
+        "n\\[[0-9]{1,2}-[0-9]{1,2}\\]",
         "\\PC{0,12}",
         Just("DEFAULT".to_owned()),
         Just("ALL".to_owned()),
@@ -163,6 +163,8 @@ fn line() -> impl Strategy<Value = String> {
 }
 
 proptest! {
+    #![proptest_config(ProptestConfig::with_cases(128))]
+
     #[test]
     fn any_text_is_answered(
         lines in proptest::collection::vec(line(), 0..12),
