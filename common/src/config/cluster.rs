@@ -3,7 +3,7 @@
 use std::ops::RangeInclusive;
 
 use super::{
-    Config, EnforcePartLimits, MemoryPer,
+    Config, EnforcePartLimits, MemoryPer, propagation,
     record::{Record, Setting, flag, hostlist, is_unlimited, mib, number, text, word},
     report::{Place, Report},
 };
@@ -29,6 +29,7 @@ pub(super) fn config(cluster: &Record, whole: &Place, report: &mut Report) -> Co
     jobs(&mut config, cluster, report);
     memory(&mut config, cluster, report);
     rafter(&mut config, cluster, report);
+    propagation::check(cluster, report);
     config
 }
 
@@ -106,16 +107,15 @@ fn memory(config: &mut Config, cluster: &Record, report: &mut Report) {
     }
 }
 
-/// What one of two keys says, which exclude each other; none where neither is set.
+/// What one of two keys says, the latter if both are set; none where neither is.
 pub(super) fn memory_per(
     record: &Record,
     node: &str,
     cpu: &str,
     report: &mut Report,
 ) -> Option<MemoryPer> {
-    if let (Some(_), Some(Setting { place, .. })) = (record.get(node), record.get(cpu)) {
-        report.problem(place, format!("{node} and {cpu} exclude each other"));
-        return None;
+    if let (Some(Setting { place, .. }), Some(_)) = (record.get(node), record.get(cpu)) {
+        report.warning(place, format!("{node} gives way to {cpu}"));
     }
     let amount = |per: fn(u64) -> MemoryPer| {
         move |value: &str| {
@@ -127,7 +127,7 @@ pub(super) fn memory_per(
         }
     };
     let of_node = record.read(node, report, amount(MemoryPer::Node));
-    of_node.or_else(|| record.read(cpu, report, amount(MemoryPer::Cpu)))
+    record.read(cpu, report, amount(MemoryPer::Cpu)).or(of_node)
 }
 
 /// Whether memory is given out, by `SelectTypeParameters`. CPUs always are, each by itself.

@@ -13,6 +13,7 @@ mod node;
 mod node_lines;
 mod partition;
 mod partition_lines;
+mod propagation;
 mod record;
 mod report;
 mod sections;

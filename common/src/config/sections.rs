@@ -57,6 +57,9 @@ impl Sections {
             one(pairs, DOWN_NODES, &mut self.down_nodes, defaults, report);
         } else if begins("NodeSet") {
             one(pairs, NODE_SET, &mut self.node_sets, None, report);
+        } else if begins("FrontendName") {
+            // The rest of the line belongs to what is refused.
+            self.of_cluster(first.clone(), report);
         } else {
             for pair in pairs {
                 self.of_cluster(pair, report);

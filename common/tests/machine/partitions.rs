@@ -3,7 +3,7 @@
 use common::{
     config::{Config, MemoryPer, PartitionConf, PartitionState},
     id::{PartitionName, UserId},
-    job::{JobSpec, MemoryRequest},
+    job::{JobSpec, MemoryRequest, ResourceLimit},
     machine::{Command, Refusal},
 };
 
@@ -101,4 +101,17 @@ fn memory_beyond_the_limit_of_a_cpu_brings_more_cpus() {
     assert_eq!(spec.layout.cpus_per_task, Some(2));
     let refused = asked(limit, MemoryRequest::PerNode(900)).err();
     assert_eq!(refused, Some(Refusal::CannotEverFit), "no node has nine CPUs");
+}
+
+#[test]
+fn limits_of_resources_are_left_out_as_configured() {
+    let mut cluster = cluster(|config| {
+        let setting = ("PropagateResourceLimitsExcept".to_owned(), "MEMLOCK".to_owned());
+        config.settings.extend([setting]);
+    });
+    let limit = |resource| ResourceLimit { resource, soft: 1, hard: 2 };
+    let mut spec = spec(ALICE);
+    spec.limits = vec![limit(7), limit(8)];
+    let job = cluster.submit(ALICE, spec).expect("room");
+    assert_eq!(cluster.state.jobs[&job].spec.limits, [limit(7)]);
 }

@@ -13,7 +13,6 @@ const GROUPS: &str = "groups are looked up where a job starts";
 const HEALTH: &str = "no health check is run";
 const HTTP: &str = "the controllers do not speak HTTP";
 const LICENSES: &str = "licenses are not scheduled; a job that asks for some is refused";
-const LIMITS: &str = "the limits of the submitting process reach the job in full";
 const LOGGING: &str = "the daemons log to standard error; see their option -v and RUST_LOG";
 const MAIL: &str = "no mail is sent; a job that asks for it is refused";
 const MEMORY: &str = "memory limits are enforced by the kernel";
@@ -128,6 +127,7 @@ pub(in crate::config) static CLUSTER: &[Key] = &[
     idle("FastSchedule", "what is configured counts"),
     idle("FederationParameters", "clusters are not federated"),
     honoured("FirstJobId"),
+    refused("FrontendName", "each node runs a daemon of its own"),
     idle("GetEnvTimeout", "the environment is that of the submitting process"),
     idle("GpuFreqDef", GRES),
     idle("GresTypes", GRES),
@@ -233,8 +233,8 @@ pub(in crate::config) static CLUSTER: &[Key] = &[
         &["0"],
         "the nice value of the submitting process does not reach the job",
     ),
-    unless("PropagateResourceLimits", &["ALL"], LIMITS),
-    refused("PropagateResourceLimitsExcept", LIMITS),
+    honoured("PropagateResourceLimits"),
+    honoured("PropagateResourceLimitsExcept"),
     honoured("RafterElectionTimeout"),
     honoured("RafterHeartbeat"),
     honoured("RafterHistoryRetention"),

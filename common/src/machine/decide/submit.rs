@@ -34,6 +34,7 @@ pub(super) fn submit(
     spec.partition = PartitionName::from(partition.name.as_str());
     may_use(state, partition, by.user, spec.user)?;
     widen_for_memory(config, partition, &mut spec);
+    spec.limits.retain(|limit| config.propagates(limit.resource));
     check_limits(state, config, partition, &spec)?;
     let job = next_job(state, config)?;
 

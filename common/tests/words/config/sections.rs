@@ -185,10 +185,6 @@ fn wrong_partitions_are_refused() {
             "1: Shared=FORCE:4 is refused: a CPU is never given to two jobs at a time",
         ),
         (
-            "PartitionName=p DefMemPerCPU=1 DefMemPerNode=1\n",
-            "1: DefMemPerNode and DefMemPerCPU exclude each other",
-        ),
-        (
             "PartitionName=a/b\n",
             "1: PartitionName=a/b: a name of letters, digits, `-', `_' and `.' is wanted",
         ),
@@ -218,6 +214,10 @@ fn what_is_odd_is_told() {
     assert_eq!(
         told(&format!("{partition}SlurmctldPort=7000-7003\n")),
         ["of SlurmctldPort, only 7000 is listened on: one port serves all"]
+    );
+    assert_eq!(
+        told("PartitionName=a Nodes=n1 Default=YES DefMemPerCPU=1 DefMemPerNode=1\n"),
+        ["DefMemPerNode gives way to DefMemPerCPU"]
     );
     assert_eq!(
         warnings(""),
@@ -276,4 +276,24 @@ fn settings_of_the_cluster_are_checked() {
     for (lines, problem) in table {
         assert_eq!(problems(lines), [problem]);
     }
+}
+
+#[test]
+fn limits_of_resources_reach_the_job_as_configured() {
+    let reach = |line: &str| {
+        let config = config(&format!("{line}\nNodeName=n1\n"));
+        (0..16).filter(|resource| config.propagates(*resource)).collect::<Vec<u32>>()
+    };
+    assert_eq!(reach("").len(), 16);
+    assert_eq!(reach("PropagateResourceLimits=ALL").len(), 16);
+    assert_eq!(reach("PropagateResourceLimits=NONE"), [0; 0]);
+    assert_eq!(reach("PropagateResourceLimits=core,NOFILE"), [4, 7]);
+    let most = reach("PropagateResourceLimitsExcept=MEMLOCK");
+    assert!(most.len() == 15 && !most.contains(&8));
+    assert_eq!(reach("PropagateResourceLimitsExcept=ALL"), [0; 0]);
+    let both = "PropagateResourceLimits=CORE\nPropagateResourceLimitsExcept=CORE\n";
+    let text = "2: PropagateResourceLimits and PropagateResourceLimitsExcept exclude each other";
+    assert_eq!(problems(both), [text]);
+    let wrong = "1: PropagateResourceLimits=LUCK: `LUCK' is no limit of resources";
+    assert_eq!(problems("PropagateResourceLimits=LUCK\n"), [wrong]);
 }
