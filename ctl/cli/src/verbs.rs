@@ -1,6 +1,13 @@
 //! `rafter VERB`: what Slurm has no command for.
 
+mod conf;
+mod events;
+mod init;
+mod member;
+mod page;
 mod status;
+
+use std::ffi::OsString;
 
 use clap::{CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
 
@@ -9,9 +16,16 @@ use crate::{COMMANDS, invocation, invocation::Invocation, options::SLURM_VERSION
 pub(crate) const COMMAND: invocation::Command =
     invocation::Command { name: "rafter", about: "What Slurm has no command for", misuse: 2, run };
 
+/// The release of Rafter, and what it is.
+const VERSION: &str = concat!(
+    env!("CARGO_PKG_VERSION"),
+    " (a cluster manager and batch scheduler, with the commands of Slurm 26.05)"
+);
+
 /// Rafter: a cluster manager and batch scheduler
 #[derive(Parser)]
-#[command(name = "rafter", subcommand_required = true, arg_required_else_help = true)]
+#[command(name = "rafter", version = VERSION, arg_required_else_help = true)]
+#[command(subcommand_value_name = "VERB", subcommand_help_heading = "Verbs")]
 struct Rafter {
     #[command(subcommand)]
     verb: Verb,
@@ -19,41 +33,70 @@ struct Rafter {
 
 #[derive(Subcommand)]
 enum Verb {
+    /// Found a cluster, with this host as its first controller
+    #[command(disable_help_flag = true)]
+    Init {
+        /// For rafterctld --init
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+        arguments: Vec<OsString>,
+    },
     /// Show the controllers, who leads, and how the nodes are
     Status(status::Args),
+    /// Show what happened, as the log has it
+    Events(events::Args),
+    /// Nodes: let one join
+    #[command(subcommand)]
+    Node(member::Node),
+    /// Controllers: let one join, or remove one
+    #[command(subcommand)]
+    Controller(member::Controller),
+    /// Configuration files: see what becomes of each key
+    #[command(subcommand)]
+    Conf(conf::Conf),
 }
 
 fn run(invocation: &Invocation) -> u8 {
     let words = std::iter::once(invocation.name()).map(str::to_owned);
     let words = words.chain(invocation.arguments().iter().cloned());
-    let command = Rafter::command().version(VERSION).after_help(commands());
-    let matches = match command.try_get_matches_from(words) {
-        Ok(matches) => matches,
+    let read = |words| {
+        let matches = Rafter::command().after_help(commands()).try_get_matches_from(words)?;
+        Rafter::from_arg_matches(&matches)
+    };
+    let Rafter { verb } = match read(words) {
+        Ok(rafter) => rafter,
         Err(error) => {
             // Nothing can be done where not even that can be said.
             let _ = error.print();
             return u8::try_from(error.exit_code()).unwrap_or(invocation.misuse());
         }
     };
-    let Rafter { verb } = match Rafter::from_arg_matches(&matches) {
-        Ok(rafter) => rafter,
-        Err(error) => {
-            say::error(&error.to_string());
-            return invocation.misuse();
-        }
-    };
     match verb {
+        Verb::Init { arguments } => init::run(arguments),
         Verb::Status(args) => status::run(&args),
+        Verb::Events(args) => events::run(&args),
+        Verb::Node(node) => member::node(&node),
+        Verb::Controller(controller) => member::controller(&controller),
+        Verb::Conf(conf) => conf::run(&conf),
     }
 }
 
-/// The release of Rafter.
-const VERSION: &str = env!("CARGO_PKG_VERSION");
-
 /// The commands that this executable is when it is called by their names.
 fn commands() -> String {
-    let lines =
-        COMMANDS.iter().map(|command| format!("  {:<8}  {}\n", command.name, command.about));
-    let lines: String = lines.collect();
+    let line = |command: &invocation::Command| {
+        let invocation::Command { name, about, .. } = command;
+        format!("  {name:<10}  {about}\n")
+    };
+    let lines: String = COMMANDS.iter().map(line).collect();
     format!("Commands of {SLURM_VERSION}, by their own names or as `rafter NAME`:\n{lines}")
+}
+
+/// Says why a verb failed, and returns the exit code.
+fn failed(verb: &str, trouble: &crate::trouble::Trouble) -> u8 {
+    trouble.report_error(verb);
+    1
+}
+
+/// A JSON value as a line of its own.
+fn print_json(value: &serde_json::Value) {
+    say::out(&format!("{value:#}\n"));
 }

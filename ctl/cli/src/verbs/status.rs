@@ -2,13 +2,17 @@
 
 use std::collections::BTreeMap;
 
-use anstyle::{AnsiColor, Style};
-use comfy_table::{CellAlignment, Table, presets};
+use anstyle::Style;
 use common::hostlist::Hostlist;
 use proto::ctl::{ControllerStatus, NodeStatus, StatusReply, StatusRequest};
 use serde_json::json;
 use trust::controllers::Target;
 
+use super::{
+    failed,
+    page::{BAD, DOUBTFUL, GOOD, HEADING, Page, plain},
+    print_json,
+};
 use crate::{client, client::Client, say, trouble::Trouble};
 
 #[derive(clap::Args)]
@@ -23,12 +27,9 @@ pub(crate) struct Args {
 
 pub(crate) fn run(args: &Args) -> u8 {
     match client::runtime().block_on(ask(args.stale_ok)) {
-        Ok(status) if args.json => say::out(&format!("{:#}\n", object(&status))),
+        Ok(status) if args.json => print_json(&object(&status)),
         Ok(status) => say::out(&text(&status, say::in_colour())),
-        Err(trouble) => {
-            trouble.report_error("status");
-            return 1;
-        }
+        Err(trouble) => return failed("status", &trouble),
     }
     0
 }
@@ -58,13 +59,8 @@ fn object(status: &StatusReply) -> serde_json::Value {
     })
 }
 
-const HEADING: Style = Style::new().bold();
-const GOOD: Style = AnsiColor::Green.on_default();
-const DOUBTFUL: Style = AnsiColor::Yellow.on_default();
-const BAD: Style = AnsiColor::Red.on_default();
-
 fn text(status: &StatusReply, in_colour: bool) -> String {
-    let mut page = Page { text: String::new(), in_colour };
+    let mut page = Page::new(in_colour);
     let StatusReply { cluster, cluster_id, leader, term, jobs_pending, jobs_running, .. } = status;
     page.line(HEADING, &format!("Cluster {cluster}  {cluster_id}"));
     match leader.as_str() {
@@ -103,44 +99,7 @@ fn text(status: &StatusReply, in_colour: bool) -> String {
     }
     page.line(Style::new(), "");
     page.table(&table, &styles);
-    page.text
-}
-
-/// A table without lines, in which these columns are numbers.
-fn plain<const N: usize>(header: [&str; N], numbers: &[usize]) -> Table {
-    let mut table = Table::new();
-    table.load_preset(presets::NOTHING).set_header(header);
-    for column in table.column_iter_mut() {
-        column.set_padding((0, 2));
-    }
-    for at in numbers {
-        let column = table.column_mut(*at).expect("one of the header's columns");
-        column.set_cell_alignment(CellAlignment::Right);
-    }
-    table
-}
-
-struct Page {
-    text: String,
-    in_colour: bool,
-}
-
-impl Page {
-    fn line(&mut self, style: Style, line: &str) {
-        let line = line.trim_end_matches(' ');
-        if self.in_colour {
-            self.text += &format!("{style}{line}{style:#}\n");
-        } else {
-            self.text += &format!("{line}\n");
-        }
-    }
-
-    /// Each row in a style of its own. Rows are one line each.
-    fn table(&mut self, table: &Table, styles: &[Style]) {
-        for (line, style) in table.lines().zip(styles) {
-            self.line(*style, &line);
-        }
-    }
+    page.into_text()
 }
 
 #[cfg(test)]
