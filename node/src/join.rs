@@ -44,13 +44,19 @@ pub enum JoinError {
     Expired,
     #[error("no controller is known: give --controller HOST:PORT")]
     NoController,
-    #[error("{} belongs to node {name} of this cluster already: start rafterd without --join", spool.display())]
+    #[error(
+        "{} belongs to node {name} of this cluster already: start rafterd without --join",
+        spool.display()
+    )]
     Joined { spool: PathBuf, name: String },
     #[error("{} belongs to a node of another cluster: give another spool", spool.display())]
     OtherCluster { spool: PathBuf },
     #[error("the certificate of {found} in {} is not that of node {name}", spool.display())]
     OtherSubject { spool: PathBuf, found: Subject, name: String },
-    #[error("{} holds no certificate: join with rafterd --join TOKEN (see rafter node token)", spool.display())]
+    #[error(
+        "{} holds no certificate: join with rafterd --join TOKEN (see rafter node token)",
+        spool.display()
+    )]
     NotJoined { spool: PathBuf },
     #[error("no controller let the node join")]
     Call(#[from] CallError),

@@ -19,7 +19,11 @@ const PAUSE: Duration = Duration::from_millis(10);
 
 /// Processes of a job that do not die, as when they wait for a disk.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("{} processes do not die, {} among them", self.0.len(), self.0.first().map_or(0, |it| it.pid))]
+#[error(
+    "{} processes do not die, {} among them",
+    self.0.len(),
+    self.0.first().map_or(0, |it| it.pid)
+)]
 pub struct Survivors(pub Vec<Process>);
 
 /// Kills what is left of a run whose supervisor is dead ([`crate::spool::Found::Orphaned`]), and

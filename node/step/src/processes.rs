@@ -170,7 +170,9 @@ mod tests {
         }
 
         #[test]
-        fn any_fields_are_parsed_or_not(line in "[0-9]{1,3} \\([a-z) ]{0,9}\\) [RSZ]( -?[0-9]{1,20}){0,25}") {
+        fn any_fields_are_parsed_or_not(
+            line in "[0-9]{1,3} \\([a-z) ]{0,9}\\) [RSZ]( -?[0-9]{1,20}){0,25}",
+        ) {
             let _ = parse_stat(line.as_bytes());
         }
     }

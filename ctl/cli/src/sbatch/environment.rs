@@ -184,8 +184,9 @@ mod tests {
             (None,                 "A=1 B=2 SLURM_CONF=/x"),
             (Some("ALL"),          "A=1 B=2 SLURM_CONF=/x"),
             (Some("NIL"),          "SLURM_CONF=/x"),
-            (Some("NONE"),         "HOME=/home/alice LOGNAME=alice PATH=/usr/local/bin:/usr/bin:/bin \
-                                    SHELL=/bin/zsh SLURM_CONF=/x USER=alice"),
+            (Some("NONE"),         "HOME=/home/alice LOGNAME=alice \
+                                    PATH=/usr/local/bin:/usr/bin:/bin SHELL=/bin/zsh \
+                                    SLURM_CONF=/x USER=alice"),
             (Some("A"),            "A=1 SLURM_CONF=/x"),
             (Some("A,C"),          "A=1 SLURM_CONF=/x"),
             (Some("A=5,B"),        "A=5 B=2 SLURM_CONF=/x"),
@@ -222,7 +223,9 @@ mod tests {
         #![proptest_config(ProptestConfig::with_cases(128))]
 
         #[test]
-        fn environments_survive(pairs in prop::collection::vec(("[A-Z]{1,5}", "[^\\x00]{0,8}"), 0..6)) {
+        fn environments_survive(
+            pairs in prop::collection::vec(("[A-Z]{1,5}", "[^\\x00]{0,8}"), 0..6),
+        ) {
             let pairs: Vec<Variable> =
                 pairs.into_iter().map(|(n, v)| (n.into_bytes(), v.into_bytes())).collect();
             prop_assert_eq!(decoded(&encoded(&pairs)), pairs);

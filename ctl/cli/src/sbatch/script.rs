@@ -257,7 +257,9 @@ mod tests {
         #![proptest_config(ProptestConfig::with_cases(256))]
 
         #[test]
-        fn no_script_panics(lines in prop::collection::vec("#?#?(SBATCH)?[ a-z'\"\\\\#é=-]{0,12}", 0..6)) {
+        fn no_script_panics(
+            lines in prop::collection::vec("#?#?(SBATCH)?[ a-z'\"\\\\#é=-]{0,12}", 0..6),
+        ) {
             let script = script(&format!("#!/bin/sh\n{}", lines.join("\n")));
             let _ = script.directives();
             let _ = script.foreign_directive();

@@ -120,7 +120,7 @@ fn the_captures_are_met_or_the_option_is_refused_by_name() {
                 unsupported.push(option.trim_start_matches("sbatch: error: --").to_owned());
                 continue;
             }
-            // What its controller refused is for ours to refuse, and a script's own end is no error.
+            // What its controller refused is for ours to refuse; a script's own end is no error.
             Ok(_) if stderr.contains("submission failed") || stderr.contains("by database") => {}
             Ok(_) if line.contains("--wait ") || line.contains("-W ") => {}
             Ok(_) if exit == 0 && ["-v ", "--test-only "].iter().any(|o| line.contains(o)) => {}
