@@ -1,0 +1,504 @@
+//! A node's disk, its supervisors and its leaders, in memory.
+
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+
+use common::{
+    id::{Attempt, JobId, Term},
+    job::ExitStatus,
+    machine::{Cause, Report},
+    time::{Span, Timestamp},
+};
+use node::{
+    agent::{Act, Agent, Found, Input},
+    run::{End, Launch, Order, RunId, Termination},
+};
+
+use crate::jobs::job;
+
+/// What lies in a run's folder.
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Folder {
+    Prepared,
+    /// A supervisor has begun.
+    Begun {
+        started: bool,
+    },
+    Ended(End),
+}
+
+/// What the daemon does besides thinking. A crash drops it.
+#[derive(Clone, Debug)]
+enum Task {
+    Prepare(RunId),
+    Spawn(RunId),
+    Record(RunId, End),
+    Remove(RunId),
+}
+
+/// What the log knows of a run.
+#[derive(Clone, Debug, Default)]
+struct Logged {
+    terminated: bool,
+    /// The first end counts.
+    end: Option<Report>,
+    /// The leader gave the node up: whatever it says of this run comes too late.
+    given_up: bool,
+    /// The node said that it is over.
+    over: bool,
+}
+
+pub(crate) struct World {
+    now: u64,
+    agent: Agent,
+    kept_term: Term,
+    disk: BTreeMap<RunId, Folder>,
+    /// Supervisors that live, with the termination that they got.
+    alive: BTreeMap<RunId, Option<Termination>>,
+    /// What a task of the daemon has to tell a supervisor, once it lives.
+    requests: BTreeMap<RunId, Termination>,
+    /// Runs that a task of the daemon watches.
+    watched: BTreeSet<RunId>,
+    tasks: Vec<Task>,
+    inputs: VecDeque<Input>,
+    starts: BTreeMap<RunId, u32>,
+    term: Term,
+    /// The latest that the node has heard.
+    heard: Term,
+    attached: bool,
+    log: BTreeMap<RunId, Logged>,
+    /// Runs whose termination reached the node before anything else of them did.
+    doomed: BTreeSet<RunId>,
+}
+
+impl World {
+    pub(crate) fn new() -> Self {
+        let (agent, acts) = Agent::new(Term(0), []);
+        assert_eq!(acts, []);
+        Self {
+            now: 1_000,
+            agent,
+            kept_term: Term(0),
+            disk: BTreeMap::new(),
+            alive: BTreeMap::new(),
+            requests: BTreeMap::new(),
+            watched: BTreeSet::new(),
+            tasks: Vec::new(),
+            inputs: VecDeque::new(),
+            starts: BTreeMap::new(),
+            term: Term(1),
+            heard: Term(0),
+            attached: false,
+            log: BTreeMap::new(),
+            doomed: BTreeSet::new(),
+        }
+    }
+
+    // The leader.
+
+    fn current(&self, job: u32) -> Option<RunId> {
+        self.log.keys().rfind(|run| run.job == JobId(job)).copied()
+    }
+
+    pub(crate) fn launch(&mut self, job: u32) {
+        let run = match self.current(job) {
+            // Requeued, once the log has the end.
+            Some(last) if self.log[&last].end.is_some() => {
+                RunId { attempt: last.attempt.next(), ..last }
+            }
+            Some(last) if self.log[&last].terminated => return,
+            Some(last) => last,
+            None => RunId { job: JobId(job), attempt: Attempt(1) },
+        };
+        self.log.entry(run).or_default();
+        self.order(Self::launch_of(run));
+    }
+
+    fn launch_of(run: RunId) -> Order {
+        let launch = Launch { job: job(run), script: None, environment: None };
+        Order::Launch(Box::new(launch))
+    }
+
+    pub(crate) fn terminate(&mut self, job: u32) {
+        let Some(run) = self.current(job) else { return };
+        let logged = self.log.get_mut(&run).expect("it is current");
+        if logged.end.is_some() {
+            return;
+        }
+        logged.terminated = true;
+        let unknown = !self.disk.contains_key(&run)
+            && self.tasks.iter().all(|task| task.run() != run)
+            && !self.inputs.iter().any(|input| *input == Input::Prepared(run));
+        if unknown && self.attached {
+            self.doomed.insert(run);
+        }
+        self.order(Self::terminate_of(run));
+    }
+
+    fn terminate_of(run: RunId) -> Order {
+        let termination =
+            Termination { cause: Cause::Cancelled, kill_wait: Span(30_000), at: Timestamp(1) };
+        Order::Terminate { run, termination }
+    }
+
+    /// Says again what holds of some run.
+    pub(crate) fn repeat(&mut self, choice: usize) {
+        let Some((run, logged)) = pick(&self.log, choice) else { return };
+        let order = match logged {
+            Logged { end: Some(_), .. } => return,
+            Logged { terminated: true, .. } => Self::terminate_of(run),
+            Logged { .. } => Self::launch_of(run),
+        };
+        self.order(order);
+    }
+
+    pub(crate) fn release(&mut self, choice: usize) {
+        if let Some((run, logged)) = pick(&self.log, choice)
+            && logged.over
+        {
+            self.order(Order::Release(run));
+        }
+    }
+
+    /// Whatever a leader of the past orders, on a stream that it still has or that is new.
+    pub(crate) fn haunt(&mut self, choice: usize) {
+        let past = Term(self.term.0 - 1);
+        let Some((run, _)) = pick(&self.log, choice) else { return };
+        if past >= self.heard {
+            return;
+        }
+        let order =
+            if choice.is_multiple_of(2) { Self::launch_of(run) } else { Order::Release(run) };
+        let tasks = self.tasks.len();
+        if !self.attached {
+            self.agent.hello();
+            self.think(Input::Attached { term: past });
+        }
+        self.think(Input::Heard { term: past, order });
+        assert_eq!(tasks, self.tasks.len(), "a leader of the past was obeyed");
+        self.detach();
+    }
+
+    /// The leader gives the node up, and all that runs there.
+    pub(crate) fn give_up(&mut self) {
+        if self.attached {
+            return;
+        }
+        for logged in self.log.values_mut().filter(|logged| logged.end.is_none()) {
+            logged.end = Some(Report::Lost { at: Timestamp(self.now) });
+            logged.given_up = true;
+        }
+    }
+
+    fn order(&mut self, order: Order) {
+        if self.attached {
+            self.think(Input::Heard { term: self.term, order });
+        }
+    }
+
+    fn report(&mut self, run: RunId, report: &Report) {
+        match report {
+            Report::Launching | Report::Running | Report::Delivered { .. } => {}
+            Report::Ended { .. } | Report::LaunchFailed { .. } | Report::Lost { .. } => {
+                let logged = self.log.get_mut(&run).expect("nobody reports what was not ordered");
+                logged.over = true;
+                let end = logged.end.get_or_insert_with(|| report.clone());
+                match (&*end, report) {
+                    // A run that is lost again is lost at another time.
+                    (Report::Lost { .. }, Report::Lost { .. }) => {}
+                    _ if logged.given_up => {}
+                    (first, again) => assert_eq!(first, again, "the end of {run} has changed"),
+                }
+            }
+        }
+    }
+
+    /// The node says hello, is busy, and is welcomed.
+    pub(crate) fn attach(&mut self, between: usize) {
+        self.detach();
+        for (run, report) in self.agent.hello() {
+            self.report(run, &report);
+        }
+        for choice in 0..between {
+            self.work(choice);
+            self.hear();
+        }
+        self.attached = true;
+        self.heard = self.term;
+        self.think(Input::Attached { term: self.term });
+        // What the log does not want any more, as the leader sees from what the node listed.
+        let unwanted: Vec<RunId> =
+            self.log.iter().filter(|(_, l)| l.given_up && !l.over).map(|(run, _)| *run).collect();
+        let listed = self.agent.clone().hello();
+        for run in unwanted.into_iter().filter(|run| listed.contains_key(run)) {
+            self.order(Self::terminate_of(run));
+        }
+    }
+
+    pub(crate) fn detach(&mut self) {
+        self.attached = false;
+        self.think(Input::Detached);
+    }
+
+    pub(crate) fn elect(&mut self) {
+        self.detach();
+        self.term = Term(self.term.0 + 1);
+    }
+
+    // The daemon.
+
+    fn think(&mut self, input: Input) {
+        self.now += 1;
+        let acts = self.agent.handle(Timestamp(self.now), input);
+        self.act(acts);
+    }
+
+    fn act(&mut self, acts: Vec<Act>) {
+        for act in acts {
+            match act {
+                Act::KeepTerm(term) => self.kept_term = term,
+                Act::Detach => {
+                    self.detach();
+                    return;
+                }
+                Act::Prepare(launch) => self.tasks.push(Task::Prepare(launch.run())),
+                Act::Spawn(run) => self.tasks.push(Task::Spawn(run)),
+                Act::Watch(run) => self.watch(run),
+                Act::Terminate { run, termination } => {
+                    self.requests.insert(run, termination);
+                    self.pass_on(run);
+                }
+                Act::Signal { .. } => unreachable!("nobody sends signals here"),
+                Act::Record { run, end } => self.tasks.push(Task::Record(run, end)),
+                Act::Remove(run) => self.tasks.push(Task::Remove(run)),
+                Act::Report { run, report } => {
+                    assert!(self.attached, "a report without a leader");
+                    self.report(run, &report);
+                }
+            }
+        }
+    }
+
+    fn pass_on(&mut self, run: RunId) {
+        if let (Some(got), Some(termination)) = (self.alive.get_mut(&run), self.requests.get(&run))
+        {
+            *got = Some(*termination);
+        }
+    }
+
+    pub(crate) fn hear(&mut self) {
+        if let Some(input) = self.inputs.pop_front() {
+            self.think(input);
+        }
+    }
+
+    pub(crate) fn work(&mut self, choice: usize) {
+        if !self.tasks.is_empty() {
+            let task = self.tasks.remove(choice % self.tasks.len());
+            if let Some(input) = self.carry_out(&task) {
+                self.inputs.push_back(input);
+            }
+        }
+    }
+
+    /// What a task does, and what it tells.
+    fn carry_out(&mut self, task: &Task) -> Option<Input> {
+        match task {
+            Task::Prepare(run) => {
+                let known = self.disk.insert(*run, Folder::Prepared);
+                assert_eq!(known, None, "{run} is prepared twice");
+                Some(Input::Prepared(*run))
+            }
+            Task::Spawn(run) => {
+                if self.disk.get(run) == Some(&Folder::Prepared) {
+                    self.disk.insert(*run, Folder::Begun { started: false });
+                    self.alive.insert(*run, None);
+                }
+                self.watch(*run);
+                self.pass_on(*run);
+                None
+            }
+            Task::Record(run, end) => {
+                if !matches!(end, End::Lost { .. }) {
+                    self.disk.insert(*run, Folder::Ended(end.clone()));
+                }
+                Some(Input::Recorded(*run))
+            }
+            Task::Remove(run) => {
+                self.disk.remove(run);
+                Some(Input::Removed(*run))
+            }
+        }
+    }
+
+    /// A task watches the run from here on, and tells what it finds.
+    fn watch(&mut self, run: RunId) {
+        self.watched.insert(run);
+        match self.disk.get(&run) {
+            Some(Folder::Begun { started }) => {
+                if *started {
+                    self.inputs.push_back(Input::Started(run));
+                }
+                if !self.alive.contains_key(&run) {
+                    self.inputs.push_back(Input::Vanished(run));
+                }
+            }
+            Some(Folder::Ended(end)) => {
+                let end = end.clone();
+                self.inputs.push_back(Input::Ended { run, end });
+            }
+            // As a reboot leaves it: not to be started.
+            Some(Folder::Prepared) | None => self.inputs.push_back(Input::Vanished(run)),
+        }
+    }
+
+    /// The daemon dies. Its tasks may have got done, unheard.
+    pub(crate) fn crash(&mut self, done: u64) {
+        self.attached = false;
+        let tasks = std::mem::take(&mut self.tasks);
+        for (at, task) in tasks.iter().enumerate() {
+            if done >> (at % 64) & 1 == 1 {
+                self.carry_out(task);
+            }
+        }
+        self.restart();
+    }
+
+    fn restart(&mut self) {
+        self.attached = false;
+        self.tasks.clear();
+        self.inputs.clear();
+        self.watched.clear();
+        self.requests.clear();
+        let found: Vec<_> = self
+            .disk
+            .iter()
+            .map(|(run, folder)| {
+                let found = match folder {
+                    Folder::Prepared => Found::Launching,
+                    Folder::Begun { started: false } if self.alive.contains_key(run) => {
+                        Found::Launching
+                    }
+                    Folder::Begun { .. } => Found::Running,
+                    Folder::Ended(end) => Found::Over(end.clone()),
+                };
+                (*run, found)
+            })
+            .collect();
+        let (agent, acts) = Agent::new(self.kept_term, found);
+        self.agent = agent;
+        self.act(acts);
+    }
+
+    /// The machine dies. What had not ended never will.
+    pub(crate) fn reboot(&mut self) {
+        self.alive.clear();
+        for folder in self.disk.values_mut() {
+            if *folder == Folder::Prepared {
+                *folder = Folder::Begun { started: false };
+            }
+        }
+        self.restart();
+    }
+
+    // The supervisors.
+
+    pub(crate) fn start(&mut self, choice: usize) {
+        let Some((run, _)) = pick(&self.alive, choice) else { return };
+        if self.disk[&run] == (Folder::Begun { started: false }) {
+            self.disk.insert(run, Folder::Begun { started: true });
+            *self.starts.entry(run).or_default() += 1;
+            if self.watched.contains(&run) {
+                self.inputs.push_back(Input::Started(run));
+            }
+        }
+    }
+
+    pub(crate) fn end(&mut self, choice: usize) {
+        let Some((run, _)) = pick(&self.alive, choice) else { return };
+        self.alive.remove(&run);
+        let code = u8::try_from(self.now % 200).expect("small");
+        let end = End::Exited {
+            at: Timestamp(self.now),
+            exit: ExitStatus { code, signal: 0 },
+            out_of_memory: false,
+        };
+        self.disk.insert(run, Folder::Ended(end.clone()));
+        if self.watched.contains(&run) {
+            self.inputs.push_back(Input::Ended { run, end });
+        }
+    }
+
+    pub(crate) fn kill(&mut self, choice: usize) {
+        let Some((run, _)) = pick(&self.alive, choice) else { return };
+        self.alive.remove(&run);
+        if self.watched.contains(&run) {
+            self.inputs.push_back(Input::Vanished(run));
+        }
+    }
+
+    // What must hold.
+
+    pub(crate) fn check(&self) {
+        for (run, starts) in &self.starts {
+            assert!(*starts <= 1, "the script of {run} was started {starts} times");
+            assert!(!self.doomed.contains(run), "{run} was cancelled, and began");
+        }
+        let jobs: BTreeSet<JobId> = self.alive.keys().map(|run| run.job).collect();
+        assert_eq!(jobs.len(), self.alive.len(), "two attempts at a time: {:?}", self.alive);
+        for (run, folder) in &self.disk {
+            let Folder::Ended(end) = folder else { continue };
+            let end = Report::from(end.clone());
+            match self.log.get(run).and_then(|logged| logged.end.as_ref()) {
+                // A run that was given up may have ended well.
+                None | Some(Report::Lost { .. }) => {}
+                Some(logged) => assert_eq!(*logged, end, "the log and the disk differ on {run}"),
+            }
+        }
+        assert!(self.kept_term <= self.agent.term());
+    }
+
+    /// Without faults, and with all jobs cancelled, everything comes to an end.
+    pub(crate) fn settle(&mut self) {
+        if !self.attached {
+            self.attach(0);
+        }
+        let jobs: BTreeSet<u32> = self.log.keys().map(|run| run.job.0).collect();
+        for _ in 0..8 {
+            jobs.iter().for_each(|job| self.terminate(*job));
+            while !self.tasks.is_empty() || !self.inputs.is_empty() {
+                self.work(0);
+                self.hear();
+            }
+            while let Some((run, _)) = pick(&self.alive, 0) {
+                let terminated = self.alive[&run].is_some();
+                assert!(terminated, "{run} goes on, whom nobody wants");
+                self.end(0);
+            }
+            let over = self.log.iter().filter(|(_, logged)| logged.over).map(|(run, _)| *run);
+            for run in over.collect::<Vec<_>>() {
+                self.order(Order::Release(run));
+            }
+            self.check();
+        }
+        for (run, logged) in &self.log {
+            assert!(logged.end.is_some(), "{run} hangs");
+        }
+        assert_eq!(self.disk, BTreeMap::new());
+        assert!(self.agent.hello().is_empty());
+    }
+}
+
+impl Task {
+    fn run(&self) -> RunId {
+        match self {
+            Self::Prepare(run) | Self::Spawn(run) | Self::Record(run, _) | Self::Remove(run) => {
+                *run
+            }
+        }
+    }
+}
+
+fn pick<V: Clone>(among: &BTreeMap<RunId, V>, choice: usize) -> Option<(RunId, V)> {
+    let at = choice.checked_rem(among.len())?;
+    among.iter().nth(at).map(|(run, value)| (*run, value.clone()))
+}

@@ -1,0 +1,103 @@
+//! The environment, variable by variable, as Slurm 26.05 sets it.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use common::job::{Job, MemoryRequest};
+use node::environment::of_batch;
+
+use crate::jobs::{alice, captured, config, host, plain};
+
+/// Printed by a script in such a job.
+const CAPTURED: &str = include_str!("../data/env-batch.txt");
+
+/// What the submitting shell exported.
+const SUBMITTED: &[u8] = b"HOME=/home/alice\0USER=alice\0LOGNAME=alice\0SHELL=/bin/bash\0\
+    PATH=/usr/local/bin:/usr/bin:/bin:/usr/sbin\0LANG=C.UTF-8\0PWD=/srv/slurm/jobs\0";
+
+/// What the shell that runs the script sets by itself, what the supervisor adds, and a number that
+/// Rafter's jobs do not have.
+const NOT_OURS: [&str; 4] = ["SHLVL", "_", "SLURM_TASK_PID", "SLURM_JOB_SLUID"];
+
+fn environment(job: &Job, submitted: &[u8]) -> BTreeMap<String, String> {
+    let run = job.run().expect("it runs");
+    let texts = of_batch(job, run, &config(), &alice(), &host(), submitted);
+    let texts = String::from_utf8(texts).expect("all of it is text");
+    let texts = texts.strip_suffix('\0').expect("each text ends in a NUL");
+    let pairs: Vec<_> =
+        texts.split('\0').map(|text| text.split_once('=').expect("NAME=value")).collect();
+    let map: BTreeMap<_, _> =
+        pairs.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
+    assert_eq!(map.len(), pairs.len(), "each name once");
+    map
+}
+
+#[test]
+fn a_batch_script_finds_what_slurm_sets() {
+    let lines = CAPTURED.lines().skip(1).take_while(|line| !line.starts_with("ARGS:"));
+    let mut expected: BTreeMap<String, String> = lines
+        .map(|line| line.split_once('=').expect("NAME=value"))
+        .map(|(name, value)| (name.to_owned(), value.to_owned()))
+        .collect();
+    for name in NOT_OURS {
+        assert!(expected.remove(name).is_some(), "{name} is in the capture");
+    }
+    assert!(expected.len() > 50, "the capture is whole");
+    assert_eq!(environment(&captured(), SUBMITTED), expected);
+}
+
+#[test]
+fn what_was_not_asked_for_is_not_said() {
+    let environment = environment(&plain(), SUBMITTED);
+    for name in ["SLURM_NTASKS", "SLURM_NPROCS", "SLURM_CPUS_PER_TASK", "SLURM_TRES_PER_TASK"] {
+        assert!(!environment.contains_key(name), "{name}");
+    }
+    assert_eq!(environment["SLURM_MEM_PER_CPU"], "100", "the cluster's default");
+    assert!(!environment.contains_key("SLURM_MEM_PER_NODE"));
+    assert_eq!(environment["SLURM_JOB_END_TIME"], "1827011750", "a year, without a limit");
+    assert_eq!(environment["SLURM_TASKS_PER_NODE"], "1");
+}
+
+#[test]
+fn another_jobs_variables_are_not_handed_on() {
+    let inherited =
+        b"SLURM_JOB_ID=9\0SLURM_NTASKS=64\0SLURM_ARRAY_TASK_ID=3\0SLURM_MEM_PER_CPU=1\0\
+        SLURM_STEP_NODELIST=x\0SLURM_SUBMIT_DIR=/where/sbatch/was\0SLURM_CONF=/other\0A=b\0";
+    let mut job = plain();
+    std::sync::Arc::make_mut(&mut job.spec).memory = MemoryRequest::PerNode(0);
+    let environment = environment(&job, inherited);
+    let said = |name: &str| environment.get(name).map(String::as_str);
+    assert_eq!(said("SLURM_JOB_ID"), Some("273"));
+    assert_eq!(said("SLURM_SUBMIT_DIR"), Some("/where/sbatch/was"));
+    assert_eq!(said("SLURM_CONF"), host().conf.as_deref());
+    assert_eq!(said("SLURM_MEM_PER_NODE"), Some("0"));
+    assert_eq!(said("A"), Some("b"));
+    for name in ["SLURM_NTASKS", "SLURM_ARRAY_TASK_ID", "SLURM_MEM_PER_CPU", "SLURM_STEP_NODELIST"]
+    {
+        assert_eq!(said(name), None, "{name}");
+    }
+}
+
+#[test]
+fn a_user_who_exports_nothing_still_has_a_home() {
+    let environment = environment(&plain(), b"");
+    assert_eq!(environment["HOME"], "/home/alice");
+    assert_eq!(environment["LOGNAME"], "alice");
+    assert_eq!(environment["SLURM_SUBMIT_DIR"], "/srv/slurm/jobs");
+    let basics: BTreeSet<&str> = ["HOME", "USER", "LOGNAME", "SHELL", "PATH", "TMPDIR"].into();
+    assert!(basics.iter().all(|name| environment.contains_key(*name)));
+}
+
+#[test]
+fn restarts_exclusive_nodes_and_export_are_told() {
+    let mut job = plain();
+    job.restarts = 2;
+    let spec = std::sync::Arc::make_mut(&mut job.spec);
+    spec.exclusive = true;
+    spec.export = Some("NONE".to_owned());
+    spec.layout.tasks_per_node = Some(4);
+    let environment = environment(&job, b"");
+    assert_eq!(environment["SLURM_RESTART_COUNT"], "2");
+    assert_eq!(environment["SLURM_JOB_EXCLUSIVE"], "NODE");
+    assert_eq!(environment["SLURM_EXPORT_ENV"], "NONE");
+    assert_eq!(environment["SLURM_NTASKS_PER_NODE"], "4");
+}
