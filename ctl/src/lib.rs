@@ -6,6 +6,25 @@
 //!             │                              ├──▶ nodes: orders down, reports up
 //!             └──────── leader: scheduler, timers, membership, silence of nodes
 //! ```
+//!
+//! [`daemon::Controller::start`] makes a running controller of its parts.
 
 pub mod clock;
+pub mod conf;
+pub mod daemon;
 pub mod head;
+pub mod home;
+pub mod measures;
+pub mod proposer;
+
+mod describe;
+#[cfg(test)]
+mod fixture;
+mod leader;
+mod nodes;
+mod reasons;
+mod rpc;
+mod shared;
+mod views;
+
+pub use shared::ReadConfig;

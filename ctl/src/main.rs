@@ -1,1 +1,78 @@
-fn main() {}
+//! `rafterctld`: a controller of a Rafter cluster.
+
+mod init;
+mod join;
+mod options;
+mod site;
+mod start;
+
+use std::process::ExitCode;
+
+use clap::Parser as _;
+use ctl::home::Home;
+use telemetry::{Format, Kind, Service};
+use tokio::{
+    runtime::Runtime,
+    signal::unix::{SignalKind, signal},
+};
+
+use crate::{
+    init::init,
+    join::join,
+    options::{LogFormat, Options, Settings},
+    start::{Started, start},
+};
+
+fn main() -> ExitCode {
+    let options = Options::parse();
+    match run(&options) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("rafterctld: error: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(options: &Options) -> anyhow::Result<()> {
+    let settings = options.settle().map_err(anyhow::Error::msg)?;
+    let service = Service { name: "rafterctld", instance: &settings.name, kind: Kind::Daemon };
+    let format = match options.log_format {
+        LogFormat::Human => Format::Human,
+        LogFormat::Json => Format::Json,
+    };
+    let _guard = telemetry::init(service, format, options.filter())?;
+    if options.init {
+        println!("{}", init(&settings, options.operator)?);
+        return Ok(());
+    }
+    let runtime = Runtime::new()?;
+    let outcome = runtime.block_on(serve(options, &settings));
+    // What still runs is of no use any more, whatever came of it.
+    runtime.shutdown_background();
+    outcome
+}
+
+async fn serve(options: &Options, settings: &Settings) -> anyhow::Result<()> {
+    let mut terminate = signal(SignalKind::terminate())?;
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    let home = Home::take(&settings.state_dir, &settings.name)?;
+    if let Some(token) = &options.join {
+        join(settings, &home, token, &options.controller).await?;
+    }
+    let Started { mut controller, home } = start(settings, home).await?;
+    let ended = tokio::select! {
+        reason = controller.ended() => Some(reason),
+        _ = terminate.recv() => None,
+        _ = interrupt.recv() => None,
+    };
+    match ended {
+        Some(reason) => anyhow::bail!("{reason}"),
+        None => {
+            tracing::info!("stopping");
+            controller.stop().await;
+            drop(home);
+            Ok(())
+        }
+    }
+}

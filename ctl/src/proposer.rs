@@ -9,7 +9,13 @@
 //! **Invariant:** nobody is answered before everything the head held when it decided is committed.
 //! That goes for a refusal too: "already cancelled" may rest on an entry that is yet to be lost.
 
-use std::sync::Arc;
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
+    time::Instant,
+};
 
 use common::{
     id::Term,
@@ -19,7 +25,7 @@ use proto::convert::encode_batch;
 use raft_store::{Appended, Leadership, Log};
 use tokio::sync::{mpsc, oneshot, watch};
 
-use crate::{clock, head::Head};
+use crate::{clock, head::Head, measures::Measures};
 
 /// How many commands one batch takes at most, so that its entry stays small.
 const BATCH_COMMANDS: usize = 1_024;
@@ -68,19 +74,22 @@ struct Proposal {
 /// A batch on its way, and who waits for it.
 struct Flight {
     append: Option<Appended>,
+    decided: Instant,
     replies: Vec<(oneshot::Sender<Outcome>, Outcome)>,
 }
 
 impl Proposer {
     /// Starts the task.
     #[must_use]
-    pub fn start(log: Log) -> Self {
+    pub fn start(log: Log, measures: Measures) -> Self {
         let (inbox, proposals) = mpsc::channel(INBOX);
         let (publish, view) = watch::channel(None);
         let (flights, landing) = mpsc::channel(IN_FLIGHT);
         let (lost, losses) = watch::channel(0);
-        tokio::spawn(land(log.clone(), landing, lost));
-        let desk = Desk { log, head: None, publish, flights, losses, spoiled: None };
+        let airborne = Arc::new(AtomicUsize::new(0));
+        let ground = Ground { log: log.clone(), lost, airborne: Arc::clone(&airborne), measures };
+        tokio::spawn(ground.land(landing));
+        let desk = Desk { log, head: None, publish, flights, losses, airborne, spoiled: None };
         tokio::spawn(desk.run(proposals));
         Self { inbox, view }
     }
@@ -123,6 +132,8 @@ struct Desk {
     flights: mpsc::Sender<Flight>,
     /// Counts the batches that were lost: each means that the head is wrong.
     losses: watch::Receiver<u64>,
+    /// How many batches are on their way.
+    airborne: Arc<AtomicUsize>,
     /// The term in which an append was lost. What the head held then can't be told, so there is no
     /// other head in that term.
     spoiled: Option<Term>,
@@ -195,7 +206,23 @@ impl Desk {
         self.publish.send_replace(self.head.as_ref().map(view));
     }
 
+    /// With nothing on its way, the applied state is the head's: taking it lets both share their
+    /// memory, where else each would keep a copy of all that has changed since the term began.
+    fn share_memory(&mut self) {
+        if self.airborne.load(Ordering::Acquire) > 0 {
+            return;
+        }
+        if let Some(head) = &mut self.head {
+            let applied = self.log.applied();
+            let (ours, theirs) = (head.state(), &applied.state);
+            if (ours.term, ours.sequence) == (theirs.term, theirs.sequence) {
+                head.rebase(theirs);
+            }
+        }
+    }
+
     async fn decide(&mut self, batch: &mut Vec<Proposal>) {
+        self.share_memory();
         let mut waiting = batch.drain(..).peekable();
         while waiting.peek().is_some() {
             let Some(head) = &mut self.head else {
@@ -224,7 +251,9 @@ impl Desk {
                 entries => Some(self.log.append(encode_batch(entries), head.term().0)),
             };
             // Waits while too many batches are on their way: the inbox fills meanwhile.
-            let flown = self.flights.send(Flight { append, replies }).await;
+            self.airborne.fetch_add(1, Ordering::AcqRel);
+            let flight = Flight { append, decided: Instant::now(), replies };
+            let flown = self.flights.send(flight).await;
             flown.expect("the landing task lives as long as this one");
         }
         self.publish_head();
@@ -235,29 +264,45 @@ impl Desk {
 fn weight(command: &Command) -> usize {
     #[expect(clippy::wildcard_enum_match_arm, reason = "only submissions carry content")]
     match command {
-        Command::Submit(submission) => {
-            512 + submission.script.len() + submission.environment.len()
-        }
+        Command::Submit(submission) => 512 + submission.script.len() + submission.environment.len(),
         _ => 256,
     }
 }
 
-/// Answers in the order of the decisions, each batch once it and all before it are committed.
-async fn land(log: Log, mut flights: mpsc::Receiver<Flight>, lost: watch::Sender<u64>) {
-    while let Some(flight) = flights.recv().await {
-        let committed = match flight.append {
-            Some(append) => append.await.is_ok(),
-            // Nothing was appended: what was answered rests on what is committed already, if this
-            // controller still leads. A deposed leader must not answer from an old state.
-            None => log.read_index().await.is_ok(),
-        };
-        if !committed {
-            lost.send_modify(|count| *count += 1);
-        }
-        for (reply, outcome) in flight.replies {
-            let outcome = if committed { outcome } else { Err(Rejected::Unknown) };
-            // A sender that has gone away no longer waits for its answer.
-            let _ = reply.send(outcome);
+/// Where batches land.
+struct Ground {
+    log: Log,
+    lost: watch::Sender<u64>,
+    airborne: Arc<AtomicUsize>,
+    measures: Measures,
+}
+
+impl Ground {
+    /// Answers in the order of the decisions, each batch once it and all before it are committed.
+    async fn land(self, mut flights: mpsc::Receiver<Flight>) {
+        while let Some(Flight { append, decided, replies }) = flights.recv().await {
+            let appended = append.is_some();
+            let committed = match append {
+                Some(append) => append.await.is_ok(),
+                // Nothing was appended: what was answered rests on what is committed already, if
+                // this controller still leads. A deposed leader must not answer from an old state.
+                None => self.log.read_index().await.is_ok(),
+            };
+            if committed {
+                self.measures.commands.add(replies.len() as u64, &[]);
+                if appended {
+                    self.measures.batches.add(1, &[]);
+                    self.measures.commit.record(decided.elapsed().as_secs_f64(), &[]);
+                }
+            } else {
+                self.lost.send_modify(|count| *count += 1);
+            }
+            self.airborne.fetch_sub(1, Ordering::AcqRel);
+            for (reply, outcome) in replies {
+                let outcome = if committed { outcome } else { Err(Rejected::Unknown) };
+                // A sender that has gone away no longer waits for its answer.
+                let _ = reply.send(outcome);
+            }
         }
     }
 }

@@ -42,6 +42,8 @@ pub enum Refusal {
     ScriptTooLarge,
     #[error("Requested operation is presently disabled")]
     Disabled,
+    #[error("Requested nodes are busy")]
+    Busy,
     #[error("Invalid node state specified")]
     NodeState,
     #[error("Job is pending execution")]
@@ -93,6 +95,7 @@ impl Refusal {
             Self::NotOperator | Self::RootJobs => Some(2010),
             Self::NoSuchNode(_) => Some(2009),
             Self::NotPending(_) => Some(2015),
+            Self::Busy => Some(2016),
             Self::NoSuchJob(_) => Some(2017),
             Self::AlreadyDone(_) => Some(2021),
             Self::PartitionAccess => Some(2034),

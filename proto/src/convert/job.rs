@@ -12,7 +12,7 @@ use common::{
     time::Timestamp,
 };
 
-use super::{byte, enumeration, listed, need};
+use super::{byte, enumeration, listed, need, spec::slim_spec};
 use crate::{Invalid, types as wire};
 
 enumeration!(Hold, wire::Hold, "hold", { None = None, User = User, Admin = Admin });
@@ -170,30 +170,40 @@ impl TryFrom<wire::PendingSignal> for PendingSignal {
 
 impl From<&Job> for wire::Job {
     fn from(job: &Job) -> Self {
-        let (requeue_after, over) = match &job.phase {
-            Phase::Completing { requeue, .. } => (requeue.map(Into::into), false),
-            Phase::Pending | Phase::Active(_) => (None, false),
-            Phase::Ended { .. } => (None, true),
-        };
-        Self {
-            id: job.id.0,
-            spec: Some(job.spec.as_ref().into()),
-            submitted: job.submitted.0,
-            attempt: job.attempt.0,
-            priority: job.priority,
-            hold: wire::Hold::from(job.hold).into(),
-            partition: job.partition.to_string(),
-            time_limit: Some(job.time_limit.into()),
-            begin: job.begin.map(|at| at.0),
-            requeue: job.requeue,
-            restarts: job.restarts,
-            run: job.run().map(Into::into),
-            end: job.end().map(Into::into),
-            over,
-            requeue_after,
-            signals: job.signals.iter().map(Into::into).collect(),
-            signals_sent: job.signals_sent,
-        }
+        with_spec(job, job.spec.as_ref().into())
+    }
+}
+
+/// The job with as much of its spec as lists of jobs show: a queue may hold very many.
+#[must_use]
+pub fn slim_job(job: &Job) -> wire::Job {
+    with_spec(job, slim_spec(&job.spec))
+}
+
+fn with_spec(job: &Job, spec: wire::JobSpec) -> wire::Job {
+    let (requeue_after, over) = match &job.phase {
+        Phase::Completing { requeue, .. } => (requeue.map(Into::into), false),
+        Phase::Pending | Phase::Active(_) => (None, false),
+        Phase::Ended { .. } => (None, true),
+    };
+    wire::Job {
+        id: job.id.0,
+        spec: Some(spec),
+        submitted: job.submitted.0,
+        attempt: job.attempt.0,
+        priority: job.priority,
+        hold: wire::Hold::from(job.hold).into(),
+        partition: job.partition.to_string(),
+        time_limit: Some(job.time_limit.into()),
+        begin: job.begin.map(|at| at.0),
+        requeue: job.requeue,
+        restarts: job.restarts,
+        run: job.run().map(Into::into),
+        end: job.end().map(Into::into),
+        over,
+        requeue_after,
+        signals: job.signals.iter().map(Into::into).collect(),
+        signals_sent: job.signals_sent,
     }
 }
 

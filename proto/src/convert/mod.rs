@@ -9,6 +9,7 @@ mod spec;
 mod state;
 
 pub use batch::{decode_batch, encode_batch};
+pub use job::slim_job;
 pub use state::{StateReader, state_records};
 
 /// A message that says nothing that `common` has a word for.

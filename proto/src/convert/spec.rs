@@ -131,6 +131,34 @@ impl From<&JobSpec> for wire::JobSpec {
     }
 }
 
+/// The spec without the hashes, the submit line, arguments, limits, files, trace, and what is known
+/// of the submitting process.
+pub(super) fn slim_spec(spec: &JobSpec) -> wire::JobSpec {
+    wire::JobSpec {
+        name: spec.name.clone(),
+        user: spec.user.0,
+        user_name: spec.user_name.clone(),
+        group: spec.group.0,
+        group_name: spec.group_name.clone(),
+        partition: spec.partition.to_string(),
+        account: spec.account.clone(),
+        layout: Some(spec.layout.into()),
+        memory: Some(spec.memory.into()),
+        time_limit: spec.time_limit.map(Into::into),
+        required_nodes: texts(&spec.required_nodes),
+        excluded_nodes: texts(&spec.excluded_nodes),
+        exclusive: spec.exclusive,
+        hold: spec.hold,
+        begin: spec.begin.map(|at| at.0),
+        requeue: spec.requeue,
+        nice: spec.nice,
+        comment: spec.comment.clone(),
+        command: spec.command.clone(),
+        work_dir: spec.work_dir.clone(),
+        ..wire::JobSpec::default()
+    }
+}
+
 impl TryFrom<wire::JobSpec> for JobSpec {
     type Error = Invalid;
 

@@ -43,7 +43,7 @@ impl ClusterId {
 }
 
 /// `N` bytes from the kernel's random numbers.
-pub(crate) fn random<const N: usize>() -> [u8; N] {
+pub fn random<const N: usize>() -> [u8; N] {
     let mut bytes = [0; N];
     SystemRandom::new().fill(&mut bytes).expect("the kernel gives random numbers");
     bytes

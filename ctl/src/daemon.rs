@@ -1,0 +1,191 @@
+//! A controller as a whole: its services, its tasks, and how it ends.
+
+use std::{
+    sync::Arc,
+    time::{Duration, SystemTime},
+};
+
+use common::id::UserId;
+use proto::{
+    ctl::controller_server::ControllerServer,
+    node::{join_server::JoinServer, node_server::NodeServer},
+};
+use raft_store::{Identity, Log};
+use tokio::{net::TcpListener, sync::watch, task::JoinHandle, time::sleep};
+use trust::{
+    authority::{Authority, Validity},
+    credential::CONTROLLER_LIFETIME,
+    identity::{Identity as Member, Subject},
+    serve::{Limits, incoming, server},
+    tls::{ClientCertificate, Keyring, TlsError},
+};
+
+use crate::{
+    clock, leader,
+    measures::Measures,
+    nodes::Nodes,
+    proposer::Proposer,
+    reasons::Reasons,
+    rpc::{MAX_MESSAGE, Service},
+    shared::{ReadConfig, Shared},
+};
+
+/// The scheduler's cycle has not come round for so long: somebody should look.
+const STUCK: Duration = Duration::from_secs(20);
+const LOOK: Duration = Duration::from_secs(5);
+
+/// How long open requests may take when the controller stops.
+const LAST_WORDS: Duration = Duration::from_secs(2);
+
+/// How often a certificate of one's own is looked at, which counts for a day.
+const RENEWAL: Duration = Duration::from_secs(600);
+
+/// What a controller is made of.
+pub struct Parts {
+    pub identity: Identity,
+    /// Who forms the cluster, on its first controller.
+    pub operator: Option<UserId>,
+    pub authority: Authority,
+    pub keyring: Arc<Keyring>,
+    pub log: Log,
+    pub listener: TcpListener,
+    pub read_config: ReadConfig,
+}
+
+/// A running controller.
+pub struct Controller {
+    shared: Arc<Shared>,
+    scheduler: Arc<leader::Scheduler>,
+    stop: watch::Sender<bool>,
+    serving: JoinHandle<Result<(), tonic::transport::Error>>,
+    tasks: Vec<JoinHandle<()>>,
+}
+
+impl Controller {
+    /// Starts all of it.
+    ///
+    /// # Errors
+    /// Where TLS can't be set up.
+    pub fn start(parts: Parts) -> Result<Self, TlsError> {
+        let Parts { identity, operator, authority, keyring, log, listener, read_config } = parts;
+        let measures = Measures::new();
+        let config = keyring.server(ClientCertificate::Optional)?;
+        let shared = Arc::new(Shared {
+            identity,
+            operator,
+            proposer: Proposer::start(log.clone(), measures.clone()),
+            log,
+            authority,
+            keyring,
+            nodes: Nodes::default(),
+            reasons: Reasons::default(),
+            read_config,
+            started: clock::now(),
+            measures,
+        });
+        let scheduler = leader::Scheduler::start(Arc::clone(&shared));
+        let (stop, stopped) = watch::channel(false);
+        let connections = incoming(listener, config, Limits::STANDARD);
+        let serving = tokio::spawn(serve(Arc::clone(&shared), connections, stopped));
+        let tasks = vec![
+            tokio::spawn(leader::lead(Arc::clone(&shared))),
+            tokio::spawn(watch_scheduler(Arc::clone(&shared), Arc::clone(&scheduler))),
+            tokio::spawn(renew(Arc::clone(&shared))),
+        ];
+        Ok(Self { shared, scheduler, stop, serving, tasks })
+    }
+
+    /// Waits until the log or the listening has come to an end by itself, and says why. The process
+    /// is to end then, too.
+    pub async fn ended(&mut self) -> String {
+        let log = self.shared.log.clone();
+        tokio::select! {
+            stopped = log.stopped() => stopped.to_string(),
+            served = &mut self.serving => match served {
+                Ok(Ok(())) => "the port is closed".to_owned(),
+                Ok(Err(error)) => format!("the port can't be served: {error}"),
+                Err(error) => format!("the services have failed: {error}"),
+            },
+        }
+    }
+
+    /// Hands leadership over, and stops.
+    pub async fn stop(self) {
+        if let Err(error) = self.shared.log.hand_over().await {
+            tracing::info!(%error, "leadership was not handed over");
+        }
+        self.stop.send_replace(true);
+        self.scheduler.stop();
+        let serving = self.serving.abort_handle();
+        if tokio::time::timeout(LAST_WORDS, self.serving).await.is_err() {
+            // Streams of nodes and followers of events have no end of their own.
+            serving.abort();
+        }
+        for task in self.tasks {
+            task.abort();
+        }
+        self.shared.log.shutdown().await;
+    }
+}
+
+async fn serve(
+    shared: Arc<Shared>,
+    connections: impl tokio_stream::Stream<Item = std::io::Result<trust::serve::Connection>>,
+    mut stopped: watch::Receiver<bool>,
+) -> Result<(), tonic::transport::Error> {
+    let service = Service(shared);
+    server()
+        .add_service(ControllerServer::new(service.clone()).max_decoding_message_size(MAX_MESSAGE))
+        .add_service(JoinServer::new(service.clone()))
+        .add_service(NodeServer::new(service).max_encoding_message_size(MAX_MESSAGE))
+        .serve_with_incoming_shutdown(connections, async move {
+            // Where nobody can say stop any more, it is time to.
+            let _ = stopped.wait_for(|stop| *stop).await;
+        })
+        .await
+}
+
+/// Looks whether the scheduler still comes round. While answers come and nothing starts, nobody
+/// else would notice.
+async fn watch_scheduler(shared: Arc<Shared>, scheduler: Arc<leader::Scheduler>) {
+    loop {
+        sleep(LOOK).await;
+        let age = scheduler.age();
+        shared.measures.scheduler_age.record(age.as_secs_f64(), &[]);
+        if age > STUCK {
+            let seconds = age.as_secs();
+            tracing::error!(seconds, "the scheduler's cycle does not come round");
+        }
+    }
+}
+
+/// A controller signs its own next certificate, at half of the last one's life.
+async fn renew(shared: Arc<Shared>) {
+    loop {
+        let now = SystemTime::now();
+        if shared.keyring.credential().renewal() <= now {
+            match sign_own(&shared.authority, &shared.identity.name, now) {
+                Ok(credential) => match shared.keyring.rotate(credential) {
+                    Ok(()) => tracing::info!("this controller has a fresh certificate"),
+                    Err(error) => tracing::error!(%error, "the fresh certificate is no use"),
+                },
+                Err(error) => tracing::error!(%error, "can't sign a fresh certificate"),
+            }
+        }
+        sleep(RENEWAL).await;
+    }
+}
+
+/// A certificate for the controller of this name, good for a day.
+///
+/// # Errors
+/// Where the name can't stand in a certificate.
+pub fn sign_own(
+    authority: &Authority,
+    name: &str,
+    now: SystemTime,
+) -> Result<trust::credential::Credential, trust::credential::IssueError> {
+    let subject = Subject::Controller { name: name.to_owned() };
+    let identity = Member { cluster: authority.cluster(), subject };
+    authority.issue(&identity, Validity::from_now(now, CONTROLLER_LIFETIME), &[])
+}

@@ -1,0 +1,106 @@
+use common::{
+    job::{Hold, JobChanges},
+    machine::Command,
+    time::Span,
+};
+
+use common::id::JobId;
+
+use super::*;
+use crate::fixture::{ALICE, Cluster};
+
+/// A full cluster with a job that waits for nodes, and what the scheduler made of it.
+fn full() -> (Cluster, Pass) {
+    let mut cluster = Cluster::new(1);
+    let first = cluster.submit(4);
+    cluster.allocate(first, "n1", 4);
+    cluster.submit(4);
+    let pass = pass(&cluster);
+    (cluster, pass)
+}
+
+fn pass(cluster: &Cluster) -> Pass {
+    let state = cluster.state();
+    let plan = sched::plan(&state, cluster.now);
+    assert_eq!(plan.starts, [], "only a pass that starts nothing is kept");
+    Pass::of(&state, &plan)
+}
+
+fn holds(pass: &Pass, cluster: &Cluster) -> bool {
+    pass.still_holds(&cluster.state(), cluster.now)
+}
+
+#[test]
+fn jobs_behind_one_that_waits_for_nodes_change_nothing() {
+    let (mut cluster, pass) = full();
+    assert!(holds(&pass, &cluster));
+    for _ in 0..10 {
+        cluster.submit(1);
+        assert!(holds(&pass, &cluster));
+    }
+    let plan = sched::plan(&cluster.state(), cluster.now);
+    assert_eq!(plan.starts, [], "another pass would find the same");
+}
+
+#[test]
+fn what_could_start_something_calls_for_another_pass() {
+    type Change = fn(&mut Cluster);
+    let changes: [(&str, Change); 5] = [
+        ("an end", |cluster| cluster.ends("n1", JobId(1))),
+        ("a more urgent job", |cluster| {
+            cluster.submit_to(1, |spec| spec.nice = 0);
+            let by = cluster.by(common::id::UserId::ROOT);
+            let changes = JobChanges { priority: Some(u32::MAX), ..JobChanges::default() };
+            cluster.send(Command::UpdateJob { by, job: JobId(3), changes: Box::new(changes) });
+        }),
+        ("its cancelling", |cluster| cluster.cancel(JobId(2))),
+        ("its holding", |cluster| {
+            let by = cluster.by(ALICE);
+            cluster.send(Command::Hold { by, job: JobId(2), admin: false });
+            assert_eq!(cluster.state().jobs[&JobId(2)].hold, Hold::User);
+        }),
+        ("its shrinking", |cluster| {
+            let by = cluster.by(ALICE);
+            let changes = JobChanges { cpus_per_task: Some(1), ..JobChanges::default() };
+            cluster.send(Command::UpdateJob { by, job: JobId(2), changes: Box::new(changes) });
+        }),
+    ];
+    for (what, change) in changes {
+        let (mut cluster, pass) = full();
+        change(&mut cluster);
+        assert!(!holds(&pass, &cluster), "{what}");
+    }
+}
+
+#[test]
+fn a_moment_that_was_waited_for_calls_for_another_pass() {
+    let mut cluster = Cluster::new(1);
+    let begin = cluster.now + Span::from_seconds(60);
+    cluster.submit_to(1, |spec| spec.begin = Some(begin));
+    let pass = pass(&cluster);
+    assert!(holds(&pass, &cluster));
+    assert_eq!(pass.sleep(cluster.now), LONGEST_SLEEP);
+    cluster.now = begin - Span(300);
+    assert!(holds(&pass, &cluster));
+    assert_eq!(pass.sleep(cluster.now), Duration::from_millis(300));
+    cluster.now = begin;
+    assert!(!holds(&pass, &cluster));
+}
+
+#[test]
+fn a_partition_that_was_not_closed_is_open_to_whoever_comes() {
+    let mut cluster = Cluster::new(1);
+    let pass = pass(&cluster);
+    assert!(holds(&pass, &cluster));
+    cluster.submit(1);
+    assert!(!holds(&pass, &cluster));
+}
+
+#[test]
+fn equal_states_need_no_shared_memory() {
+    let (cluster, pass) = full();
+    let mut rebuilt = cluster.state();
+    rebuilt.rebuild();
+    rebuilt.jobs = rebuilt.jobs.iter().map(|(id, job)| (*id, Arc::new(Job::clone(job)))).collect();
+    assert!(pass.still_holds(&rebuilt, cluster.now));
+}

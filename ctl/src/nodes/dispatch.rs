@@ -1,0 +1,141 @@
+//! The dispatcher: one task that sends all nodes their orders, for one term.
+
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
+
+use common::{
+    id::{Attempt, JobId, NodeName},
+    job::Job,
+    machine::{Order, Seen, SeenStage, State},
+};
+use raft_store::Applied;
+use tokio::{
+    sync::{mpsc, watch},
+    time::{MissedTickBehavior, interval},
+};
+
+use super::desk::{Desk, Stream};
+use crate::{clock, measures::Measures};
+
+/// How often all nodes are looked at, whatever has changed.
+const SWEEP: Duration = Duration::from_secs(10);
+
+/// What streams tell the dispatcher.
+#[derive(Debug)]
+pub(crate) enum Input {
+    Attach { node: NodeName, stream: Stream, seen: Seen, outbox: mpsc::Sender<Outgoing> },
+    Heard { node: NodeName, stream: Stream, run: (JobId, Attempt), stage: SeenStage },
+    Detach { node: NodeName, stream: Stream },
+}
+
+/// An order with what it takes to carry it out.
+#[derive(Clone, Debug)]
+pub(crate) struct Outgoing {
+    pub(crate) order: Order,
+    /// The job, where the cluster still has it.
+    pub(crate) job: Option<Arc<Job>>,
+    /// How long the job's processes have between SIGTERM and SIGKILL, in seconds.
+    pub(crate) kill_wait: u32,
+}
+
+struct Dispatcher {
+    desk: Desk,
+    outboxes: BTreeMap<NodeName, (Stream, mpsc::Sender<Outgoing>)>,
+    measures: Measures,
+}
+
+/// Runs until no stream can tell it anything any more, or the task is ended with the leadership.
+pub(crate) async fn dispatch(
+    mut applied: watch::Receiver<Arc<Applied>>,
+    mut inputs: mpsc::Receiver<Input>,
+    measures: Measures,
+) {
+    let desk = Desk::new(applied.borrow_and_update().state.clone());
+    let mut dispatcher = Dispatcher { desk, outboxes: BTreeMap::new(), measures };
+    let mut sweep = interval(SWEEP);
+    sweep.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    loop {
+        tokio::select! {
+            input = inputs.recv() => match input {
+                Some(input) => dispatcher.take(input),
+                None => return,
+            },
+            changed = applied.changed() => {
+                if changed.is_err() {
+                    return;
+                }
+                let state = applied.borrow_and_update().state.clone();
+                let orders = dispatcher.desk.follow(state, clock::now());
+                dispatcher.send_all(orders);
+            }
+            _ = sweep.tick() => {
+                let orders = dispatcher.desk.sweep(clock::now());
+                dispatcher.send_all(orders);
+            }
+        }
+    }
+}
+
+impl Dispatcher {
+    fn take(&mut self, input: Input) {
+        let now = clock::now();
+        match input {
+            Input::Attach { node, stream, seen, outbox } => {
+                // An older stream loses its outbox, and ends by that.
+                self.outboxes.insert(node.clone(), (stream, outbox));
+                self.count();
+                let orders = self.desk.attach(&node, stream, seen, now);
+                self.send(&node, orders);
+            }
+            Input::Heard { node, stream, run, stage } => {
+                let orders = self.desk.hear(&node, stream, run, stage, now);
+                self.send(&node, orders);
+            }
+            Input::Detach { node, stream } => self.detach(&node, stream),
+        }
+    }
+
+    fn detach(&mut self, node: &NodeName, stream: Stream) {
+        self.desk.detach(node, stream);
+        if self.outboxes.get(node).is_some_and(|(open, _)| *open == stream) {
+            self.outboxes.remove(node);
+            self.count();
+        }
+    }
+
+    fn count(&self) {
+        let attached = u32::try_from(self.outboxes.len()).unwrap_or(u32::MAX);
+        self.measures.nodes_attached.record(f64::from(attached), &[]);
+    }
+
+    fn send_all(&mut self, orders: Vec<(NodeName, Order)>) {
+        for (node, order) in orders {
+            self.send(&node, vec![order]);
+        }
+    }
+
+    fn send(&mut self, node: &NodeName, orders: Vec<Order>) {
+        for order in orders {
+            let Some((stream, outbox)) = self.outboxes.get(node) else {
+                return;
+            };
+            let outgoing = outgoing(self.desk.state(), order);
+            if let Err(error) = outbox.try_send(outgoing) {
+                // A node that does not take its orders has to come back and say what it has.
+                let stream = *stream;
+                tracing::warn!(%node, %error, "the node does not take its orders: detached");
+                self.detach(node, stream);
+                return;
+            }
+        }
+    }
+}
+
+fn outgoing(state: &State, order: Order) -> Outgoing {
+    let (Order::Launch { job, .. }
+    | Order::Terminate { job, .. }
+    | Order::Signal { job, .. }
+    | Order::Release { job, .. }) = order;
+    let job = state.jobs.get(&job).cloned();
+    let kill_wait = state.config.as_ref().map_or(30, |config| config.kill_wait);
+    Outgoing { order, job, kill_wait }
+}

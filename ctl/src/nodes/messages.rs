@@ -1,0 +1,102 @@
+//! What nodes and leaders say, from and to the wire.
+
+use bytes::Bytes;
+use common::{
+    id::{Attempt, JobId},
+    job::ExitStatus,
+    machine::{Cause, Order, Report, SeenStage},
+    time::Timestamp,
+};
+use proto::{
+    node::{self as wire, leader_message::Kind, report},
+    types,
+};
+use raft_store::Log;
+
+use super::dispatch::Outgoing;
+
+/// How large a script or environment may be, in bytes, to go with the order. A larger one is
+/// fetched by the node, so that a stream of orders stays one of small messages.
+const INLINE: usize = 256 * 1024;
+
+/// The longest explanation of a failed launch that is kept, in bytes.
+const MAX_TEXT: usize = 1024;
+
+/// A report, or why it is none.
+pub(super) fn report(wire: wire::Report) -> Result<(JobId, Attempt, Report), &'static str> {
+    let byte = |value: u32| u8::try_from(value).map_err(|_| "an exit status is out of range");
+    let report = match wire.kind.ok_or("a report says nothing")? {
+        report::Kind::Launching(wire::Launching {}) => Report::Launching,
+        report::Kind::Running(wire::Running {}) => Report::Running,
+        report::Kind::Delivered(wire::Delivered { number }) => Report::Delivered { number },
+        report::Kind::Ended(ended) => Report::Ended {
+            at: Timestamp(ended.at),
+            exit: ExitStatus { code: byte(ended.exit_code)?, signal: byte(ended.exit_signal)? },
+            out_of_memory: ended.out_of_memory,
+        },
+        report::Kind::LaunchFailed(wire::LaunchFailed { at, mut message, node_fault }) => {
+            message.truncate(message.floor_char_boundary(MAX_TEXT));
+            Report::LaunchFailed { at: Timestamp(at), message, node_fault }
+        }
+        report::Kind::Lost(wire::Lost { at }) => Report::Lost { at: Timestamp(at) },
+    };
+    Ok((JobId(wire.job), Attempt(wire.attempt), report))
+}
+
+/// What a report says that the node has on its disk.
+pub(super) fn stage(report: &Report) -> SeenStage {
+    match report {
+        Report::Launching => SeenStage::Launching,
+        Report::Running | Report::Delivered { .. } => SeenStage::Running,
+        Report::Ended { .. } | Report::LaunchFailed { .. } | Report::Lost { .. } => SeenStage::Over,
+    }
+}
+
+/// The message of an order; none where what it is about has gone meanwhile.
+pub(super) fn message(outgoing: &Outgoing, log: &Log) -> Option<Kind> {
+    Some(match outgoing.order {
+        Order::Launch { attempt, .. } => {
+            let job = outgoing.job.as_ref().filter(|job| job.attempt == attempt)?;
+            let content = |hash| match log.blob(hash) {
+                Ok(Some(content)) if content.len() <= INLINE => content,
+                Ok(_) => Bytes::new(),
+                Err(error) => {
+                    tracing::error!(%error, job = job.id.0, "can't read what the job runs");
+                    Bytes::new()
+                }
+            };
+            Kind::Launch(wire::Launch {
+                job: Some(job.as_ref().into()),
+                script: content(job.spec.script),
+                environment: content(job.spec.environment),
+            })
+        }
+        Order::Terminate { job, attempt, cause, at } => Kind::Terminate(wire::Terminate {
+            job: job.0,
+            attempt: attempt.0,
+            cause: wire_cause(cause).into(),
+            kill_wait_s: outgoing.kill_wait,
+            at: at.0,
+        }),
+        Order::Signal { job, attempt, number, signal, scope } => Kind::Signal(wire::Signal {
+            job: job.0,
+            attempt: attempt.0,
+            number,
+            signal: u32::from(signal),
+            scope: types::SignalScope::from(scope).into(),
+        }),
+        Order::Release { job, attempt } => {
+            Kind::Release(wire::Release { job: job.0, attempt: attempt.0 })
+        }
+    })
+}
+
+fn wire_cause(cause: Cause) -> wire::Cause {
+    match cause {
+        Cause::Cancelled => wire::Cause::Cancelled,
+        Cause::TimeLimit => wire::Cause::TimeLimit,
+        Cause::NodeFailure => wire::Cause::NodeFailure,
+        Cause::Requeue => wire::Cause::Requeue,
+        Cause::Stale => wire::Cause::Stale,
+    }
+}

@@ -1,0 +1,108 @@
+//! The log as people read it: what happened, from some entry on, and what happens.
+
+use std::{pin::Pin, sync::Arc};
+
+use common::{id::JobId, machine::Entry};
+use futures::Stream;
+use proto::ctl as wire;
+use raft_store::History;
+use tokio::sync::{mpsc, watch};
+use tokio_stream::wrappers::ReceiverStream;
+use tonic::{Request, Status};
+
+use crate::{describe::describe, shared::Shared};
+
+/// How many entries are read at a time.
+const PAGE: usize = 256;
+
+pub(super) type Told = Pin<Box<dyn Stream<Item = Result<wire::EventsReply, Status>> + Send>>;
+
+pub(super) fn events(shared: &Shared, request: Request<wire::EventsRequest>) -> Told {
+    let wire::EventsRequest { follow, job, after } = request.into_inner();
+    let (sender, told) = mpsc::channel(PAGE);
+    let teller = Teller {
+        history: shared.log.history(),
+        changes: shared.log.watch(),
+        job: job.map(JobId),
+        after,
+        sender,
+    };
+    tokio::spawn(teller.tell(follow));
+    Box::pin(ReceiverStream::new(told))
+}
+
+struct Teller<C> {
+    history: History,
+    changes: watch::Receiver<Arc<C>>,
+    job: Option<JobId>,
+    after: u64,
+    sender: mpsc::Sender<Result<wire::EventsReply, Status>>,
+}
+
+impl<C: Send + Sync + 'static> Teller<C> {
+    /// Ends where the listener has gone, there is no more, or the controller stops.
+    async fn tell(mut self, follow: bool) {
+        loop {
+            // Seen before the history is read, so that what comes meanwhile is read next time.
+            self.changes.mark_unchanged();
+            let page = match self.page().await {
+                Ok(page) => page,
+                Err(status) => {
+                    let _ = self.sender.send(Err(status)).await;
+                    return;
+                }
+            };
+            let last = page.last().map(|(index, _)| *index);
+            for (index, entry) in page {
+                for reply in replies(index, &entry, self.job) {
+                    if self.sender.send(Ok(reply)).await.is_err() {
+                        return;
+                    }
+                }
+            }
+            if let Some(last) = last {
+                self.after = last;
+                continue;
+            }
+            if !follow {
+                return;
+            }
+            let changed = tokio::select! {
+                changed = self.changes.changed() => changed.is_ok(),
+                () = self.sender.closed() => false,
+            };
+            if !changed {
+                return;
+            }
+        }
+    }
+
+    async fn page(&self) -> Result<Vec<(u64, Entry)>, Status> {
+        let (history, job, after) = (self.history.clone(), self.job, self.after);
+        let read = move || match job {
+            Some(job) => history.of_job(job, after, PAGE),
+            None => history.entries(after, PAGE),
+        };
+        let read = tokio::task::spawn_blocking(read).await;
+        let read = read.map_err(|error| Status::internal(error.to_string()))?;
+        read.map_err(|error| Status::internal(error.to_string()))
+    }
+}
+
+fn replies(
+    index: u64,
+    entry: &Entry,
+    job: Option<JobId>,
+) -> impl Iterator<Item = wire::EventsReply> + '_ {
+    let told = entry.events.iter().filter_map(describe);
+    let told = told.filter(move |told| job.is_none() || told.job == job);
+    told.map(move |told| wire::EventsReply {
+        index,
+        at: entry.at.0,
+        term: entry.term.0,
+        text: told.text,
+        kind: told.kind.to_owned(),
+        job: told.job.map(|job| job.0),
+        node: told.node,
+    })
+}

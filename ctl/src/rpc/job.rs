@@ -1,0 +1,142 @@
+//! What users ask of jobs.
+
+use common::{
+    id::{ContentHash, JobId},
+    job::{JobSpec, SignalScope},
+    machine::{Answer, By, Command, Refusal, Submission},
+};
+use prost::Message as _;
+use proto::{ctl as wire, types};
+use tonic::{Request, Status};
+
+use super::{
+    status::{by, invalid, refused, rejected, unavailable, user},
+    trial,
+};
+use crate::{clock, shared::Shared};
+
+/// How much a job may say beside its script and its environment, in bytes.
+const MAX_SPEC: usize = 256 * 1024;
+
+pub(super) async fn submit(
+    shared: &Shared,
+    request: Request<wire::SubmitRequest>,
+) -> Result<wire::SubmitReply, Status> {
+    let submission = submission(request)?;
+    match shared.proposer.submit(Command::Submit(Box::new(submission))).await {
+        Ok(Answer::Job(job)) => {
+            shared.measures.submissions.add(1, &[]);
+            Ok(wire::SubmitReply { job: job.0 })
+        }
+        Ok(Answer::Done) => Err(Status::invalid_argument("`request` was used for something else")),
+        Err(refusal) => Err(rejected(refusal)),
+    }
+}
+
+pub(super) async fn test_only(
+    shared: &Shared,
+    request: Request<wire::SubmitRequest>,
+) -> Result<wire::TestOnlyReply, Status> {
+    let submission = submission(request)?;
+    let applied = shared.log.read_barrier().await.map_err(|error| unavailable(&error))?;
+    let state = applied.state.clone();
+    let tried = tokio::task::spawn_blocking(move || trial::run(state, submission, clock::now()));
+    let tried = tried.await.map_err(|error| Status::internal(error.to_string()))?;
+    tried.map_err(|refusal| refused(&refusal))
+}
+
+/// The submission that a request makes. Who submits is in the certificate.
+fn submission(request: Request<wire::SubmitRequest>) -> Result<Submission, Status> {
+    let (uid, name) = user(&request)?;
+    let by = by(&request, &request.get_ref().request)?;
+    let wire::SubmitRequest { spec, script, environment, .. } = request.into_inner();
+    let mut spec = spec.ok_or_else(|| Status::invalid_argument("`spec` is missing"))?;
+    if spec.encoded_len() > MAX_SPEC {
+        return Err(refused(&Refusal::ScriptTooLarge));
+    }
+    spec.user = uid.0;
+    spec.user_name = name;
+    let mut spec = JobSpec::try_from(spec).map_err(|error| invalid(&error))?;
+    spec.script = ContentHash::default();
+    spec.environment = ContentHash::default();
+    spec.trace = spec.trace.filter(|trace| telemetry::context::is_traceparent(trace));
+    Ok(Submission { by, spec, script, environment })
+}
+
+/// Sends a command that is only carried out or refused.
+async fn done(shared: &Shared, command: Command) -> Result<wire::Done, Status> {
+    match shared.proposer.submit(command).await {
+        Ok(Answer::Done | Answer::Job(_)) => Ok(wire::Done {}),
+        Err(refusal) => Err(rejected(refusal)),
+    }
+}
+
+pub(super) async fn cancel(
+    shared: &Shared,
+    request: Request<wire::CancelRequest>,
+) -> Result<wire::Done, Status> {
+    let by = by(&request, &request.get_ref().request)?;
+    let message = request.into_inner();
+    let signal = match message.signal {
+        None => None,
+        Some(number) => {
+            let number = u8::try_from(number).ok().filter(|number| (1..=64).contains(number));
+            let number = number.ok_or_else(|| Status::invalid_argument("no such signal"))?;
+            let scope = types::SignalScope::try_from(message.scope)
+                .map_err(|_| Status::invalid_argument("no such scope"))?;
+            Some((number, SignalScope::try_from(scope).map_err(|error| invalid(&error))?))
+        }
+    };
+    done(shared, Command::Cancel { by, job: JobId(message.job), signal }).await
+}
+
+pub(super) async fn hold(
+    shared: &Shared,
+    request: Request<wire::HoldRequest>,
+) -> Result<wire::Done, Status> {
+    let by = by(&request, &request.get_ref().request)?;
+    let wire::HoldRequest { job, user_hold, .. } = request.into_inner();
+    done(shared, Command::Hold { by, job: JobId(job), admin: !user_hold }).await
+}
+
+pub(super) async fn release(
+    shared: &Shared,
+    request: Request<wire::ReleaseRequest>,
+) -> Result<wire::Done, Status> {
+    let by = by(&request, &request.get_ref().request)?;
+    let job = JobId(request.into_inner().job);
+    done(shared, Command::Release { by, job }).await
+}
+
+pub(super) async fn requeue(
+    shared: &Shared,
+    request: Request<wire::RequeueRequest>,
+) -> Result<wire::Done, Status> {
+    let by = by(&request, &request.get_ref().request)?;
+    let wire::RequeueRequest { job, hold, .. } = request.into_inner();
+    done(shared, Command::Requeue { by, job: JobId(job), hold }).await
+}
+
+pub(super) async fn update(
+    shared: &Shared,
+    request: Request<wire::UpdateJobRequest>,
+) -> Result<wire::Done, Status> {
+    let by = by(&request, &request.get_ref().request)?;
+    let wire::UpdateJobRequest { job, changes, .. } = request.into_inner();
+    let changes = changes.ok_or_else(|| Status::invalid_argument("`changes` is missing"))?;
+    if changes.encoded_len() > MAX_SPEC {
+        return Err(refused(&Refusal::ScriptTooLarge));
+    }
+    let changes = Box::new(changes.into());
+    done(shared, Command::UpdateJob { by, job: JobId(job), changes }).await
+}
+
+/// For the other half of this service.
+pub(super) async fn carry_out(shared: &Shared, command: Command) -> Result<wire::Done, Status> {
+    done(shared, command).await
+}
+
+/// A request id that no client drew: for what is harmless to do twice.
+pub(super) fn fresh(user: common::id::UserId) -> By {
+    By { user, request: common::id::RequestId(trust::identity::random()) }
+}

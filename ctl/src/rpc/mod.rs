@@ -1,0 +1,164 @@
+//! The services: a message comes in, a command goes through the proposer, and its answer goes out.
+//!
+//! **Invariant:** who asks is taken from the certificate of the connection, never from a message.
+
+mod admin;
+mod events;
+mod job;
+mod member;
+mod reads;
+mod status;
+mod trial;
+
+use std::{pin::Pin, sync::Arc};
+
+use futures::Stream;
+use proto::{
+    ctl::{self as wire, controller_server::Controller},
+    node::{self, join_server::Join, node_server::Node},
+};
+use tonic::{Request, Response, Status, Streaming};
+use tracing::Instrument as _;
+
+use crate::{nodes, shared::Shared};
+
+pub(crate) use status::{node as calling_node, rejected};
+
+/// The largest message that is read, in bytes: a script and an environment of the size that
+/// `max_script_size` usually allows, and then some.
+pub(crate) const MAX_MESSAGE: usize = 64 << 20;
+
+/// All services of a controller but Raft's own.
+#[derive(Clone, Debug)]
+pub(crate) struct Service(pub(crate) Arc<Shared>);
+
+type Reply<T> = Result<Response<T>, Status>;
+
+/// Runs `$call` within a span that continues the caller's trace.
+macro_rules! traced {
+    ($name:literal, $request:ident, $call:expr) => {{
+        let span = tracing::info_span!($name);
+        telemetry::context::extract($request.metadata(), &span);
+        $call.instrument(span).await.map(Response::new)
+    }};
+}
+
+#[tonic::async_trait]
+impl Controller for Service {
+    type JobsStream = reads::Pages;
+    type EventsStream = events::Told;
+
+    async fn submit(&self, request: Request<wire::SubmitRequest>) -> Reply<wire::SubmitReply> {
+        traced!("submit", request, job::submit(&self.0, request))
+    }
+
+    async fn test_only(&self, request: Request<wire::SubmitRequest>) -> Reply<wire::TestOnlyReply> {
+        traced!("test only", request, job::test_only(&self.0, request))
+    }
+
+    async fn cancel(&self, request: Request<wire::CancelRequest>) -> Reply<wire::Done> {
+        traced!("cancel", request, job::cancel(&self.0, request))
+    }
+
+    async fn hold(&self, request: Request<wire::HoldRequest>) -> Reply<wire::Done> {
+        traced!("hold", request, job::hold(&self.0, request))
+    }
+
+    async fn release(&self, request: Request<wire::ReleaseRequest>) -> Reply<wire::Done> {
+        traced!("release", request, job::release(&self.0, request))
+    }
+
+    async fn requeue(&self, request: Request<wire::RequeueRequest>) -> Reply<wire::Done> {
+        traced!("requeue", request, job::requeue(&self.0, request))
+    }
+
+    async fn update_job(&self, request: Request<wire::UpdateJobRequest>) -> Reply<wire::Done> {
+        traced!("update job", request, job::update(&self.0, request))
+    }
+
+    async fn update_node(&self, request: Request<wire::UpdateNodeRequest>) -> Reply<wire::Done> {
+        traced!("update node", request, admin::update_node(&self.0, request))
+    }
+
+    async fn issue_token(
+        &self,
+        request: Request<wire::IssueTokenRequest>,
+    ) -> Reply<wire::IssueTokenReply> {
+        traced!("issue token", request, admin::issue_token(&self.0, request))
+    }
+
+    async fn remove_controller(
+        &self,
+        request: Request<wire::RemoveControllerRequest>,
+    ) -> Reply<wire::Done> {
+        traced!("remove controller", request, admin::remove_controller(&self.0, request))
+    }
+
+    async fn reconfigure(&self, request: Request<wire::ReconfigureRequest>) -> Reply<wire::Done> {
+        traced!("reconfigure", request, admin::reconfigure(&self.0, request))
+    }
+
+    async fn jobs(&self, request: Request<wire::JobsRequest>) -> Reply<Self::JobsStream> {
+        traced!("jobs", request, reads::jobs(&self.0, request))
+    }
+
+    async fn batch_script(
+        &self,
+        request: Request<wire::BatchScriptRequest>,
+    ) -> Reply<wire::BatchScriptReply> {
+        traced!("batch script", request, reads::batch_script(&self.0, request))
+    }
+
+    async fn nodes(&self, request: Request<wire::NodesRequest>) -> Reply<wire::NodesReply> {
+        traced!("nodes", request, reads::nodes(&self.0, request))
+    }
+
+    async fn config(&self, request: Request<wire::ConfigRequest>) -> Reply<wire::ConfigReply> {
+        traced!("config", request, reads::config_reply(&self.0, request))
+    }
+
+    async fn ping(&self, _request: Request<wire::PingRequest>) -> Reply<wire::PingReply> {
+        Ok(Response::new(reads::ping(&self.0)))
+    }
+
+    async fn status(&self, request: Request<wire::StatusRequest>) -> Reply<wire::StatusReply> {
+        traced!("status", request, reads::status(&self.0, request))
+    }
+
+    async fn events(&self, request: Request<wire::EventsRequest>) -> Reply<Self::EventsStream> {
+        Ok(Response::new(events::events(&self.0, request)))
+    }
+}
+
+#[tonic::async_trait]
+impl Join for Service {
+    async fn join(&self, request: Request<node::JoinRequest>) -> Reply<node::JoinReply> {
+        traced!("join", request, member::join(&self.0, request))
+    }
+}
+
+#[tonic::async_trait]
+impl Node for Service {
+    type AttachStream =
+        Pin<Box<dyn Stream<Item = Result<node::LeaderMessage, Status>> + Send + 'static>>;
+
+    async fn attach(
+        &self,
+        request: Request<Streaming<node::NodeMessage>>,
+    ) -> Reply<Self::AttachStream> {
+        let orders = nodes::attach(Arc::clone(&self.0), request).await?;
+        Ok(Response::new(Box::pin(orders)))
+    }
+
+    async fn vouch(&self, request: Request<node::VouchRequest>) -> Reply<node::VouchReply> {
+        traced!("vouch", request, member::vouch(&self.0, request))
+    }
+
+    async fn renew(&self, request: Request<node::RenewRequest>) -> Reply<node::RenewReply> {
+        traced!("renew", request, member::renew(&self.0, request))
+    }
+
+    async fn fetch(&self, request: Request<node::FetchRequest>) -> Reply<node::FetchReply> {
+        traced!("fetch", request, member::fetch(&self.0, request))
+    }
+}

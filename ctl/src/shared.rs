@@ -1,0 +1,61 @@
+//! What all parts of a controller hold on to.
+
+use std::{fmt, sync::Arc};
+
+use common::{
+    config::Config,
+    id::{ControllerName, UserId},
+    machine::{Controller, State},
+    time::Timestamp,
+};
+use raft_store::{Identity, Log};
+use trust::{authority::Authority, tls::Keyring};
+
+use crate::{
+    measures::Measures,
+    nodes::Nodes,
+    proposer::{Proposer, View},
+    reasons::Reasons,
+};
+
+/// Reads the configuration file, whole. What is wrong with it comes back as text for people, with
+/// file and line.
+pub type ReadConfig = Arc<dyn Fn() -> Result<Config, String> + Send + Sync>;
+
+/// The parts that requests and the leader's tasks work with.
+pub(crate) struct Shared {
+    pub(crate) identity: Identity,
+    /// Who formed the cluster, where this controller was the first.
+    pub(crate) operator: Option<UserId>,
+    pub(crate) log: Log,
+    pub(crate) proposer: Proposer,
+    pub(crate) authority: Authority,
+    pub(crate) keyring: Arc<Keyring>,
+    pub(crate) nodes: Nodes,
+    pub(crate) reasons: Reasons,
+    pub(crate) read_config: ReadConfig,
+    pub(crate) started: Timestamp,
+    pub(crate) measures: Measures,
+}
+
+impl fmt::Debug for Shared {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Shared").field("identity", &self.identity).finish_non_exhaustive()
+    }
+}
+
+impl Shared {
+    /// The head's state, where this controller leads.
+    pub(crate) fn head(&self) -> Option<Arc<View>> {
+        self.proposer.view().borrow().clone()
+    }
+
+    /// The controllers as they were told by the log, for whoever has to find them.
+    pub(crate) fn controllers(state: &State) -> Vec<proto::node::ControllerAddress> {
+        let address = |(name, controller): (&ControllerName, &Controller)| {
+            let (name, address) = (name.to_string(), controller.address.clone());
+            proto::node::ControllerAddress { name, address }
+        };
+        state.controllers.iter().map(address).collect()
+    }
+}

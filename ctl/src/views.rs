@@ -1,0 +1,159 @@
+//! Jobs and nodes as people look at them: messages, made straight from the state.
+
+use std::collections::BTreeMap;
+
+use common::{
+    config::{Config, MemoryPer, PartitionConf},
+    id::{JobId, NodeName, PartitionName},
+    job::{Job, MemoryRequest, Phase},
+    machine::State,
+    node::{Availability, Node},
+    time::Timestamp,
+};
+use proto::{convert::slim_job, ctl as wire, types};
+
+use crate::reasons::Waits;
+
+/// Which jobs are asked for. An empty list is all.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Filter {
+    pub(crate) jobs: Vec<JobId>,
+    pub(crate) users: Vec<u32>,
+    pub(crate) partitions: Vec<PartitionName>,
+}
+
+impl Filter {
+    fn admits(&self, job: &Job) -> bool {
+        let Self { users, partitions, .. } = self;
+        (users.is_empty() || users.contains(&job.spec.user.0))
+            && (partitions.is_empty() || partitions.contains(&job.partition))
+    }
+}
+
+/// Makes views of the jobs of one state.
+pub(crate) struct Viewer<'a> {
+    pub(crate) state: &'a State,
+    pub(crate) config: &'a Config,
+    pub(crate) waits: &'a Waits,
+    pub(crate) now: Timestamp,
+    pub(crate) whole: bool,
+}
+
+impl Viewer<'_> {
+    /// The next `limit` jobs from `from` on that the filter admits, and where to go on.
+    pub(crate) fn page(
+        &self,
+        filter: &Filter,
+        from: JobId,
+        limit: usize,
+    ) -> (Vec<wire::JobView>, Option<JobId>) {
+        let mut views = Vec::with_capacity(limit.min(self.state.jobs.len()));
+        let partitions = self.partitions();
+        if !filter.jobs.is_empty() {
+            let known = filter.jobs.iter().filter_map(|id| self.state.jobs.get(id));
+            let admitted = known.filter(|job| filter.admits(job));
+            views.extend(admitted.map(|job| self.job(job, &partitions)));
+            return (views, None);
+        }
+        for (id, job) in self.state.jobs.range(from..) {
+            if views.len() == limit {
+                return (views, Some(*id));
+            }
+            if filter.admits(job) {
+                views.push(self.job(job, &partitions));
+            }
+        }
+        (views, None)
+    }
+
+    fn partitions(&self) -> BTreeMap<&str, &PartitionConf> {
+        self.config.partitions.iter().map(|conf| (conf.name.as_str(), conf)).collect()
+    }
+
+    fn job(&self, job: &Job, partitions: &BTreeMap<&str, &PartitionConf>) -> wire::JobView {
+        let reason = types::Reason::from(self.waits.reason(self.config, job, self.now));
+        let asked = partitions.get(job.partition.as_str()).map(|conf| self.asked(conf, job));
+        let Asked { cpus, memory_mib, nodes, memory } = asked.unwrap_or_default();
+        wire::JobView {
+            job: Some(if self.whole { job.into() } else { slim_job(job) }),
+            reason: reason.into(),
+            cpus,
+            memory_mib,
+            nodes,
+            memory: Some(memory.into()),
+        }
+    }
+
+    fn asked(&self, partition: &PartitionConf, job: &Job) -> Asked {
+        let need = sched::need(self.config, partition, job);
+        let nodes = need.nodes_min;
+        let cpus = need.tasks.saturating_mul(need.cpus_per_task);
+        let cpus = cpus.max(nodes.saturating_mul(need.cpus_min));
+        let memory = match job.spec.memory {
+            MemoryRequest::Default => {
+                match partition.def_memory.unwrap_or(self.config.def_memory) {
+                    MemoryPer::Unlimited => MemoryRequest::Default,
+                    MemoryPer::Node(mib) => MemoryRequest::PerNode(mib),
+                    MemoryPer::Cpu(mib) => MemoryRequest::PerCpu(mib),
+                }
+            }
+            asked @ (MemoryRequest::PerNode(_) | MemoryRequest::PerCpu(_)) => asked,
+        };
+        let memory_mib = match memory {
+            _ if !self.config.select_memory => 0,
+            // Whole nodes, of which the first stands for all.
+            MemoryRequest::Default | MemoryRequest::PerNode(0) => {
+                self.first_node(partition).saturating_mul(u64::from(nodes))
+            }
+            MemoryRequest::PerNode(mib) => mib.saturating_mul(u64::from(nodes)),
+            MemoryRequest::PerCpu(mib) => mib.saturating_mul(u64::from(cpus)),
+        };
+        Asked { cpus, memory_mib, nodes, memory }
+    }
+
+    /// The memory of the partition's first node.
+    fn first_node(&self, partition: &PartitionConf) -> u64 {
+        let first = partition.nodes.first().map(|name| NodeName::from(name.as_str()));
+        first.and_then(|name| self.state.nodes.get(&name)).map_or(0, |node| node.total.memory_mib)
+    }
+}
+
+/// What a job asks for.
+struct Asked {
+    cpus: u32,
+    memory_mib: u64,
+    nodes: u32,
+    memory: MemoryRequest,
+}
+
+impl Default for Asked {
+    fn default() -> Self {
+        Self { cpus: 0, memory_mib: 0, nodes: 0, memory: MemoryRequest::Default }
+    }
+}
+
+/// How many of the node's jobs are completing.
+pub(crate) fn completing(state: &State, node: &NodeName) -> u32 {
+    let held = state.holding.get(node).into_iter().flatten();
+    let completing = held.filter(|job| {
+        state.jobs.get(job).is_some_and(|job| matches!(job.phase, Phase::Completing { .. }))
+    });
+    u32::try_from(completing.count()).unwrap_or(u32::MAX)
+}
+
+/// A node's state in one word, as `sinfo` has it; `*` where nothing is heard from it.
+pub(crate) fn node_word(node: &Node, completing: u32, silent: bool) -> String {
+    let busy = node.jobs > completing;
+    let word = match (node.availability, node.drain) {
+        (Availability::Unknown, _) => "unknown",
+        (Availability::Up, true) if node.jobs > 0 => "draining",
+        (Availability::Up | Availability::Down | Availability::Lost, true) => "drained",
+        (Availability::Down | Availability::Lost, false) => "down",
+        (Availability::Up, false) if !busy && completing > 0 => "completing",
+        (Availability::Up, false) if node.used.cpus == 0 => "idle",
+        (Availability::Up, false) if node.used.cpus >= node.total.cpus => "allocated",
+        (Availability::Up, false) => "mixed",
+    };
+    let star = silent || matches!(node.availability, Availability::Lost | Availability::Unknown);
+    if star { format!("{word}*") } else { word.to_owned() }
+}
