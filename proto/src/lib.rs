@@ -3,7 +3,8 @@
 //! - [`types`] says what jobs and nodes are, [`config`] the cluster's configuration;
 //! - [`log`] is the replicated log and its snapshots;
 //! - [`ctl`] is what commands ask of controllers, [`node`] what nodes and controllers say to each
-//!   other.
+//!   other;
+//! - [`raft`] is what controllers say to each other to keep the log.
 //!
 //! **Invariant:** nothing but conversions. A message that can't be converted is [`Invalid`]; it is
 //! never read with a guess.
@@ -12,7 +13,8 @@ pub mod convert;
 
 pub use convert::Invalid;
 pub use generated::rafter::{
-    config::v1 as config, ctl::v1 as ctl, log::v1 as log, node::v1 as node, types::v1 as types,
+    config::v1 as config, ctl::v1 as ctl, log::v1 as log, node::v1 as node, raft::v1 as raft,
+    types::v1 as types,
 };
 
 /// The modules nest as the packages do, because the generated code refers to itself so.
@@ -48,6 +50,11 @@ mod generated {
         pub mod node {
             pub mod v1 {
                 tonic::include_proto!("rafter.node.v1");
+            }
+        }
+        pub mod raft {
+            pub mod v1 {
+                tonic::include_proto!("rafter.raft.v1");
             }
         }
     }

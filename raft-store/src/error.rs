@@ -1,6 +1,9 @@
 //! What can go wrong, as far as callers tell it apart.
 
-use std::path::PathBuf;
+use std::{
+    io,
+    path::{Path, PathBuf},
+};
 
 use common::id::ClusterId;
 
@@ -32,7 +35,7 @@ pub enum StoreError {
     )]
     Damaged { folder: PathBuf, what: String },
     #[error("the store in {} can't be read or written", folder.display())]
-    Disk { folder: PathBuf, source: std::io::Error },
+    Disk { folder: PathBuf, source: io::Error },
     #[error("the log can't be started: {reason}")]
     Start { reason: String },
 }
@@ -49,6 +52,9 @@ pub enum Unavailable {
     /// The leader did not answer in time.
     #[error("controller {name}, which leads, did not answer: {reason}")]
     Unreachable { name: String, reason: String },
+    /// This controller is too far behind.
+    #[error("this controller has not caught up with the log yet")]
+    Behind,
     /// The log has stopped.
     #[error("the log has stopped")]
     Stopped,
@@ -67,4 +73,22 @@ pub enum MembershipError {
     Behind { name: String },
     #[error("the change of membership did not come through: {reason}")]
     Failed { reason: String },
+}
+
+impl StoreError {
+    pub(crate) fn damaged(folder: &Path, what: String) -> Self {
+        Self::Damaged { folder: folder.to_owned(), what }
+    }
+
+    pub(crate) fn disk(folder: &Path, source: io::Error) -> Self {
+        Self::Disk { folder: folder.to_owned(), source }
+    }
+
+    /// What RocksDB reports: that the files are wrong, or that they can't be reached.
+    pub(crate) fn rocks(folder: &Path, error: &rocksdb::Error) -> Self {
+        if error.kind() == rocksdb::ErrorKind::Corruption {
+            return Self::damaged(folder, error.to_string());
+        }
+        Self::disk(folder, io::Error::other(error.to_string()))
+    }
 }

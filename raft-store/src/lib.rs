@@ -7,12 +7,29 @@
 //! disks of a majority, synced, and is applied here. Where the log can't go on (a broken disk, an
 //! entry that can't be decoded), it says so through [`Log::stopped`], and acknowledges nothing.
 
+mod disk;
 mod error;
+mod format;
+mod health;
 mod history;
+mod lead;
 mod log;
+mod machine;
+mod members;
+mod network;
+mod open;
 mod options;
+mod read;
+mod service;
+mod snapshot;
+mod storage;
+mod tail;
+mod transfer;
+mod types;
+mod wire;
 
 pub use error::{MembershipError, StoreError, Unavailable};
 pub use history::History;
 pub use log::{Appended, Applied, Leadership, Log, Lost, Member, Progress, Stopped};
 pub use options::{Identity, Options};
+pub use service::{Answers, RaftService};

@@ -1,24 +1,39 @@
 //! The handle to the log.
 
 use std::{
-    collections::BTreeMap,
     future::Future,
     path::Path,
     pin::Pin,
-    sync::{Arc, Mutex, PoisonError},
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
     task::{Context, Poll},
 };
 
 use bytes::Bytes;
-use common::{
-    id::ContentHash,
-    machine::{Event, State},
+use common::{id::ContentHash, machine::State};
+use openraft::{impls::ProgressResponder, raft::ClientWriteResult};
+use tokio::{
+    sync::{mpsc, oneshot, watch},
+    task::spawn_blocking,
 };
-use proto::convert::decode_batch;
-use tokio::sync::{oneshot, watch};
 use trust::tls::Keyring;
 
-use crate::{History, Identity, MembershipError, Options, StoreError, Unavailable};
+use crate::{
+    History, Identity, MembershipError, Options, RaftService, StoreError, Unavailable,
+    disk::Disk,
+    health::Health,
+    lead,
+    machine::Board,
+    members,
+    network::Network,
+    open,
+    read::{self, Reads},
+    service,
+    transfer::Receiver,
+    types::{Batch, Peer, Raft, TypeConfig, Verdict},
+};
 
 /// The state after some entry of the log. It never changes: the next one is another.
 #[derive(Clone, Debug, Default)]
@@ -74,7 +89,7 @@ pub struct Lost;
 /// An append on its way: resolves once it is committed and applied here.
 #[derive(Debug)]
 pub struct Appended {
-    outcome: oneshot::Receiver<Result<u64, Lost>>,
+    outcome: oneshot::Receiver<ClientWriteResult<TypeConfig>>,
 }
 
 impl Future for Appended {
@@ -82,7 +97,10 @@ impl Future for Appended {
     type Output = Result<u64, Lost>;
 
     fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
-        Pin::new(&mut self.outcome).poll(context).map(|outcome| outcome.unwrap_or(Err(Lost)))
+        Pin::new(&mut self.outcome).poll(context).map(|outcome| match outcome {
+            Ok(Ok(written)) if written.data == Verdict::Applied => Ok(written.log_id.index),
+            Ok(Ok(_) | Err(_)) | Err(_) => Err(Lost),
+        })
     }
 }
 
@@ -92,12 +110,28 @@ pub struct Log {
     shared: Arc<Shared>,
 }
 
-struct Shared {
-    identity: Identity,
-    leadership: watch::Sender<Leadership>,
-    applied: watch::Sender<Arc<Applied>>,
-    blobs: Mutex<BTreeMap<ContentHash, Bytes>>,
+pub(crate) struct Shared {
+    pub(crate) own: Arc<Identity>,
+    pub(crate) options: Options,
+    pub(crate) raft: Raft,
+    pub(crate) network: Network,
+    pub(crate) board: Arc<Board>,
+    pub(crate) health: Health,
+    pub(crate) leadership: watch::Sender<Leadership>,
+    pub(crate) disk: Arc<Disk>,
+    /// It is being shut down: that Raft ends is no failure.
+    pub(crate) ending: AtomicBool,
+    appends: mpsc::UnboundedSender<Append>,
     history: History,
+    receiver: Receiver,
+    reads: Reads,
+}
+
+/// A batch that waits for its turn to be given to Raft.
+struct Append {
+    batch: Bytes,
+    term: u64,
+    responder: ProgressResponder<TypeConfig, ClientWriteResult<TypeConfig>>,
 }
 
 impl Log {
@@ -105,24 +139,58 @@ impl Log {
     ///
     /// # Errors
     /// Where there is one already, or the disk fails.
-    pub fn create(folder: &Path, _identity: &Identity) -> Result<(), StoreError> {
-        let disk = |source| StoreError::Disk { folder: folder.to_owned(), source };
-        std::fs::create_dir_all(folder).map_err(disk)
+    pub fn create(folder: &Path, identity: &Identity) -> Result<(), StoreError> {
+        open::create(folder, identity)
     }
 
     /// Opens the store, and takes part in the cluster from here on.
     ///
     /// # Errors
     /// Where the store is missing, damaged, in use, or another controller's.
-    pub async fn open(options: Options, _keyring: Arc<Keyring>) -> Result<Self, StoreError> {
-        let shared = Shared {
-            identity: options.identity,
-            leadership: watch::Sender::default(),
-            applied: watch::Sender::default(),
-            blobs: Mutex::default(),
-            history: History::default(),
+    pub async fn open(options: Options, keyring: Arc<Keyring>) -> Result<Self, StoreError> {
+        let health = Health::new();
+        let (given, told) = (options.clone(), health.clone());
+        let opened = spawn_blocking(move || open::open(&given, &told)).await;
+        let opened = opened.map_err(|error| {
+            StoreError::damaged(&options.folder, format!("its state contradicts itself: {error}"))
+        })??;
+        let own = Arc::new(options.identity.clone());
+        let network = Network::new(Arc::clone(&own), keyring, opened.history.clone());
+        let raft = opened.start(&options, network.clone()).await?;
+        let (appends, queue) = mpsc::unbounded_channel();
+        let receiver = Receiver {
+            raft: raft.clone(),
+            board: Arc::clone(&opened.board),
+            history: opened.history.clone(),
+            snapshots: Arc::clone(&opened.snapshots),
         };
-        Ok(Self { shared: Arc::new(shared) })
+        let (reads, queries) = Reads::new();
+        let shared = Arc::new(Shared {
+            own,
+            options,
+            raft,
+            network,
+            board: opened.board,
+            health,
+            leadership: watch::Sender::default(),
+            disk: opened.disk,
+            ending: AtomicBool::new(false),
+            appends,
+            history: opened.history,
+            receiver,
+            reads,
+        });
+        tokio::spawn(pump(shared.raft.clone(), queue));
+        lead::start(&shared);
+        read::start(&shared, queries);
+        Ok(Self { shared })
+    }
+
+    /// What answers the other controllers: to be added to [`trust::serve::server`].
+    #[must_use]
+    pub fn service(&self) -> RaftService {
+        let Shared { own, raft, receiver, .. } = self.shared.as_ref();
+        service::service(Arc::clone(own), raft.clone(), receiver.clone())
     }
 
     /// Forms a cluster of this one. Once in the life of a cluster; again, it does nothing.
@@ -130,9 +198,7 @@ impl Log {
     /// # Errors
     /// Where the log has stopped.
     pub async fn form(&self) -> Result<(), MembershipError> {
-        let leader = Some(self.shared.identity.name.clone());
-        self.shared.leadership.send_replace(Leadership { term: 1, ready: true, leader });
-        Ok(())
+        members::form(&self.shared).await
     }
 
     #[must_use]
@@ -143,44 +209,32 @@ impl Log {
     /// The newest state.
     #[must_use]
     pub fn applied(&self) -> Arc<Applied> {
-        Arc::clone(&self.shared.applied.borrow())
+        Arc::clone(&self.shared.board.applied.borrow())
     }
 
     /// The states as they follow each other. Who looks seldom misses some.
     #[must_use]
     pub fn watch(&self) -> watch::Receiver<Arc<Applied>> {
-        self.shared.applied.subscribe()
+        self.shared.board.applied.subscribe()
     }
 
     /// Appends a batch of entries (`proto::log::Batch`) if this controller leads in `term`.
     ///
-    /// It starts at once, behind those that were started before.
+    /// It starts at once, behind those that were started before. It succeeds once a majority has
+    /// the batch on its disks and it is applied here, and every entry of it counted.
     #[must_use]
     pub fn append(&self, batch: Bytes, term: u64) -> Appended {
-        let (sender, outcome) = oneshot::channel();
-        let mut applied = Applied::clone(&self.applied());
-        let entries = decode_batch(batch).unwrap_or_default();
-        applied.index += 1;
-        let leads = self.shared.leadership.borrow().term == term;
-        for entry in entries.into_iter().filter(|_| leads) {
-            for event in &entry.events {
-                if let Event::BlobStored { hash, content } = event {
-                    let blobs = self.shared.blobs.lock();
-                    blobs.unwrap_or_else(PoisonError::into_inner).insert(*hash, content.clone());
-                }
-            }
-            applied.state.apply(&entry);
-            self.shared.history.feed(applied.index, entry);
-        }
-        let index = applied.index;
-        self.shared.applied.send_replace(Arc::new(applied));
-        let _ = sender.send(if leads { Ok(index) } else { Err(Lost) });
+        let (responder, outcome) = ProgressResponder::complete_only();
+        // The caller bounds how many are on their way. Where the pump is gone, the responder is
+        // dropped, and that says so.
+        let _ = self.shared.appends.send(Append { batch, term, responder });
         Appended { outcome }
     }
 
-    /// Gives up this term: whoever leads next starts another one.
+    /// Gives up this term: whoever leads next starts another one. Returns at once.
     pub fn campaign(&self) {
-        self.shared.leadership.send_modify(|leadership| leadership.term += 1);
+        let shared = Arc::clone(&self.shared);
+        tokio::spawn(async move { lead::give_up(&shared).await });
     }
 
     /// The index up to which a reader must have applied to miss nothing that was acknowledged
@@ -189,7 +243,7 @@ impl Log {
     /// # Errors
     /// Where this controller does not lead, or can't tell.
     pub async fn read_index(&self) -> Result<u64, Unavailable> {
-        Ok(self.applied().index)
+        read::own_index(&self.shared).await
     }
 
     /// A state that misses nothing that was acknowledged before this call. On any controller: it
@@ -198,21 +252,19 @@ impl Log {
     /// # Errors
     /// Where there is no leader to be asked.
     pub async fn read_barrier(&self) -> Result<Arc<Applied>, Unavailable> {
-        Ok(self.applied())
+        self.shared.reads.barrier().await
     }
 
     /// The controllers in Raft's membership, this one included.
     #[must_use]
     pub fn members(&self) -> Vec<Member> {
-        let Identity { name, raft_id, address, .. } = self.shared.identity.clone();
-        vec![Member { name, raft_id, address, voter: true }]
+        members::members(&self.shared.raft)
     }
 
     /// How far the members have followed; nothing where this controller does not lead.
     #[must_use]
     pub fn progress(&self) -> Vec<Progress> {
-        let Identity { name, raft_id, .. } = self.shared.identity.clone();
-        vec![Progress { name, raft_id, matched: self.applied().index, reachable: true }]
+        members::progress(&self.shared)
     }
 
     /// Takes a controller into the membership: it catches up first, and then counts in majorities.
@@ -222,19 +274,20 @@ impl Log {
     /// Where this controller does not lead, or the other one does not catch up.
     pub async fn admit(
         &self,
-        _raft_id: u64,
-        _name: &str,
-        _address: &str,
+        raft_id: u64,
+        name: &str,
+        address: &str,
     ) -> Result<(), MembershipError> {
-        Err(MembershipError::NotLeader)
+        let peer = Peer { name: name.to_owned(), address: address.to_owned() };
+        members::admit(&self.shared, raft_id, peer).await
     }
 
     /// Takes a controller out of the membership. May be repeated.
     ///
     /// # Errors
     /// Where this controller does not lead, or the other one is the last.
-    pub async fn dismiss(&self, _raft_id: u64) -> Result<(), MembershipError> {
-        Err(MembershipError::Last)
+    pub async fn dismiss(&self, raft_id: u64) -> Result<(), MembershipError> {
+        members::dismiss(&self.shared, raft_id).await
     }
 
     /// Hands the leadership to another controller, before a planned stop. Does nothing where this
@@ -243,28 +296,49 @@ impl Log {
     /// # Errors
     /// Where nobody took it in time.
     pub async fn hand_over(&self) -> Result<(), MembershipError> {
-        Ok(())
+        lead::hand_over(&self.shared).await
     }
 
     /// Waits until the log can't go on.
     pub async fn stopped(&self) -> Stopped {
-        std::future::pending().await
+        self.shared.health.failed().await
     }
 
     /// Stops it, and closes the store.
-    pub async fn shutdown(&self) {}
+    pub async fn shutdown(&self) {
+        self.shared.ending.store(true, Ordering::SeqCst);
+        if let Err(error) = self.shared.raft.shutdown().await {
+            tracing::warn!(%error, "Raft did not end well");
+        }
+        let disk = Arc::clone(&self.shared.disk);
+        let history = self.shared.history.clone();
+        let closed = spawn_blocking(move || {
+            disk.stop();
+            history.flush()
+        });
+        if let Ok(Err(error)) = closed.await {
+            tracing::warn!(%error, "the history was not flushed: it is made again at the start");
+        }
+    }
 
     /// A script or environment that a live job uses.
     ///
     /// # Errors
     /// Where the disk fails.
     pub fn blob(&self, hash: ContentHash) -> Result<Option<Bytes>, StoreError> {
-        let blobs = self.shared.blobs.lock().unwrap_or_else(PoisonError::into_inner);
-        Ok(blobs.get(&hash).cloned())
+        self.shared.history.blob(hash)
     }
 
     #[must_use]
     pub fn history(&self) -> History {
         self.shared.history.clone()
+    }
+}
+
+/// Gives batches to Raft in the order in which they were appended.
+async fn pump(raft: Raft, mut queue: mpsc::UnboundedReceiver<Append>) {
+    while let Some(Append { batch, term, responder }) = queue.recv().await {
+        // Where Raft has stopped, it drops the responder.
+        let _ = raft.write(Batch(batch)).responder(responder).with_leader(term).await;
     }
 }

@@ -130,6 +130,13 @@ pub const TABLE: &[(&str, Roles)] = &[
     ("/rafter.node.v1.Node/Vouch", NODE),
     ("/rafter.node.v1.Node/Renew", NODE.or(CONTROLLER)),
     ("/rafter.node.v1.Node/Fetch", NODE),
+    ("/rafter.raft.v1.Raft/Append", CONTROLLER),
+    ("/rafter.raft.v1.Raft/Heartbeat", CONTROLLER),
+    ("/rafter.raft.v1.Raft/Vote", CONTROLLER),
+    ("/rafter.raft.v1.Raft/PreVote", CONTROLLER),
+    ("/rafter.raft.v1.Raft/TransferLeader", CONTROLLER),
+    ("/rafter.raft.v1.Raft/ReadIndex", CONTROLLER),
+    ("/rafter.raft.v1.Raft/Snapshot", CONTROLLER),
 ];
 
 /// Whether `caller` may call `method`, such as `/rafter.ctl.v1.Controller/Submit`.

@@ -1,0 +1,315 @@
+//! The state that follows the log, on every controller alike.
+
+use std::{
+    io,
+    panic::{AssertUnwindSafe, catch_unwind},
+    sync::{Arc, Mutex, PoisonError},
+};
+
+use common::{
+    job::Job,
+    machine::{Entry as Fact, Event, State},
+};
+use futures::{Stream, TryStreamExt as _};
+use openraft::{
+    OptionalSend, RaftSnapshotBuilder,
+    storage::{ApplyResponder, EntryResponder, RaftStateMachine},
+};
+use prost::Message as _;
+use proto::{log as wire, types};
+use tokio::sync::watch;
+
+use crate::{
+    Applied, History,
+    health::Health,
+    history::Feed,
+    snapshot::{SnapshotFile, Snapshots},
+    types::{
+        Batch, LogId, Payload, Snapshot, SnapshotMeta, StoredMembership, TypeConfig, Verdict,
+        term_of,
+    },
+};
+
+/// How many batches are applied before the state is published.
+const ROUND: usize = 64;
+
+/// Where the state is published.
+#[derive(Debug, Default)]
+pub(crate) struct Board {
+    pub(crate) applied: watch::Sender<Arc<Applied>>,
+    /// The term of the last entry of the log that was applied.
+    pub(crate) term: watch::Sender<u64>,
+}
+
+/// What the machine needs to work with.
+pub(crate) struct Parts {
+    pub(crate) board: Arc<Board>,
+    pub(crate) history: History,
+    pub(crate) snapshots: Arc<Snapshots>,
+    pub(crate) health: Health,
+}
+
+pub(crate) struct Machine {
+    state: State,
+    last: Option<LogId>,
+    membership: StoredMembership,
+    newest: Arc<Newest>,
+    parts: Parts,
+}
+
+/// The newest snapshot.
+#[derive(Debug, Default)]
+struct Newest(Mutex<Option<(SnapshotMeta, SnapshotFile)>>);
+
+impl Newest {
+    fn get(&self) -> Option<(SnapshotMeta, SnapshotFile)> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Puts it, unless there is a newer one.
+    fn put(&self, meta: SnapshotMeta, file: SnapshotFile) {
+        let mut newest = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if newest.as_ref().is_none_or(|(held, _)| held.last_log_id <= meta.last_log_id) {
+            *newest = Some((meta, SnapshotFile { state: None, ..file }));
+        }
+    }
+}
+
+/// One round of applying: what it did, and whom to tell.
+#[derive(Default)]
+struct Round {
+    feed: Feed,
+    told: Vec<(ApplyResponder<TypeConfig>, Verdict)>,
+    batches: usize,
+}
+
+impl Machine {
+    /// The machine as it was at `snapshot`, or empty.
+    pub(crate) fn new(parts: Parts, snapshot: Option<(SnapshotMeta, SnapshotFile)>) -> Self {
+        let mut machine = Self {
+            state: State::default(),
+            last: None,
+            membership: StoredMembership::default(),
+            newest: Arc::default(),
+            parts,
+        };
+        if let Some((meta, mut file)) = snapshot {
+            let state = file.state.take().expect("it was read");
+            machine.replace(&meta, state);
+            machine.newest.put(meta, file);
+        }
+        machine
+    }
+
+    fn replace(&mut self, meta: &SnapshotMeta, state: State) {
+        self.state = state;
+        self.last = meta.last_log_id;
+        self.membership = meta.last_membership.clone();
+        self.publish();
+    }
+
+    fn publish(&self) {
+        let Some(last) = self.last else {
+            return;
+        };
+        let applied = Applied { state: self.state.clone(), index: last.index };
+        self.parts.board.applied.send_replace(Arc::new(applied));
+        let term = term_of(&last);
+        self.parts.board.term.send_if_modified(|known| std::mem::replace(known, term) != term);
+    }
+
+    /// Applies a batch, or says why this replica can't follow the log any further.
+    fn follow(&mut self, index: u64, batch: Batch, feed: &mut Feed) -> Result<Verdict, String> {
+        let mut batch = wire::Batch::decode(batch.0)
+            .map_err(|error| format!("entry {index} of the log can't be decoded: {error}"))?;
+        let mut applied = Vec::with_capacity(batch.entries.len());
+        let mut verdict = Verdict::Applied;
+        // The history keeps what was applied, in the wire's form.
+        let mut kept = Vec::with_capacity(batch.entries.len());
+        for entry in batch.entries.drain(..) {
+            let fact = Fact::try_from(entry.clone()).map_err(|error| {
+                format!(
+                    "entry {index} of the log can't be understood: {error}. A newer release may \
+                     have written it: upgrade this controller"
+                )
+            })?;
+            if self.state.precedes(&fact) {
+                self.apply_one(&fact, feed);
+                applied.push(fact);
+                kept.push(entry);
+            } else {
+                verdict = Verdict::Void;
+            }
+        }
+        if !applied.is_empty() {
+            batch.entries = kept;
+            self.parts.history.feed_batch(feed, index, batch, &applied);
+        }
+        Ok(verdict)
+    }
+
+    fn apply_one(&mut self, fact: &Fact, feed: &mut Feed) {
+        let history = &self.parts.history;
+        let mut forgotten = Vec::new();
+        for event in &fact.events {
+            if let Event::BlobStored { hash, content } = event {
+                history.feed_blob(feed, *hash, content);
+            } else if let Event::JobForgotten { job } = event {
+                forgotten.extend(self.state.job(*job).cloned());
+            }
+        }
+        self.state.apply(fact);
+        for event in &fact.events {
+            if let Event::JobEnded { job, .. } = event
+                && let Some(job) = self.state.job(*job)
+            {
+                history.feed_ended(feed, &types::Job::from(job.as_ref()));
+            }
+        }
+        for job in forgotten {
+            history.feed_ended(feed, &types::Job::from(job.as_ref()));
+            self.forget_blobs(&job, feed);
+        }
+    }
+
+    /// Removes the contents that nobody uses any more.
+    fn forget_blobs(&self, job: &Job, feed: &mut Feed) {
+        for hash in [job.spec.script, job.spec.environment] {
+            if !self.state.blobs.contains_key(&hash) {
+                self.parts.history.forget_blob(feed, hash);
+            }
+        }
+    }
+
+    /// Ends a round: the history has it, everybody can see it, and who waits is told.
+    fn end_round(&mut self, round: &mut Round) -> io::Result<()> {
+        let Round { feed, told, batches: _ } = std::mem::take(round);
+        self.parts.history.write(feed).map_err(|error| self.fail(&error.to_string()))?;
+        self.publish();
+        for (responder, verdict) in told {
+            responder.send(verdict);
+        }
+        Ok(())
+    }
+
+    fn fail(&self, reason: &str) -> io::Error {
+        self.parts.health.fail(reason.to_owned());
+        io::Error::other(reason.to_owned())
+    }
+
+    /// As [`Self::follow`]; a state that contradicts itself stops the log, not only this task.
+    fn follow_or_fail(&mut self, index: u64, batch: Batch, feed: &mut Feed) -> io::Result<Verdict> {
+        let followed = catch_unwind(AssertUnwindSafe(|| self.follow(index, batch, feed)));
+        let followed = followed.unwrap_or_else(|panic| {
+            let text = panic.downcast_ref::<String>().map(String::as_str);
+            let text = text.or_else(|| panic.downcast_ref::<&str>().copied());
+            let text = text.unwrap_or("it panicked");
+            Err(format!("the state can't follow entry {index} of the log: {text}"))
+        });
+        followed.map_err(|reason| self.fail(&reason))
+    }
+}
+
+impl RaftStateMachine<TypeConfig> for Machine {
+    type SnapshotData = SnapshotFile;
+    type SnapshotBuilder = Builder;
+
+    async fn applied_state(&mut self) -> io::Result<(Option<LogId>, StoredMembership)> {
+        Ok((self.last, self.membership.clone()))
+    }
+
+    async fn apply<S>(&mut self, mut entries: S) -> io::Result<()>
+    where
+        S: Stream<Item = io::Result<EntryResponder<TypeConfig>>> + Unpin + OptionalSend,
+    {
+        let mut round = Round::default();
+        while let Some((entry, responder)) = entries.try_next().await? {
+            let id = entry.log_id;
+            let verdict = match entry.payload {
+                Payload::Blank => Verdict::Applied,
+                Payload::Normal(batch) => self.follow_or_fail(id.index, batch, &mut round.feed)?,
+                Payload::Membership(membership) => {
+                    self.membership = StoredMembership::new(Some(id), membership);
+                    Verdict::Applied
+                }
+            };
+            self.last = Some(id);
+            round.told.extend(responder.map(|responder| (responder, verdict)));
+            round.batches += 1;
+            if round.batches == ROUND {
+                self.end_round(&mut round)?;
+                tokio::task::yield_now().await;
+            }
+        }
+        self.end_round(&mut round)
+    }
+
+    async fn get_snapshot_builder(&mut self) -> Builder {
+        Builder {
+            state: self.state.clone(),
+            last: self.last,
+            membership: self.membership.clone(),
+            newest: Arc::clone(&self.newest),
+            history: self.parts.history.clone(),
+            snapshots: Arc::clone(&self.parts.snapshots),
+            health: self.parts.health.clone(),
+        }
+    }
+
+    async fn install_snapshot(
+        &mut self,
+        meta: &SnapshotMeta,
+        file: SnapshotFile,
+    ) -> io::Result<()> {
+        let last = meta.last_log_id.ok_or_else(|| self.fail("an empty snapshot came in"))?;
+        let state = file.state.clone().ok_or_else(|| self.fail("an unread snapshot came in"))?;
+        let snapshots = Arc::clone(&self.parts.snapshots);
+        let adopted = tokio::task::spawn_blocking(move || snapshots.adopt(&file.path, last)).await;
+        let adopted = adopted.map_err(io::Error::other).flatten();
+        let adopted = adopted.map_err(|error| {
+            self.fail(&format!("a snapshot that came in can't be kept: {error}"))
+        })?;
+        self.replace(meta, state);
+        self.newest.put(meta.clone(), adopted);
+        Ok(())
+    }
+
+    async fn get_current_snapshot(&mut self) -> io::Result<Option<Snapshot>> {
+        let newest = self.newest.get();
+        Ok(newest.map(|(meta, snapshot)| Snapshot { meta, snapshot }))
+    }
+}
+
+/// A frozen state, to be written.
+pub(crate) struct Builder {
+    state: State,
+    last: Option<LogId>,
+    membership: StoredMembership,
+    newest: Arc<Newest>,
+    history: History,
+    snapshots: Arc<Snapshots>,
+    health: Health,
+}
+
+impl RaftSnapshotBuilder<TypeConfig> for Builder {
+    type SnapshotData = SnapshotFile;
+
+    async fn build_snapshot(&mut self) -> io::Result<Snapshot> {
+        let last = self.last.ok_or_else(|| io::Error::other("there is nothing to snapshot"))?;
+        let meta =
+            SnapshotMeta { last_log_id: Some(last), last_membership: self.membership.clone() };
+        let (state, membership) = (self.state.clone(), self.membership.clone());
+        let (history, snapshots) = (self.history.clone(), Arc::clone(&self.snapshots));
+        let writing = tokio::task::spawn_blocking(move || {
+            history.flush().map_err(io::Error::other)?;
+            snapshots.write(last, &membership, &state)
+        });
+        let written = writing.await.map_err(io::Error::other).flatten();
+        let file = written.map_err(|error| {
+            self.health.fail(format!("a snapshot can't be written: {error}"));
+            error
+        })?;
+        self.newest.put(meta.clone(), file.clone());
+        Ok(Snapshot { meta, snapshot: file })
+    }
+}

@@ -1,0 +1,256 @@
+//! Snapshots: the state after some entry, in a file of its own.
+//!
+//! ```text
+//!   snap-TERM-INDEX:  head │ record │ record │ … │ foot
+//! ```
+//!
+//! The head says how far it goes and who was a member then, each record is a
+//! `rafter.log.v1.StateRecord`, and the foot says how many there are. A file is written under
+//! another name, synced, and renamed, so one that has its name is whole.
+//!
+//! **Invariant:** what a snapshot covers leaves the log only once the snapshot is on the disk, and
+//! everything that the history holds of it, too.
+
+use std::{
+    fs::{self, File},
+    io::{self, BufReader, Read as _, Write as _},
+    path::{Path, PathBuf},
+    sync::{Arc, Mutex, PoisonError},
+    time::Instant,
+};
+
+use common::machine::State;
+use prost::Message as _;
+use proto::{
+    convert::{StateReader, state_records},
+    log as wire,
+};
+
+use crate::{
+    StoreError,
+    format::{self, HEAD, Head, Kind, Unreadable},
+    types::{LogId, SnapshotMeta, StoredMembership, term_of},
+};
+
+/// Bytes that are written at a time. After each the writer syncs and rests for as long as they
+/// took: neither the disk nor a processor is taken from the log for long.
+const CHUNK: usize = 1 << 20;
+
+const UNFINISHED: &str = "unfinished";
+
+/// A snapshot that is on the disk.
+#[derive(Clone, Debug)]
+pub(crate) struct SnapshotFile {
+    pub(crate) path: PathBuf,
+    /// Stays readable where the file is replaced by a newer one.
+    pub(crate) file: Arc<File>,
+    /// What it holds, where that was read already.
+    pub(crate) state: Option<State>,
+}
+
+/// The folder of snapshots. One is written or removed at a time.
+#[derive(Debug)]
+pub(crate) struct Snapshots {
+    folder: PathBuf,
+    turn: Mutex<()>,
+}
+
+impl Snapshots {
+    pub(crate) fn open(folder: &Path) -> Result<Self, StoreError> {
+        fs::create_dir_all(folder).map_err(|source| StoreError::disk(folder, source))?;
+        Ok(Self { folder: folder.to_owned(), turn: Mutex::new(()) })
+    }
+
+    /// The newest snapshot that is whole, and its state. Whatever else is in the folder goes.
+    pub(crate) fn load(&self) -> Result<Option<(SnapshotMeta, SnapshotFile)>, StoreError> {
+        let disk = |source| StoreError::disk(&self.folder, source);
+        let mut found = self.list().map_err(disk)?;
+        found.sort_unstable();
+        let newest = found.pop();
+        let loaded = newest.map(|(_, _, path)| self.read(&path)).transpose()?;
+        self.clean(loaded.as_ref().map(|(_, file)| file.path.as_path())).map_err(disk)?;
+        Ok(loaded)
+    }
+
+    /// Term, index and path of each.
+    fn list(&self) -> io::Result<Vec<(u64, u64, PathBuf)>> {
+        let mut found = Vec::new();
+        for item in fs::read_dir(&self.folder)? {
+            let path = item?.path();
+            let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
+            let numbers = name.strip_prefix("snap-").and_then(|rest| rest.split_once('-'));
+            if let Some((term, index)) = numbers
+                && let (Ok(term), Ok(index)) = (term.parse(), index.parse())
+            {
+                found.push((term, index, path));
+            }
+        }
+        Ok(found)
+    }
+
+    fn clean(&self, keep: Option<&Path>) -> io::Result<()> {
+        for item in fs::read_dir(&self.folder)? {
+            let path = item?.path();
+            if Some(path.as_path()) != keep {
+                fs::remove_file(path)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Reads and checks a snapshot.
+    pub(crate) fn read(&self, path: &Path) -> Result<(SnapshotMeta, SnapshotFile), StoreError> {
+        let file = File::open(path).map_err(|source| StoreError::disk(path, source))?;
+        let (last, membership, state) = read(&file).map_err(|error| match error {
+            ReadError::Disk(source) => StoreError::disk(path, source),
+            ReadError::Content(what) => {
+                StoreError::damaged(&self.folder, format!("{}: {what}", path.display()))
+            }
+        })?;
+        let meta = SnapshotMeta { last_log_id: Some(last), last_membership: membership };
+        let file = Arc::new(file);
+        Ok((meta, SnapshotFile { path: path.to_owned(), file, state: Some(state) }))
+    }
+
+    /// Writes a snapshot, syncs it, and removes the older ones.
+    pub(crate) fn write(
+        &self,
+        last: LogId,
+        membership: &StoredMembership,
+        state: &State,
+    ) -> io::Result<SnapshotFile> {
+        let _turn = self.turn.lock().unwrap_or_else(PoisonError::into_inner);
+        let unfinished = self.folder.join(format!("{UNFINISHED}-own"));
+        let mut writer = Gently::new(File::create(&unfinished)?);
+        writer.buffer.extend(format::encode_snapshot_head(&last, membership));
+        let mut records = 0;
+        for record in state_records(state) {
+            format::encode_message(Kind::SnapshotRecord, &record, &mut writer.buffer);
+            records += 1;
+            writer.rest_if_due()?;
+        }
+        writer.buffer.extend(format::encode_snapshot_foot(records));
+        writer.finish()?;
+        self.name(&unfinished, last)
+    }
+
+    /// Where a snapshot is put while it comes in.
+    pub(crate) fn incoming(&self) -> PathBuf {
+        static COUNT: std::sync::atomic::AtomicU64 = std::sync::atomic::AtomicU64::new(0);
+        let number = COUNT.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+        self.folder.join(format!("{UNFINISHED}-{number}"))
+    }
+
+    /// Takes over a file that came in and is synced.
+    pub(crate) fn adopt(&self, unfinished: &Path, last: LogId) -> io::Result<SnapshotFile> {
+        let _turn = self.turn.lock().unwrap_or_else(PoisonError::into_inner);
+        self.name(unfinished, last)
+    }
+
+    /// Gives a whole file its name, and removes the older ones.
+    fn name(&self, unfinished: &Path, last: LogId) -> io::Result<SnapshotFile> {
+        let (term, index) = (term_of(&last), last.index);
+        let path = self.folder.join(format!("snap-{term}-{index}"));
+        fs::rename(unfinished, &path)?;
+        File::open(&self.folder)?.sync_all()?;
+        for (other_term, other_index, other) in self.list()? {
+            if (other_term, other_index) < (term, index) {
+                fs::remove_file(other)?;
+            }
+        }
+        let file = Arc::new(File::open(&path)?);
+        Ok(SnapshotFile { path, file, state: None })
+    }
+}
+
+/// Writes without getting in the way of the log.
+struct Gently {
+    file: File,
+    buffer: Vec<u8>,
+    since: Instant,
+}
+
+impl Gently {
+    fn new(file: File) -> Self {
+        Self { file, buffer: Vec::with_capacity(CHUNK + (64 << 10)), since: Instant::now() }
+    }
+
+    fn rest_if_due(&mut self) -> io::Result<()> {
+        if self.buffer.len() >= CHUNK {
+            self.file.write_all(&self.buffer)?;
+            self.file.sync_data()?;
+            self.buffer.clear();
+            std::thread::sleep(self.since.elapsed());
+            self.since = Instant::now();
+        }
+        Ok(())
+    }
+
+    fn finish(mut self) -> io::Result<()> {
+        self.file.write_all(&self.buffer)?;
+        self.file.sync_all()
+    }
+}
+
+enum ReadError {
+    Disk(io::Error),
+    Content(String),
+}
+
+impl From<Unreadable> for ReadError {
+    fn from(error: Unreadable) -> Self {
+        Self::Content(error.to_string())
+    }
+}
+
+fn read(file: &File) -> Result<(LogId, StoredMembership, State), ReadError> {
+    let mut reader = BufReader::with_capacity(CHUNK, file);
+    let mut buffer = Vec::new();
+    next(&mut reader, &mut buffer)?;
+    let (last, membership) = format::decode_snapshot_head(&buffer)?;
+    let mut state = StateReader::default();
+    let mut records = 0;
+    loop {
+        next(&mut reader, &mut buffer)?;
+        if format::is(Kind::SnapshotFoot, &buffer) {
+            break;
+        }
+        let content = format::decode_raw(Kind::SnapshotRecord, &buffer)?;
+        let record = wire::StateRecord::decode(content)
+            .map_err(|error| ReadError::Content(error.to_string()))?;
+        state.take(record).map_err(|error| ReadError::Content(error.to_string()))?;
+        records += 1;
+    }
+    let expected = format::decode_snapshot_foot(&buffer)?;
+    if expected != records {
+        return Err(ReadError::Content(format!("it has {records} of {expected} records")));
+    }
+    if reader.read(&mut [0]).map_err(ReadError::Disk)? != 0 {
+        return Err(ReadError::Content("it goes on behind its end".to_owned()));
+    }
+    let state = state.finish().map_err(|error| ReadError::Content(error.to_string()))?;
+    Ok((last, membership, state))
+}
+
+/// Reads one whole record, whatever it is, into `buffer`.
+fn next(reader: &mut impl io::Read, buffer: &mut Vec<u8>) -> Result<(), ReadError> {
+    let mut head = [0; HEAD];
+    fill(reader, &mut head)?;
+    let length = Head::length(&head)?;
+    buffer.clear();
+    buffer.extend_from_slice(&head);
+    let taken = reader.by_ref().take(length as u64).read_to_end(buffer);
+    if taken.map_err(ReadError::Disk)? < length {
+        return Err(Unreadable::Short.into());
+    }
+    Ok(())
+}
+
+fn fill(reader: &mut impl io::Read, bytes: &mut [u8]) -> Result<(), ReadError> {
+    reader.read_exact(bytes).map_err(|error| {
+        if error.kind() == io::ErrorKind::UnexpectedEof {
+            return Unreadable::Short.into();
+        }
+        ReadError::Disk(error)
+    })
+}
