@@ -60,6 +60,7 @@ fn symbols_are_filled_in() {
     for (pattern, name) in table {
         assert_eq!(expand(pattern, &PLAIN), name, "{pattern}");
     }
+    assert_eq!(expand("%A_%a.%b", &Names { array: Some((3, 15)), ..PLAIN }), "3_15.5");
     assert_eq!(expand("%N.%u", &Names { node: None, ..PLAIN }), "%N.bob");
 }
 

@@ -78,6 +78,7 @@ fn nodes_take_defaults_and_lists() {
     ];
     assert_eq!(text, expected);
     assert_eq!(config.nodes[4].state, ConfiguredState::Drain);
+    assert_eq!(config.nodes[4].features, ["a", "b"], "a later DEFAULT keeps what it does not set");
 }
 
 #[test]
