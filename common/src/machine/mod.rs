@@ -10,8 +10,8 @@
 //!
 //! - [`decide()`] runs on the leader only. It may refuse.
 //! - [`State::apply`] runs on every replica, and again on every replay. It cannot fail.
-//! - [`timers()`] and [`orders()`] run on the leader only. They read the state, so a new leader picks
-//!   up where the old one stopped without being told anything.
+//! - [`timers()`] and [`orders()`] run on the leader only. They read the state, so a new leader
+//!   picks up where the old one stopped without being told anything.
 //!
 //! **Invariant:** an event says what happened, never what to do about it. Policy lives in `decide`
 //! and in the scheduler, where it can change from one release to the next; the log only records
