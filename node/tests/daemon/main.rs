@@ -1,0 +1,8 @@
+//! The daemon as a process, under leaders that are made up: over real TLS, with real supervisors
+//! and real jobs.
+
+mod cluster;
+mod host;
+mod leaders;
+mod runs;
+mod users;
