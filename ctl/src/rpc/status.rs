@@ -37,7 +37,7 @@ pub(crate) fn unavailable(unavailable: &Unavailable) -> Status {
     match unavailable {
         Unavailable::NoLeader => not_leader(None),
         Unavailable::NotLeader { name } => not_leader(Some(name)),
-        Unavailable::Unreachable { .. } | Unavailable::Stopped => {
+        Unavailable::Unreachable { .. } | Unavailable::Behind | Unavailable::Stopped => {
             Status::unavailable(unavailable.to_string())
         }
     }
