@@ -7,15 +7,21 @@
 
 mod client;
 mod cluster;
+mod fetch;
 mod invocation;
 mod options;
 mod pass;
+mod render;
 mod say;
 mod sbatch;
 mod scancel;
 mod signal;
+mod sinfo;
+mod squeue;
 mod trouble;
+mod users;
 mod verbs;
+mod view;
 
 use std::{
     env,
@@ -27,7 +33,7 @@ use std::{
 use invocation::{Command, Invocation};
 
 /// Slurm's commands, by the names that people call them.
-const COMMANDS: &[Command] = &[sbatch::COMMAND, scancel::COMMAND];
+const COMMANDS: &[Command] = &[sbatch::COMMAND, scancel::COMMAND, sinfo::COMMAND, squeue::COMMAND];
 
 fn main() -> ExitCode {
     let mut arguments: Vec<OsString> = env::args_os().collect();

@@ -91,6 +91,7 @@ async fn loaded(client: &Client, wanted: &Wanted) -> Result<Vec<ctl::JobView>, T
         partitions: wanted.filter.partition.iter().cloned().collect(),
         stale_ok: false,
         whole: wanted.filter.account.is_some(),
+        skip_hidden: false,
     };
     client::jobs(client, request).await.map(|reply| reply.jobs)
 }

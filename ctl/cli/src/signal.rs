@@ -15,9 +15,23 @@ pub(crate) fn parse(text: &str) -> Option<u8> {
     u8::try_from(signal as i32).ok()
 }
 
+/// The signal's name without `SIG`.
+pub(crate) fn name(signal: u8) -> String {
+    match Signal::try_from(i32::from(signal)) {
+        Ok(known) => known.as_str().trim_start_matches("SIG").to_owned(),
+        Err(_) => signal.to_string(),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn names_are_short() {
+        assert_eq!(name(15), "TERM");
+        assert_eq!(name(64), "64");
+    }
 
     #[test]
     fn signals_have_names_and_numbers() {

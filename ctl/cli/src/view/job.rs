@@ -1,0 +1,329 @@
+//! A job, and what `squeue`, `scontrol` and JSON say of it.
+
+use std::fmt::Write as _;
+
+use common::{
+    hostlist::Hostlist,
+    pattern::{BATCH, Names, expand},
+    size::Mib,
+    time::{Span, Timestamp},
+};
+use proto::{
+    ctl::JobView,
+    types::{
+        End, EndState, JobSpec, Layout, Place, Reason, Run, Stage, TimeLimit,
+        memory_request::Amount,
+    },
+};
+
+use super::{Malformed, State, signal_text};
+
+/// A job with its parts at hand.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Job<'a> {
+    pub(crate) view: &'a JobView,
+    pub(crate) job: &'a proto::types::Job,
+    pub(crate) spec: &'a JobSpec,
+    pub(crate) layout: &'a Layout,
+    pub(crate) now: Timestamp,
+}
+
+impl<'a> Job<'a> {
+    pub(crate) fn of(view: &'a JobView, now: Timestamp) -> Result<Self, Malformed> {
+        let job = view.job.as_ref().ok_or(Malformed("job"))?;
+        let spec = job.spec.as_ref().ok_or(Malformed("job's specification"))?;
+        let layout = spec.layout.as_ref().ok_or(Malformed("job's layout"))?;
+        Ok(Self { view, job, spec, layout, now })
+    }
+
+    pub(crate) fn all(views: &'a [JobView], now: Timestamp) -> Result<Vec<Self>, Malformed> {
+        views.iter().map(|view| Self::of(view, now)).collect()
+    }
+
+    pub(crate) fn id(&self) -> u32 {
+        self.job.id
+    }
+
+    pub(crate) fn run(&self) -> Option<&'a Run> {
+        self.job.run.as_ref()
+    }
+
+    pub(crate) fn end(&self) -> Option<&'a End> {
+        self.job.end.as_ref()
+    }
+
+    pub(crate) fn state(&self) -> State {
+        match (self.end(), self.run()) {
+            (Some(end), _) if self.job.over => State::Ended(end.state()),
+            (Some(end), _) => State::Completing(end.state()),
+            (None, Some(run)) => match run.stage() {
+                Stage::Running => State::Running,
+                Stage::Allocated | Stage::Launching | Stage::Unspecified => State::Configuring,
+            },
+            (None, None) => State::Pending,
+        }
+    }
+
+    /// The nodes that it holds or held, in the order of their ranks.
+    pub(crate) fn places(&self) -> &'a [Place] {
+        self.run().map_or(&[], |run| &run.places)
+    }
+
+    /// Appends the nodes as a list; nothing where there are none.
+    pub(crate) fn put_nodes(&self, out: &mut String) {
+        match self.places() {
+            [] => {}
+            [one] => out.push_str(&one.node),
+            many => {
+                let list = Hostlist::from_names(many.iter().map(|place| &place.node));
+                write!(out, "{list}").expect("a String takes it");
+            }
+        }
+    }
+
+    pub(crate) fn batch_host(&self) -> Option<&'a str> {
+        self.places().first().map(|place| place.node.as_str())
+    }
+
+    /// The node whose failure ended it, where it is known which.
+    pub(crate) fn failed_node(&self) -> Option<&'a str> {
+        let failed = self.end().is_some_and(|end| end.state() == EndState::NodeFail);
+        match self.places() {
+            [only] if failed => Some(&only.node),
+            _ => None,
+        }
+    }
+
+    pub(crate) fn node_count(&self) -> u32 {
+        match self.places().len() {
+            0 => self.view.nodes,
+            places => u32::try_from(places).unwrap_or(u32::MAX),
+        }
+    }
+
+    pub(crate) fn cpus(&self) -> u32 {
+        let held = self.held().map(|held| held.0);
+        held.unwrap_or(self.view.cpus)
+    }
+
+    /// CPUs and MiB on all nodes.
+    pub(crate) fn held(&self) -> Option<(u32, u64)> {
+        let places = self.places();
+        if places.is_empty() {
+            return None;
+        }
+        let held = places.iter().filter_map(|place| place.held.as_ref());
+        Some(held.fold((0, 0), |(cpus, mib), held| {
+            (u32::saturating_add(cpus, held.cpus), u64::saturating_add(mib, held.memory_mib))
+        }))
+    }
+
+    /// What it asks for, as `ReqTRES=` has it.
+    pub(crate) fn requested(&self) -> String {
+        tres(self.view.cpus, self.view.memory_mib, self.view.nodes)
+    }
+
+    /// What it holds or held, as `AllocTRES=` has it.
+    pub(crate) fn allocated(&self) -> Option<String> {
+        let (cpus, mib) = self.held()?;
+        Some(tres(cpus, mib, self.node_count()))
+    }
+
+    /// How long it has run.
+    pub(crate) fn elapsed(&self) -> Span {
+        let Some(run) = self.run() else { return Span(0) };
+        let until = self.end().map_or(self.now, |end| Timestamp(end.at));
+        Span::from_seconds(until.seconds().saturating_sub(Timestamp(run.started).seconds()))
+    }
+
+    pub(crate) fn time_limit(&self) -> common::time::TimeLimit {
+        limit(self.job.time_limit.as_ref())
+    }
+
+    /// What is left of the time limit; none where there is no limit.
+    pub(crate) fn time_left(&self) -> Option<Span> {
+        let limit = self.time_limit().span()?;
+        Some(Span(limit.0.saturating_sub(self.elapsed().0)))
+    }
+
+    /// When it started, or will not start before.
+    pub(crate) fn start(&self) -> Option<Timestamp> {
+        match (self.run(), self.end()) {
+            (Some(run), _) => Some(Timestamp(run.started)),
+            // Slurm has cancelled jobs start and end at one moment.
+            (None, Some(end)) => Some(Timestamp(end.at)),
+            (None, None) => self.waits_until(),
+        }
+    }
+
+    /// The moment before which it may not start, where that is still to come.
+    pub(crate) fn waits_until(&self) -> Option<Timestamp> {
+        let waits = self.state() == State::Pending && self.job.hold() == proto::types::Hold::None;
+        self.job.begin.map(Timestamp).filter(|begin| waits && *begin > self.now)
+    }
+
+    /// When it ended, or has to. `Err`: it runs without a limit.
+    pub(crate) fn finish(&self) -> Result<Option<Timestamp>, NoLimit> {
+        if let Some(end) = self.end() {
+            return Ok(Some(Timestamp(end.at)));
+        }
+        match self.run() {
+            Some(run) => run.deadline.map(|at| Some(Timestamp(at))).ok_or(NoLimit),
+            None => {
+                Ok(self.waits_until().and_then(|start| Some(start + self.time_limit().span()?)))
+            }
+        }
+    }
+
+    /// Since when it may run. None: its owner has never let it.
+    pub(crate) fn eligible(&self) -> Option<Timestamp> {
+        if self.job.hold() == proto::types::Hold::User && self.run().is_none() {
+            return None;
+        }
+        let submitted = Timestamp(self.job.submitted);
+        Some(self.job.begin.map_or(submitted, |begin| submitted.max(Timestamp(begin))))
+    }
+
+    /// Since when it waits for resources.
+    pub(crate) fn accrues_since(&self) -> Option<Timestamp> {
+        let held = self.job.hold() != proto::types::Hold::None;
+        self.eligible().filter(|at| !held && *at <= self.now)
+    }
+
+    /// Why it waits or ended so, as `squeue` has it.
+    pub(crate) fn reason(&self) -> std::borrow::Cow<'static, str> {
+        match (self.view.reason(), self.end()) {
+            (Reason::RaisedSignal, Some(end)) => {
+                let signal = end.exit_signal;
+                format!("RaisedSignal:{signal}({})", signal_text::of(signal)).into()
+            }
+            (reason, _) => match common::job::Reason::try_from(reason) {
+                Ok(reason) => reason.as_str().into(),
+                Err(_) => "None".into(),
+            },
+        }
+    }
+
+    /// Whether the reason says more than the nodes do.
+    pub(crate) fn shows_reason(&self) -> bool {
+        use proto::types::EndState as E;
+        match self.state() {
+            State::Pending => true,
+            State::Configuring | State::Running | State::Completing(_) => false,
+            State::Ended(end) => match end {
+                E::Failed | E::Timeout | E::OutOfMemory => true,
+                E::Completed | E::Cancelled | E::NodeFail | E::Unspecified => false,
+            },
+        }
+    }
+
+    /// Whole nodes.
+    pub(crate) fn exclusive(&self) -> &'static str {
+        if self.spec.exclusive { "NODE" } else { "NO" }
+    }
+
+    pub(crate) fn cpus_per_task(&self) -> u32 {
+        self.layout.cpus_per_task.unwrap_or(1)
+    }
+
+    /// The least CPUs of a node that would do.
+    pub(crate) fn min_cpus(&self) -> u32 {
+        let tasks = self.layout.tasks_per_node.unwrap_or(1).max(1);
+        let needed = tasks.saturating_mul(self.cpus_per_task());
+        needed.max(self.layout.min_cpus_per_node.unwrap_or(1))
+    }
+
+    /// What it asks for, with the default filled in.
+    pub(crate) fn memory(&self) -> Option<Amount> {
+        self.view.memory.as_ref().and_then(|memory| memory.amount)
+    }
+
+    pub(crate) fn memory_mib(&self) -> u64 {
+        match self.memory() {
+            Some(Amount::PerNode(mib) | Amount::PerCpu(mib)) => mib,
+            None => 0,
+        }
+    }
+
+    /// `ExitCode=`: the code and the signal.
+    pub(crate) fn exit_code(&self) -> String {
+        self.end().map_or_else(
+            || "0:0".to_owned(),
+            |end| format!("{}:{}", end.exit_code, end.exit_signal),
+        )
+    }
+
+    /// Where the files are, with the patterns as they were given. None: to stdout's.
+    pub(crate) fn std_out(&self) -> String {
+        self.file(self.spec.std_out.as_deref())
+    }
+
+    pub(crate) fn std_err(&self) -> Option<String> {
+        self.spec.std_err.as_deref().map(|pattern| in_folder(&self.spec.work_dir, pattern))
+    }
+
+    pub(crate) fn std_in(&self) -> String {
+        let pattern = self.spec.std_in.as_deref().filter(|pattern| !pattern.is_empty());
+        pattern.map_or_else(|| NULL.to_owned(), |pattern| in_folder(&self.spec.work_dir, pattern))
+    }
+
+    fn file(&self, pattern: Option<&str>) -> String {
+        in_folder(&self.spec.work_dir, pattern.unwrap_or(DEFAULT_OUTPUT))
+    }
+
+    /// A path with its patterns filled in.
+    pub(crate) fn expanded(&self, path: &str) -> String {
+        let names = Names {
+            job: self.id(),
+            array: None,
+            step: BATCH,
+            node: self.batch_host(),
+            node_index: 0,
+            task: 0,
+            user: &self.spec.user_name,
+            job_name: &self.spec.name,
+        };
+        expand(path, &names)
+    }
+
+    /// The script with its arguments, as `Command=` has it.
+    pub(crate) fn command(&self) -> Option<String> {
+        let mut command = self.spec.command.clone()?;
+        for argument in &self.spec.arguments {
+            command.push(' ');
+            command.push_str(argument);
+        }
+        Some(command)
+    }
+}
+
+/// What `--output` is where it is not given.
+pub(crate) const DEFAULT_OUTPUT: &str = "slurm-%j.out";
+
+const NULL: &str = "/dev/null";
+
+/// It ends when it ends.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct NoLimit;
+
+fn in_folder(folder: &str, path: &str) -> String {
+    if path.starts_with('/') { path.to_owned() } else { format!("{folder}/{path}") }
+}
+
+pub(crate) fn limit(limit: Option<&TimeLimit>) -> common::time::TimeLimit {
+    match limit.and_then(|limit| limit.minutes) {
+        Some(minutes) => common::time::TimeLimit::Minutes(minutes),
+        None => common::time::TimeLimit::Unlimited,
+    }
+}
+
+/// Trackable resources, as Slurm writes them. No memory is not mentioned.
+fn tres(cpus: u32, mib: u64, nodes: u32) -> String {
+    let memory = if mib > 0 { format!("mem={},", Mib(mib)) } else { String::new() };
+    format!("cpu={cpus},{memory}node={nodes},billing={cpus}")
+}
+
+/// Names, as a list.
+pub(crate) fn list(names: &[String]) -> String {
+    Hostlist::from_names(names).to_string()
+}
