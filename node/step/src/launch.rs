@@ -24,8 +24,9 @@ use nix::{
     errno::Errno,
     fcntl::OFlag,
     sys::{
+        prctl,
         resource::{Resource, getrlimit, setrlimit},
-        signal::SigSet,
+        signal::{SigSet, Signal as NixSignal},
         socket::{
             AddressFamily, ControlMessage, ControlMessageOwned, MsgFlags, SockFlag, SockType,
             recvmsg, sendmsg, socketpair,
@@ -34,7 +35,7 @@ use nix::{
     },
     unistd::{
         ForkResult, Gid, Pid, Uid, chdir, dup2_stderr, dup2_stdin, dup2_stdout, execve, fork,
-        geteuid, setgroups, setresgid, setresuid, setsid,
+        geteuid, getppid, setgroups, setresgid, setresuid, setsid,
     },
 };
 use serde::{Deserialize, Serialize};
@@ -75,6 +76,7 @@ pub(crate) struct Plan<'a> {
     pub(crate) environment: Vec<Vec<u8>>,
     /// What the job is to have as `oom_score_adj`.
     pub(crate) oom_score: &'a str,
+    pub(crate) supervisor: Pid,
 }
 
 /// What the child tells.
@@ -197,6 +199,12 @@ fn child(plan: &Plan<'_>, groups: &mut Groups, channel: &OwnedFd) -> Result<Infa
     groups.enter();
     let _ = fs::write("/proc/self/oom_score_adj", plan.oom_score);
     become_user(manifest).map_err(user)?;
+    // The script goes with its supervisor. One that dies while a file is slow to open would
+    // otherwise leave a script that starts when nobody knows of it any more.
+    prctl::set_pdeathsig(NixSignal::SIGKILL).map_err(user)?;
+    if getppid() != plan.supervisor {
+        std::process::exit(1);
+    }
     umask(Mode::from_bits_truncate(manifest.umask & 0o777));
     let astray = chdir(Path::new(&manifest.work_dir)).err();
     open_files(manifest).map_err(|message| Exit { failure: Failure::Files(message), code: 1 })?;
@@ -276,7 +284,7 @@ fn open_files(manifest: &Manifest) -> Result<(), String> {
     let stdin = opened.map_err(|error| failed("stdin", &input, error))?;
     let output = path(&manifest.std_out);
     let stdout = write("stdout", &output)?;
-    let error = manifest.std_err.as_deref().map(path).filter(|error| *error != output);
+    let error = manifest.std_err.as_deref().map(path);
     let stderr = error.map(|error| write("stderr", &error)).transpose()?;
     let stderr = stderr.as_ref().unwrap_or(&stdout);
     dup2_stdin(&stdin)

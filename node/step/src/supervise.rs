@@ -18,7 +18,7 @@ use nix::{
         signal::{SigSet, Signal},
         signalfd::{SfdFlags, SignalFd},
     },
-    unistd::{Gid, Uid, chown, geteuid},
+    unistd::{Gid, Pid, Uid, chown, geteuid},
 };
 use rustix::process::{WaitOptions, wait};
 use step::{
@@ -119,7 +119,13 @@ impl Supervisor {
         }
         let mut groups = Groups::make(&self.name(&manifest), manifest.cpus, manifest.memory_mib);
         let begun = Begun { boot, cgroups: groups.paths() };
-        let plan = Plan { manifest: &manifest, script, environment, oom_score: &self.oom_score };
+        let plan = Plan {
+            manifest: &manifest,
+            script,
+            environment,
+            oom_score: &self.oom_score,
+            supervisor: Pid::this(),
+        };
         let started = match self.folder.write_begun(&begun) {
             Ok(()) => launch::start(&plan, &mut groups, &mut self.lock)
                 .map_err(|error| Unfit::of_node("can't fork", &error)),
@@ -205,6 +211,10 @@ impl Supervisor {
     fn record(&mut self, ended: &Ended, so_far: &[Notice]) {
         while let Err(error) = self.folder.write_ended(ended) {
             note(&chain(&error));
+            if self.folder.path().try_exists().is_ok_and(|there| !there) {
+                // Whoever took it away has read the end, or does not want to know.
+                break;
+            }
             let again = Instant::now() + WRITE_AGAIN;
             while Instant::now() < again {
                 self.poll(None, Some(again));

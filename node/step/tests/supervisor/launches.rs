@@ -21,15 +21,17 @@ use crate::bench::Bench;
 fn the_script_finds_what_the_manifest_says() {
     let bench = Bench::new();
     let (_, hard) = nix::sys::resource::getrlimit(Resource::RLIMIT_NOFILE).unwrap();
+    // Less than can be had, so that it shows where it is left as it is.
+    nix::sys::resource::setrlimit(Resource::RLIMIT_NOFILE, hard / 2, hard).unwrap();
     let files = nix::libc::RLIMIT_NOFILE;
-    let core = nix::libc::RLIMIT_CORE;
+    let size = nix::libc::RLIMIT_FSIZE;
     let manifest = Manifest {
         arguments: vec!["a1".to_owned(), "a 2".to_owned()],
         umask: 0o27,
         limits: vec![
-            Limit { resource: files, soft: 77, hard: 88 },
+            Limit { resource: size, soft: 77 * 1024, hard: 88 * 1024 },
             // More than can be had here.
-            Limit { resource: core, soft: u64::MAX, hard: u64::MAX },
+            Limit { resource: files, soft: u64::MAX - 1, hard: u64::MAX },
         ],
         std_in: Some("in".to_owned()),
         std_err: Some("err".to_owned()),
@@ -37,7 +39,7 @@ fn the_script_finds_what_the_manifest_says() {
     };
     fs::write(bench.work().join("in"), "typed\n").unwrap();
     let script = "#!/bin/bash\necho \"$0\"; for i; do echo \"<$i>\"; done; pwd; umask\n\
-        ulimit -Sn; ulimit -Hn; cat; echo to stderr >&2\n\
+        ulimit -Sf; ulimit -Sn; cat; echo to stderr >&2\n\
         [ $SLURM_TASK_PID = $$ ] && echo task\n\
         [ $(ps -o sid= -p $$) = $$ ] && echo session\n\
         [ $(ps -o pgid= -p $$) = $$ ] && echo group\n\
@@ -228,6 +230,7 @@ fn a_second_supervisor_is_refused() {
     nix::unistd::mkfifo(&bench.work().join("go"), nix::sys::stat::Mode::S_IRWXU).unwrap();
     let run = bench.start(&bench.manifest(), script);
     run.line("ran");
+    run.started();
     let refused = run.try_supervise();
     assert!(!refused.status.success());
     let said = String::from_utf8_lossy(&refused.stderr).into_owned();

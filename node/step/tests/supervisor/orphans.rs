@@ -13,29 +13,42 @@ use step::{
 
 use crate::bench::{Bench, PATIENCE, Run, level, lives};
 
-/// The supervisor of a run: it has the parent of the script.
-fn supervisor(run: &Run) -> Pid {
-    let (_, started) = run.started();
-    let status = fs::read_to_string(format!("/proc/{}/status", started.pid));
-    let status = status.expect("the script runs");
-    let parent = status.lines().find_map(|line| line.strip_prefix("PPid:\t"));
-    let parent = parent.and_then(|parent| parent.parse().ok());
-    Pid::from_raw(parent.expect("proc(5) has it"))
+/// The supervisor of a run, and its child that has not executed the script yet, if there is one.
+fn supervisor(run: &Run) -> (Pid, Option<Pid>) {
+    let path = run.folder.path().to_str().expect("a plain path");
+    let numbers = fs::read_dir("/proc")
+        .expect("proc(5)")
+        .filter_map(|entry| entry.ok()?.file_name().to_str()?.parse::<i32>().ok());
+    let ours = |pid: &i32| {
+        let line = fs::read_to_string(format!("/proc/{pid}/cmdline")).unwrap_or_default();
+        line.contains("rafterstepd\0") && line.contains(path)
+    };
+    let parent = |pid: i32| {
+        let stat = fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
+        let (_, fields) = stat.rsplit_once(") ")?;
+        fields.split(' ').nth(1)?.parse::<i32>().ok()
+    };
+    let ours: Vec<i32> = numbers.filter(ours).collect();
+    let is_child = |pid: &&i32| parent(**pid).is_some_and(|parent| ours.contains(&parent));
+    let child = ours.iter().find(is_child).copied();
+    let supervisor = ours.iter().find(|pid| !is_child(pid)).copied();
+    (Pid::from_raw(supervisor.expect("it lives")), child.map(Pid::from_raw))
 }
 
+/// One daemon with the job's environment, and one process without it in the script's session.
 const DAEMON: &str = "#!/bin/bash\n\
     setsid sh -c 'echo $$ > daemon; while :; do sleep 100; done' &\n\
+    env -i sh -c 'echo $$ > bare; while :; do sleep 100; done' &\n\
     echo $$ > script; wait\n";
 
 #[test]
 fn a_killed_supervisor_leaves_an_orphan_that_can_be_reaped() {
     let bench = Bench::new();
     let run = bench.start(&bench.manifest(), DAEMON);
-    let (script, daemon) = (run.line("script"), run.line("daemon"));
-    let supervisor = supervisor(&run);
-    kill(supervisor, Signal::SIGKILL).unwrap();
-    level(|| (run.found() == Found::Orphaned).then_some(()));
-    assert!(lives(&script) && lives(&daemon));
+    let (script, daemon, bare) = (run.line("script"), run.line("daemon"), run.line("bare"));
+    kill(supervisor(&run).0, Signal::SIGKILL).unwrap();
+    level(|| (run.found() == Found::Orphaned && !lives(&script)).then_some(()));
+    assert!(lives(&daemon) && lives(&bare));
 
     // What was run may still run: it is not run again.
     assert!(!run.try_supervise().status.success());
@@ -43,7 +56,7 @@ fn a_killed_supervisor_leaves_an_orphan_that_can_be_reaped() {
 
     let cgroups = run.folder.begun().unwrap().unwrap().cgroups;
     orphans::reap(&run.folder, PATIENCE).unwrap();
-    assert!(!lives(&script) && !lives(&daemon));
+    assert!(!lives(&daemon) && !lives(&bare));
     assert!(cgroups.iter().all(|cgroup| !cgroup.exists()), "{cgroups:?}");
 }
 
@@ -52,19 +65,37 @@ fn a_killed_supervisor_leaves_an_orphan_that_can_be_reaped() {
 fn orphans_are_known_without_cgroups() {
     let bench = Bench::new();
     let run = bench.start(&bench.manifest(), DAEMON);
-    let (script, daemon) = (run.line("script"), run.line("daemon"));
-    let supervisor = supervisor(&run);
-    kill(supervisor, Signal::SIGKILL).unwrap();
+    let (daemon, bare) = (run.line("daemon"), run.line("bare"));
+    kill(supervisor(&run).0, Signal::SIGKILL).unwrap();
     level(|| (run.found() == Found::Orphaned).then_some(()));
     let mut begun = run.folder.begun().unwrap().unwrap();
     let cgroups = std::mem::take(&mut begun.cgroups);
     run.folder.write_begun(&begun).unwrap();
 
     orphans::reap(&run.folder, PATIENCE).unwrap();
-    assert!(!lives(&script) && !lives(&daemon));
+    assert!(!lives(&daemon) && !lives(&bare));
     for cgroup in cgroups {
         level(|| fs::remove_dir(&cgroup).ok());
     }
+}
+
+/// A child that waits for a file must neither pass for a supervisor nor start the script later.
+#[test]
+fn a_supervisor_that_is_killed_before_the_script_starts_takes_it_along() {
+    let bench = Bench::new();
+    nix::unistd::mkfifo(&bench.work().join("out"), nix::sys::stat::Mode::S_IRWXU).unwrap();
+    let run = bench.start(&bench.manifest(), "#!/bin/sh\ntouch ran\n");
+    let (supervisor, child) = level(|| match supervisor(&run) {
+        (supervisor, Some(child)) => {
+            // It sleeps nowhere but in open(2), of a pipe that nobody reads.
+            let stat = fs::read_to_string(format!("/proc/{child}/stat")).ok()?;
+            stat.contains(") S ").then_some((supervisor, child))
+        }
+        (_, None) => None,
+    });
+    kill(supervisor, Signal::SIGKILL).unwrap();
+    level(|| (run.found() == Found::Orphaned && !lives(&child.to_string())).then_some(()));
+    assert!(!bench.work().join("ran").exists());
 }
 
 #[test]
@@ -90,7 +121,7 @@ fn a_supervisor_that_is_told_to_stop_takes_the_job_along() {
     let bench = Bench::new();
     let run = bench.start(&bench.manifest(), DAEMON);
     let (script, daemon) = (run.line("script"), run.line("daemon"));
-    kill(supervisor(&run), Signal::SIGTERM).unwrap();
+    kill(supervisor(&run).0, Signal::SIGTERM).unwrap();
     level(|| (run.found() == Found::Orphaned).then_some(()));
     assert!(!lives(&script) && !lives(&daemon));
     assert!(run.output().contains("DUE TO NODE FAILURE"), "{}", run.output());
@@ -101,7 +132,7 @@ fn the_supervisor_is_on_its_own() {
     let bench = Bench::new();
     let run = bench.start(&bench.manifest(), DAEMON);
     run.line("script");
-    let supervisor = supervisor(&run);
+    let (supervisor, _) = supervisor(&run);
     let proc = format!("/proc/{supervisor}");
     let stat = fs::read_to_string(format!("{proc}/stat")).unwrap();
     let fields: Vec<_> = stat.rsplit_once(") ").unwrap().1.split(' ').collect();

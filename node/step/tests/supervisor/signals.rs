@@ -150,5 +150,18 @@ fn a_spool_deep_in_the_tree_has_a_socket_too() {
     assert!(command.output().unwrap().status.success());
     let mut client = Client::connect(&folder, PATIENCE).unwrap();
     client.send(&Request::Terminate { cause: Cause::Stale, kill_wait_s: 0, at_ms: 0 }).unwrap();
-    level(|| folder.ended().unwrap());
+    while client.notice().unwrap().is_some() {}
+    assert!(folder.ended().unwrap().is_some());
+}
+
+/// Its end can't be recorded any more, and concerns nobody.
+#[test]
+fn a_supervisor_whose_folder_is_taken_away_ends() {
+    let bench = Bench::new();
+    let run = bench.start(&bench.manifest(), "#!/bin/sh\nread < go\n");
+    nix::unistd::mkfifo(&bench.work().join("go"), nix::sys::stat::Mode::S_IRWXU).unwrap();
+    let (mut client, _) = run.started();
+    run.folder.remove().unwrap();
+    std::fs::write(bench.work().join("go"), "\n").unwrap();
+    while client.notice().unwrap().is_some() {}
 }
