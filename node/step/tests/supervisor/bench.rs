@@ -2,7 +2,8 @@
 
 use std::{
     fs,
-    os::unix::fs::PermissionsExt as _,
+    io::Write as _,
+    os::unix::fs::{OpenOptionsExt as _, PermissionsExt as _},
     path::{Path, PathBuf},
     process::Output,
     time::{Duration, Instant},
@@ -44,6 +45,13 @@ impl Bench {
 
     pub(crate) fn work(&self) -> PathBuf {
         self.root.path().join("work")
+    }
+
+    /// A pipe in the work folder.
+    pub(crate) fn pipe(&self, name: &str) -> PathBuf {
+        let path = self.work().join(name);
+        nix::unistd::mkfifo(&path, nix::sys::stat::Mode::S_IRWXU).expect("it can be made");
+        path
     }
 
     /// A run of job 7 by whoever runs the test, its output in `work/out`.
@@ -217,6 +225,15 @@ pub(crate) fn level<T>(look: impl Fn() -> Option<T>) -> T {
         std::thread::yield_now();
         std::thread::sleep(Duration::from_millis(1));
     }
+}
+
+/// Lets a script go on that reads a line from the pipe.
+pub(crate) fn let_go(pipe: &Path) {
+    let mut options = fs::OpenOptions::new();
+    options.write(true).custom_flags(nix::libc::O_NONBLOCK);
+    // It can't be opened until somebody reads, and a script that has failed never does.
+    let mut pipe = level(|| options.open(pipe).ok());
+    pipe.write_all(b"\n").expect("the pipe has room");
 }
 
 /// Whether a process lives: a zombie does not.

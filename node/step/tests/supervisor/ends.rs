@@ -7,7 +7,7 @@ use step::{
     spool::{Ended, Found},
 };
 
-use crate::bench::{Bench, level, lives};
+use crate::bench::{Bench, let_go, level, lives};
 
 fn exited(code: u8) -> impl Fn(&Ended) -> bool {
     move |ended| {
@@ -156,7 +156,7 @@ fn a_job_that_uses_up_its_memory_is_told_from_others() {
     let manifest = step::manifest::Manifest { memory_mib: Some(32), ..bench.manifest() };
     // A shell that grows by doubling a text.
     let script = "#!/bin/bash\nread < go\nx=0123456789abcdef\nwhile :; do x=$x$x; done\n";
-    nix::unistd::mkfifo(&bench.work().join("go"), nix::sys::stat::Mode::S_IRWXU).unwrap();
+    let go = bench.pipe("go");
     let run = bench.start(&manifest, script);
     let (_, started) = run.started();
     if !started.memory_limited {
@@ -165,7 +165,7 @@ fn a_job_that_uses_up_its_memory_is_told_from_others() {
         run.ended();
         return;
     }
-    std::fs::write(bench.work().join("go"), "\n").unwrap();
+    let_go(&go);
     let ended = run.ended();
     assert!(ended.out_of_memory, "{ended:?}");
     assert_eq!((ended.exit_code, ended.signal), (0, 125));

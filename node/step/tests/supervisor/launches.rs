@@ -15,7 +15,7 @@ use step::{
     spool::Found,
 };
 
-use crate::bench::Bench;
+use crate::bench::{Bench, let_go};
 
 #[test]
 fn the_script_finds_what_the_manifest_says() {
@@ -227,7 +227,7 @@ fn a_supervisor_without_root_runs_jobs_of_its_own_user_only() {
 fn a_second_supervisor_is_refused() {
     let bench = Bench::new();
     let script = "#!/bin/sh\necho ran >> ran\nread < go\n";
-    nix::unistd::mkfifo(&bench.work().join("go"), nix::sys::stat::Mode::S_IRWXU).unwrap();
+    let go = bench.pipe("go");
     let run = bench.start(&bench.manifest(), script);
     run.line("ran");
     run.started();
@@ -237,7 +237,7 @@ fn a_second_supervisor_is_refused() {
     assert!(said.contains("another supervisor has"), "{said}");
     assert!(matches!(run.found(), Found::Running(Some(_))));
 
-    fs::write(bench.work().join("go"), "\n").unwrap();
+    let_go(&go);
     let ended = run.ended();
     // The first one may still hold the lock for a moment.
     let said = String::from_utf8_lossy(&run.try_supervise().stderr).into_owned();

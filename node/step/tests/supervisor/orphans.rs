@@ -83,7 +83,7 @@ fn orphans_are_known_without_cgroups() {
 #[test]
 fn a_supervisor_that_is_killed_before_the_script_starts_takes_it_along() {
     let bench = Bench::new();
-    nix::unistd::mkfifo(&bench.work().join("out"), nix::sys::stat::Mode::S_IRWXU).unwrap();
+    bench.pipe("out");
     let run = bench.start(&bench.manifest(), "#!/bin/sh\ntouch ran\n");
     let (supervisor, child) = level(|| match supervisor(&run) {
         (supervisor, Some(child)) => {

@@ -2,12 +2,12 @@
 
 use std::{
     io::{Read as _, Write as _},
-    os::unix::fs::PermissionsExt as _,
+    os::unix::fs::{OpenOptionsExt as _, PermissionsExt as _},
 };
 
 use step::control::{Cause, Client, MAX_LINE, Notice, Request, Scope, connect};
 
-use crate::bench::{Bench, PATIENCE, Run, level};
+use crate::bench::{Bench, PATIENCE, Run, let_go, level};
 
 /// Counts SIGUSR1 in the script, and in a child of it.
 const COUNTS: &str = "#!/bin/bash\n\
@@ -81,7 +81,7 @@ fn one_who_watches_later_is_told_all_of_it() {
 #[test]
 fn a_signal_waits_for_the_script() {
     let bench = Bench::new();
-    nix::unistd::mkfifo(&bench.work().join("out"), nix::sys::stat::Mode::S_IRWXU).unwrap();
+    bench.pipe("out");
     let script = "#!/bin/sh\nexec sleep 100\n";
     let run = bench.start(&bench.manifest(), script);
     let mut client = run.client();
@@ -89,7 +89,9 @@ fn a_signal_waits_for_the_script() {
     client.send(&Request::Watch {}).unwrap();
     client.send(&Request::Signal { number: 2, signal: 10, scope: Scope::Batch }).unwrap();
     // The output has a reader: the files are opened, and the script is executed.
-    let reader = std::fs::File::open(bench.work().join("out")).unwrap();
+    let mut options = std::fs::File::options();
+    options.read(true).custom_flags(nix::libc::O_NONBLOCK);
+    let reader = options.open(bench.work().join("out")).unwrap();
     assert!(matches!(client.notice().unwrap(), Some(Notice::Started(_))));
     assert_eq!(client.notice().unwrap(), Some(Notice::Delivered { number: 1 }));
     assert_eq!(client.notice().unwrap(), Some(Notice::Delivered { number: 2 }));
@@ -100,7 +102,7 @@ fn a_signal_waits_for_the_script() {
 #[test]
 fn a_job_whose_files_never_open_can_be_terminated() {
     let bench = Bench::new();
-    nix::unistd::mkfifo(&bench.work().join("out"), nix::sys::stat::Mode::S_IRWXU).unwrap();
+    bench.pipe("out");
     let run = bench.start(&bench.manifest(), "#!/bin/sh\ntouch ran\n");
     run.terminate(Cause::Cancelled, 100);
     assert_eq!(run.ended().signal, 15);
@@ -159,9 +161,9 @@ fn a_spool_deep_in_the_tree_has_a_socket_too() {
 fn a_supervisor_whose_folder_is_taken_away_ends() {
     let bench = Bench::new();
     let run = bench.start(&bench.manifest(), "#!/bin/sh\nread < go\n");
-    nix::unistd::mkfifo(&bench.work().join("go"), nix::sys::stat::Mode::S_IRWXU).unwrap();
+    let go = bench.pipe("go");
     let (mut client, _) = run.started();
     run.folder.remove().unwrap();
-    std::fs::write(bench.work().join("go"), "\n").unwrap();
+    let_go(&go);
     while client.notice().unwrap().is_some() {}
 }
