@@ -30,6 +30,6 @@ pub use command::{Allocation, By, Command, NodeChanges, NodeTarget, Report, Subm
 pub use decide::{Decided, decide};
 pub use event::{Answer, Answered, Entry, Event, FORMAT, NodeChange, TokenRole};
 pub use orders::{Cause, Order, Seen, SeenStage, missing, orders};
-pub use refusal::Refusal;
+pub use refusal::{Lacking, Refusal};
 pub use state::{Blob, Controller, QueueKey, Remembered, State, Token};
 pub use timers::{next_alarm, timers};

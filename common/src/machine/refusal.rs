@@ -23,7 +23,7 @@ pub enum Refusal {
     #[error("Invalid node name specified")]
     NoSuchNode(NodeName),
     #[error("Requested node configuration is not available")]
-    CannotEverFit,
+    CannotEverFit(Lacking),
     #[error("Node count specification invalid")]
     NodeCount,
     #[error("More processors requested than permitted")]
@@ -80,7 +80,61 @@ pub enum Refusal {
     Stale,
 }
 
+/// What no node of a partition has enough of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Lacking {
+    Cpus,
+    Memory,
+    /// Not even by itself: all of it together on one node, or a node that is not excluded.
+    Nodes,
+}
+
 impl Refusal {
+    /// What `sbatch` says before the refusal, where it says more than one thing.
+    #[must_use]
+    pub fn detail(&self) -> Option<String> {
+        match self {
+            Self::NoSuchPartition(name) => Some(format!("invalid partition specified: {name}")),
+            Self::CannotEverFit(Lacking::Cpus) => {
+                Some("CPU count per node can not be satisfied".to_owned())
+            }
+            Self::CannotEverFit(Lacking::Memory) => {
+                Some("Memory specification can not be satisfied".to_owned())
+            }
+            Self::CannotEverFit(Lacking::Nodes)
+            | Self::NoSuchJob(_)
+            | Self::Denied
+            | Self::NotOperator
+            | Self::RootJobs
+            | Self::AlreadyDone(_)
+            | Self::NoDefaultPartition
+            | Self::NoSuchNode(_)
+            | Self::NodeCount
+            | Self::TooManyCpus
+            | Self::TimeLimit
+            | Self::Memory
+            | Self::Policy
+            | Self::TooManyJobs
+            | Self::ScriptTooLarge
+            | Self::Disabled
+            | Self::NodeState
+            | Self::Pending(_)
+            | Self::NotPending(_)
+            | Self::NotRequeueable(_)
+            | Self::ReasonMissing
+            | Self::PartitionAccess
+            | Self::PartitionInactive
+            | Self::Unsupported(_)
+            | Self::Token
+            | Self::AlreadyFormed
+            | Self::Config(_)
+            | Self::NoSuchController(_)
+            | Self::ControllerKnown(_)
+            | Self::LastController(_)
+            | Self::Stale => None,
+        }
+    }
+
     /// Slurm's number for it (`slurm_errno.h`), which clients of the API and scripts test.
     #[must_use]
     pub fn errno(&self) -> Option<u32> {
@@ -89,7 +143,7 @@ impl Refusal {
             Self::NoDefaultPartition => Some(2001),
             Self::Denied => Some(2002),
             Self::PartitionInactive => Some(2012),
-            Self::CannotEverFit => Some(2014),
+            Self::CannotEverFit(_) => Some(2014),
             Self::NodeCount => Some(2006),
             Self::TooManyCpus => Some(2007),
             Self::NotOperator | Self::RootJobs => Some(2010),

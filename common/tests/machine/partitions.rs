@@ -4,7 +4,7 @@ use common::{
     config::{Config, MemoryPer, PartitionConf, PartitionState},
     id::{PartitionName, UserId},
     job::{JobSpec, MemoryRequest, ResourceLimit},
-    machine::{Command, Refusal},
+    machine::{Command, Lacking, Refusal},
 };
 
 use crate::cluster::{ALICE, Cluster, ROOT, config, spec};
@@ -100,7 +100,7 @@ fn memory_beyond_the_limit_of_a_cpu_brings_more_cpus() {
     let spec = asked(limit, MemoryRequest::PerCpu(100)).expect("it is within the limit");
     assert_eq!(spec.layout.cpus_per_task, Some(2));
     let refused = asked(limit, MemoryRequest::PerNode(900)).err();
-    assert_eq!(refused, Some(Refusal::CannotEverFit), "no node has nine CPUs");
+    assert_eq!(refused, Some(Refusal::CannotEverFit(Lacking::Cpus)), "no node has nine CPUs");
 }
 
 #[test]
@@ -114,4 +114,39 @@ fn limits_of_resources_are_left_out_as_configured() {
     spec.limits = vec![limit(7), limit(8)];
     let job = cluster.submit(ALICE, spec).expect("room");
     assert_eq!(cluster.state.jobs[&job].spec.limits, [limit(7)]);
+}
+
+/// Why a job can never run on the one node.
+fn never(change: impl FnOnce(&mut JobSpec)) -> Option<Refusal> {
+    let mut cluster = cluster(|config| config.select_memory = true);
+    let mut spec = spec(ALICE);
+    change(&mut spec);
+    cluster.submit(ALICE, spec).err()
+}
+
+#[test]
+fn a_job_that_fits_nowhere_is_told_why() {
+    let lacking = |lacking| Some(Refusal::CannotEverFit(lacking));
+    let cpus = |count| move |spec: &mut JobSpec| spec.layout.cpus_per_task = Some(count);
+    assert_eq!(never(cpus(8)), None);
+    assert_eq!(never(cpus(9)), lacking(Lacking::Cpus));
+    assert_eq!(
+        never(|spec| spec.memory = MemoryRequest::PerNode(1 << 40)),
+        lacking(Lacking::Memory)
+    );
+    let together = |spec: &mut JobSpec| {
+        spec.layout.cpus_per_task = Some(8);
+        spec.memory = MemoryRequest::PerCpu(1 << 37);
+    };
+    assert_eq!(never(together), lacking(Lacking::Nodes));
+    assert_eq!(never(|spec| spec.excluded_nodes = vec!["n1".into()]), lacking(Lacking::Nodes));
+    assert_eq!(never(|spec| spec.layout.min_nodes = 0), Some(Refusal::NodeCount));
+}
+
+#[test]
+fn what_a_refusal_says_before_itself_is_slurms() {
+    let detail = |refusal: Refusal| refusal.detail();
+    let partition = Refusal::NoSuchPartition("nosuch".to_owned());
+    assert_eq!(detail(partition).as_deref(), Some("invalid partition specified: nosuch"));
+    assert_eq!(detail(Refusal::CannotEverFit(Lacking::Nodes)), None);
 }

@@ -1,6 +1,6 @@
 //! How a job enters.
 
-use std::sync::Arc;
+use std::{collections::BTreeSet, sync::Arc};
 
 use bytes::Bytes;
 
@@ -8,7 +8,7 @@ use crate::{
     config::{Config, EnforcePartLimits, MemoryPer, PartitionConf, PartitionState},
     id::{ContentHash, JobId, NodeName, PartitionName, UserId},
     job::{Hold, JobSpec, MemoryRequest},
-    machine::{Event, Refusal, State, Submission, command::By},
+    machine::{Event, Lacking, Refusal, State, Submission, command::By},
     node::Node,
     resources::Resources,
     time::TimeLimit,
@@ -188,8 +188,11 @@ pub(super) fn check_limits(
     if exceeds_memory(config, partition, spec) {
         return Err(Refusal::Memory);
     }
-    if !could_fit_somewhere(state, config, partition, spec) {
-        return Err(Refusal::CannotEverFit);
+    if spec.layout.min_nodes == 0 {
+        return Err(Refusal::NodeCount);
+    }
+    if let Some(lacking) = lacking(state, config, partition, spec) {
+        return Err(Refusal::CannotEverFit(lacking));
     }
     if config.enforce_part_limits == EnforcePartLimits::No {
         // The job waits, and `squeue` says for what.
@@ -218,13 +221,18 @@ fn members<'a>(state: &'a State, partition: &'a PartitionConf) -> impl Iterator<
         .map(AsRef::as_ref)
 }
 
-/// Whether any node of the partition has what one task needs, even when it is empty.
-fn could_fit_somewhere(
+/// What keeps the job from every node of the partition, even an empty one; nothing where one node
+/// has what one task needs.
+fn lacking(
     state: &State,
     config: &Config,
     partition: &PartitionConf,
     spec: &JobSpec,
-) -> bool {
+) -> Option<Lacking> {
+    // A partition without nodes fails for another reason, which `squeue` shows.
+    if partition.nodes.is_empty() {
+        return None;
+    }
     let cpus = cpus_on_node(spec);
     let memory_mib = match spec.memory {
         _ if !config.select_memory => 0,
@@ -233,6 +241,22 @@ fn could_fit_somewhere(
         MemoryRequest::PerCpu(mib) => mib.saturating_mul(u64::from(cpus)),
     };
     let least = Resources { cpus, memory_mib };
-    // A partition without nodes fails for another reason, which `squeue` shows.
-    partition.nodes.is_empty() || members(state, partition).any(|node| least.fits_in(node.total))
+    let excluded: BTreeSet<&NodeName> = spec.excluded_nodes.iter().collect();
+    let any = |fits: &dyn Fn(Resources) -> bool| {
+        let mut left = members(state, partition).filter(|node| !excluded.contains(&node.name));
+        left.any(|node| fits(node.total))
+    };
+    if any(&|total| least.fits_in(total)) {
+        None
+    } else if !any(&|_| true) {
+        Some(Lacking::Nodes)
+    } else if !any(&|total| cpus <= total.cpus) {
+        Some(Lacking::Cpus)
+    } else if matches!(spec.memory, MemoryRequest::PerNode(_))
+        && !any(&|total| memory_mib <= total.memory_mib)
+    {
+        Some(Lacking::Memory)
+    } else {
+        Some(Lacking::Nodes)
+    }
 }
