@@ -114,6 +114,7 @@ impl Refusal {
             | Self::TimeLimit
             | Self::Memory
             | Self::Policy
+            | Self::Busy
             | Self::TooManyJobs
             | Self::ScriptTooLarge
             | Self::Disabled

@@ -49,6 +49,15 @@ pub(crate) fn runtime() -> Runtime {
 
 impl Client {
     pub(crate) fn open() -> Result<Self, Trouble> {
+        Self::open_for(Life::Command)
+    }
+
+    /// The same, for calls that last: a controller that falls silent is noticed.
+    pub(crate) fn open_to_follow() -> Result<Self, Trouble> {
+        Self::open_for(Life::Daemon)
+    }
+
+    fn open_for(life: Life) -> Result<Self, Trouble> {
         let folder = std::env::var_os(FOLDER_VARIABLE).unwrap_or_else(|| DEFAULT_FOLDER.into());
         let site = Site::read(folder.as_ref())?;
         let cache = Cache::of(&site);
@@ -57,7 +66,7 @@ impl Client {
         let keyring = Keyring::new(pass.credential).map_err(|error| untrusted(chain(&error)))?;
         let addresses = merged(&site.controllers, pass.controllers);
         let leader = Some(cache.leader());
-        let controllers = Controllers::new(addresses, Arc::new(keyring), Life::Command, leader);
+        let controllers = Controllers::new(addresses, Arc::new(keyring), life, leader);
         Ok(Self { controllers, site })
     }
 

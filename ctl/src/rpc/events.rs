@@ -10,6 +10,7 @@ use tokio::sync::{mpsc, watch};
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::{Request, Status};
 
+use super::status::unavailable;
 use crate::{describe::describe, shared::Shared};
 
 /// How many entries are read at a time.
@@ -17,8 +18,13 @@ const PAGE: usize = 256;
 
 pub(super) type Told = Pin<Box<dyn Stream<Item = Result<wire::EventsReply, Status>> + Send>>;
 
-pub(super) fn events(shared: &Shared, request: Request<wire::EventsRequest>) -> Told {
+pub(super) async fn events(
+    shared: &Shared,
+    request: Request<wire::EventsRequest>,
+) -> Result<Told, Status> {
     let wire::EventsRequest { follow, job, after } = request.into_inner();
+    // What the caller knows to have happened is in what he reads.
+    shared.log.read_barrier().await.map_err(|error| unavailable(&error))?;
     let (sender, told) = mpsc::channel(PAGE);
     let teller = Teller {
         history: shared.log.history(),
@@ -28,7 +34,7 @@ pub(super) fn events(shared: &Shared, request: Request<wire::EventsRequest>) -> 
         sender,
     };
     tokio::spawn(teller.tell(follow));
-    Box::pin(ReceiverStream::new(told))
+    Ok(Box::pin(ReceiverStream::new(told)))
 }
 
 struct Teller<C> {

@@ -126,7 +126,7 @@ impl Controller for Service {
     }
 
     async fn events(&self, request: Request<wire::EventsRequest>) -> Reply<Self::EventsStream> {
-        Ok(Response::new(events::events(&self.0, request)))
+        events::events(&self.0, request).await.map(Response::new)
     }
 }
 

@@ -14,6 +14,9 @@ use crate::proposer::Rejected;
 /// The metadata that carries Slurm's number of a refusal.
 pub(crate) const ERRNO_KEY: &str = "slurm-errno";
 
+/// The metadata that carries what Slurm's commands say before the refusal.
+const DETAIL_KEY: &str = "slurm-detail";
+
 pub(crate) fn rejected(rejected: Rejected) -> Status {
     match rejected {
         Rejected::Refused(refusal) => refused(&refusal),
@@ -29,6 +32,10 @@ pub(crate) fn refused(refusal: &Refusal) -> Status {
     if let Some(errno) = refusal.errno() {
         let value = errno.to_string().parse().expect("digits are metadata");
         status.metadata_mut().insert(ERRNO_KEY, value);
+    }
+    // A name that is not ASCII, and so no metadata, is left out.
+    if let Some(value) = refusal.detail().and_then(|detail| detail.parse().ok()) {
+        status.metadata_mut().insert(DETAIL_KEY, value);
     }
     status
 }
@@ -85,6 +92,9 @@ mod tests {
         assert_eq!(status.message(), "Invalid job id specified");
         let number = status.metadata().get(ERRNO_KEY).expect("a number");
         assert_eq!(number, "2017");
+        let status = refused(&Refusal::NoSuchPartition("x".to_owned()));
+        let detail = status.metadata().get(DETAIL_KEY).expect("a detail");
+        assert_eq!(detail, "invalid partition specified: x");
         assert!(refused(&Refusal::Token).metadata().get(ERRNO_KEY).is_none());
     }
 

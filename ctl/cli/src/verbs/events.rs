@@ -67,7 +67,7 @@ impl Skip {
 }
 
 async fn print(args: &Args, zone: &TimeZone) -> Result<(), Trouble> {
-    let client = Client::open()?;
+    let client = if args.follow { Client::open_to_follow()? } else { Client::open()? };
     let mut progress = Progress { index: args.after, printed: 0 };
     loop {
         let stream = match open(&client, args, progress).await {
