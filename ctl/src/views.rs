@@ -20,13 +20,16 @@ pub(crate) struct Filter {
     pub(crate) jobs: Vec<JobId>,
     pub(crate) users: Vec<u32>,
     pub(crate) partitions: Vec<PartitionName>,
+    /// Whose jobs are left out: the hidden ones.
+    pub(crate) skipped: Vec<PartitionName>,
 }
 
 impl Filter {
     fn admits(&self, job: &Job) -> bool {
-        let Self { users, partitions, .. } = self;
+        let Self { users, partitions, skipped, .. } = self;
         (users.is_empty() || users.contains(&job.spec.user.0))
             && (partitions.is_empty() || partitions.contains(&job.partition))
+            && !skipped.contains(&job.partition)
     }
 }
 

@@ -46,7 +46,8 @@ pub(super) async fn jobs(
     shared: &Shared,
     request: Request<wire::JobsRequest>,
 ) -> Result<Pages, Status> {
-    let wire::JobsRequest { jobs, users, partitions, stale_ok, whole } = request.into_inner();
+    let request = request.into_inner();
+    let wire::JobsRequest { jobs, users, partitions, stale_ok, whole, skip_hidden } = request;
     let applied = state(shared, stale_ok).await?;
     let config = config(&applied)?;
     let now = clock::now();
@@ -55,6 +56,7 @@ pub(super) async fn jobs(
         jobs: jobs.into_iter().map(JobId).collect(),
         users,
         partitions: partitions.into_iter().map(PartitionName::from).collect(),
+        skipped: if skip_hidden { hidden(&config) } else { vec![] },
     };
     let pages = futures::stream::unfold(Some(JobId(0)), move |from| {
         let page = from.map(|from| {
@@ -67,6 +69,11 @@ pub(super) async fn jobs(
         std::future::ready(page)
     });
     Ok(Box::pin(pages))
+}
+
+fn hidden(config: &Config) -> Vec<PartitionName> {
+    let hidden = config.partitions.iter().filter(|partition| partition.hidden);
+    hidden.map(|partition| PartitionName::from(partition.name.as_str())).collect()
 }
 
 pub(super) async fn batch_script(
