@@ -326,10 +326,10 @@ fn execute(plan: &Plan<'_>) -> Errno {
     }
 }
 
-/// What follows `#!` in the script.
+/// What follows `#!` in the script, as Slurm tells it: with its argument.
 fn interpreter(script: &Path) -> Option<String> {
     let content = fs::read(script).ok()?;
     let line = content.strip_prefix(b"#!")?.split(|byte| *byte == b'\n').next()?;
     let line = String::from_utf8_lossy(line);
-    Some(line.split_ascii_whitespace().next().unwrap_or_default().to_owned())
+    Some(line.trim().to_owned())
 }

@@ -134,7 +134,7 @@ fn a_script_that_cannot_be_executed_says_why() {
     assert_eq!((ended.exit_code, ended.signal), (2, 0));
     assert_eq!(
         run.output(),
-        "[] error: execve(): bad interpreter(/no/such/interp): No such file or directory\n"
+        "[] error: execve(): bad interpreter(/no/such/interp -x): No such file or directory\n"
     );
     assert_eq!(run.folder.started().unwrap(), None);
 
