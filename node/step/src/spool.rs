@@ -10,9 +10,9 @@
 //!
 //! **Invariant:** the script is started at most once for each folder. The supervisor holds the
 //! lock while it lives, and leaves `begun.json` before it starts the script; where that file is,
-//! no supervisor starts again. A manifest of an earlier boot is not started either, so `begun.json`
-//! itself need not outlive the kernel and is not fsynced. `ended.json` is, before anybody hears
-//! of it.
+//! no supervisor starts again. A manifest of an earlier boot is not started either, so neither
+//! file need outlive the kernel, and neither is fsynced. `ended.json` is, before anybody hears of
+//! it.
 
 use std::{
     fs::{self, DirBuilder, File, OpenOptions},
@@ -208,9 +208,12 @@ impl Folder {
         self.path.join("control")
     }
 
-    /// Writes the folder, durably: once this returns, a host that goes down and comes up knows of
-    /// the order. `environment` is whole but for `SLURM_TASK_PID`: `NAME=value` texts, each
-    /// followed by a NUL.
+    /// Writes the folder: once this returns, a daemon that dies and comes back knows of the order.
+    /// `environment` is whole but for `SLURM_TASK_PID`: `NAME=value` texts, each followed by a NUL.
+    ///
+    /// Not fsynced: the start of a script would wait for the disk, and for nothing. A host that
+    /// goes down and comes up is in another life, by which the cluster knows that none of what it
+    /// was ordered before may begin, whatever of it the disk still holds.
     ///
     /// # Errors
     /// Where it can't be written, or is there already. What was written stays: see
@@ -225,8 +228,7 @@ impl Folder {
         made.map_err(failed("make", &self.path))?;
         write(&self.script(), script, 0o700)?;
         write(&self.path.join("environment"), environment, 0o600)?;
-        self.record("manifest.json", manifest, Durable::Yes)?;
-        sync(self.path.parent().unwrap_or(Path::new(".")))
+        self.record("manifest.json", manifest, Durable::No)
     }
 
     /// Removes the folder and all in it, if it is there. A crash in the middle leaves nothing that
@@ -414,7 +416,10 @@ impl Folder {
         match durable {
             Durable::Yes => {
                 file.sync_all().map_err(failed("fsync", &path))?;
-                sync(&self.path)
+                // The folder's own name is not durable until here. What the journal has committed
+                // already costs next to nothing.
+                sync(&self.path)?;
+                sync(self.path.parent().unwrap_or(Path::new(".")))
             }
             Durable::No => Ok(()),
         }
