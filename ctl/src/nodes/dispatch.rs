@@ -27,9 +27,17 @@ pub(crate) enum Input {
     Detach { node: NodeName, stream: Stream },
 }
 
+/// What a stream is to send.
+#[derive(Clone, Debug)]
+pub(crate) enum Outgoing {
+    Order(Errand),
+    /// The configuration or the controllers have changed.
+    Welcome,
+}
+
 /// An order with what it takes to carry it out.
 #[derive(Clone, Debug)]
-pub(crate) struct Outgoing {
+pub(crate) struct Errand {
     pub(crate) order: Order,
     /// The job, where the cluster still has it.
     pub(crate) job: Option<Arc<Job>>,
@@ -64,8 +72,7 @@ pub(crate) async fn dispatch(
                     return;
                 }
                 let state = applied.borrow_and_update().state.clone();
-                let orders = dispatcher.desk.follow(state, clock::now());
-                dispatcher.send_all(orders);
+                dispatcher.follow(state);
             }
             _ = sweep.tick() => {
                 let orders = dispatcher.desk.sweep(clock::now());
@@ -94,6 +101,18 @@ impl Dispatcher {
         }
     }
 
+    fn follow(&mut self, state: State) {
+        let before = self.desk.state();
+        if before.config != state.config || before.controllers != state.controllers {
+            let nodes: Vec<NodeName> = self.outboxes.keys().cloned().collect();
+            for node in nodes {
+                self.put(&node, Outgoing::Welcome);
+            }
+        }
+        let orders = self.desk.follow(state, clock::now());
+        self.send_all(orders);
+    }
+
     fn detach(&mut self, node: &NodeName, stream: Stream) {
         self.desk.detach(node, stream);
         if self.outboxes.get(node).is_some_and(|(open, _)| *open == stream) {
@@ -115,27 +134,30 @@ impl Dispatcher {
 
     fn send(&mut self, node: &NodeName, orders: Vec<Order>) {
         for order in orders {
-            let Some((stream, outbox)) = self.outboxes.get(node) else {
-                return;
-            };
-            let outgoing = outgoing(self.desk.state(), order);
-            if let Err(error) = outbox.try_send(outgoing) {
-                // A node that does not take its orders has to come back and say what it has.
-                let stream = *stream;
-                tracing::warn!(%node, %error, "the node does not take its orders: detached");
-                self.detach(node, stream);
-                return;
-            }
+            let outgoing = Outgoing::Order(errand(self.desk.state(), order));
+            self.put(node, outgoing);
+        }
+    }
+
+    fn put(&mut self, node: &NodeName, outgoing: Outgoing) {
+        let Some((stream, outbox)) = self.outboxes.get(node) else {
+            return;
+        };
+        if let Err(error) = outbox.try_send(outgoing) {
+            // A node that does not take its orders has to come back and say what it has.
+            let stream = *stream;
+            tracing::warn!(%node, %error, "the node does not take its orders: detached");
+            self.detach(node, stream);
         }
     }
 }
 
-fn outgoing(state: &State, order: Order) -> Outgoing {
+fn errand(state: &State, order: Order) -> Errand {
     let (Order::Launch { job, .. }
     | Order::Terminate { job, .. }
     | Order::Signal { job, .. }
     | Order::Release { job, .. }) = order;
     let job = state.jobs.get(&job).cloned();
     let kill_wait = state.config.as_ref().map_or(30, |config| config.kill_wait);
-    Outgoing { order, job, kill_wait }
+    Errand { order, job, kill_wait }
 }

@@ -13,7 +13,7 @@ use proto::{
 };
 use raft_store::Log;
 
-use super::dispatch::Outgoing;
+use super::dispatch::Errand;
 
 /// How large a script or environment may be, in bytes, to go with the order. A larger one is
 /// fetched by the node, so that a stream of orders stays one of small messages.
@@ -53,10 +53,10 @@ pub(super) fn stage(report: &Report) -> SeenStage {
 }
 
 /// The message of an order; none where what it is about has gone meanwhile.
-pub(super) fn message(outgoing: &Outgoing, log: &Log) -> Option<Kind> {
-    Some(match outgoing.order {
+pub(super) fn message(errand: &Errand, log: &Log) -> Option<Kind> {
+    Some(match errand.order {
         Order::Launch { attempt, .. } => {
-            let job = outgoing.job.as_ref().filter(|job| job.attempt == attempt)?;
+            let job = errand.job.as_ref().filter(|job| job.attempt == attempt)?;
             let content = |hash| match log.blob(hash) {
                 Ok(Some(content)) if content.len() <= INLINE => content,
                 Ok(_) => Bytes::new(),
@@ -75,7 +75,7 @@ pub(super) fn message(outgoing: &Outgoing, log: &Log) -> Option<Kind> {
             job: job.0,
             attempt: attempt.0,
             cause: wire_cause(cause).into(),
-            kill_wait_s: outgoing.kill_wait,
+            kill_wait_s: errand.kill_wait,
             at: at.0,
         }),
         Order::Signal { job, attempt, number, signal, scope } => Kind::Signal(wire::Signal {

@@ -24,7 +24,7 @@ use trust::controllers::not_leader;
 
 use super::{
     BEAT, OpenDesk,
-    dispatch::{Input, Outgoing},
+    dispatch::{Errand, Input, Outgoing},
     messages,
 };
 use crate::{
@@ -198,10 +198,11 @@ async fn send_orders(node: Arc<Node>, mut orders: mpsc::Receiver<Outgoing>, down
     loop {
         let kind = tokio::select! {
             order = orders.recv() => match order {
-                Some(outgoing) => {
-                    trace_launch(&node, &outgoing);
-                    messages::message(&outgoing, &node.shared.log)
+                Some(Outgoing::Order(errand)) => {
+                    trace_launch(&node, &errand);
+                    messages::message(&errand, &node.shared.log)
                 }
+                Some(Outgoing::Welcome) => Some(Down::Welcome(node.welcome())),
                 None => {
                     let _ = down.send(Err(elsewhere(&node.shared))).await;
                     return;
@@ -218,8 +219,8 @@ async fn send_orders(node: Arc<Node>, mut orders: mpsc::Receiver<Outgoing>, down
     }
 }
 
-fn trace_launch(node: &Node, outgoing: &Outgoing) {
-    let (Order::Launch { job, .. }, Some(record)) = (&outgoing.order, &outgoing.job) else {
+fn trace_launch(node: &Node, errand: &Errand) {
+    let (Order::Launch { job, .. }, Some(record)) = (&errand.order, &errand.job) else {
         return;
     };
     if let Some(trace) = &record.spec.trace {

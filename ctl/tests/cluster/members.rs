@@ -1,0 +1,167 @@
+//! Joining, renewing, and vouching.
+
+use proto::{
+    ctl as wire_ctl,
+    node::{self as wire, join_client::JoinClient},
+};
+use tonic::Code;
+use trust::{
+    authority::{Anchor, Authority},
+    credential::{Credential, KeyRequest},
+    identity::Subject,
+    secret::Secret,
+};
+
+use crate::world::{ALICE, BOB, OPERATOR, World, id, refusal, slurm, submit};
+
+async fn token(world: &World, controller: bool, name: &str) -> String {
+    let name = name.to_owned();
+    let ask = wire_ctl::IssueTokenRequest { request: id(), controller, name, lifetime_s: 60 };
+    world.user(OPERATOR).issue_token(ask).await.expect("the operator may").into_inner().token
+}
+
+fn request(key: &KeyRequest, token: &str, address: &str) -> wire::JoinRequest {
+    wire::JoinRequest {
+        token: token.to_owned(),
+        signing_request: key.signing_request().expect("a request"),
+        address: address.to_owned(),
+    }
+}
+
+fn joiner(world: &World) -> JoinClient<tonic::transport::Channel> {
+    JoinClient::new(world.channel(None))
+}
+
+fn certified(world: &World, key: KeyRequest, certificate: &str) -> Credential {
+    let anchor = Anchor::from_pem(&world.authority.anchor().pem()).expect("the authority");
+    key.certified(certificate, anchor).expect("a credential")
+}
+
+#[tokio::test]
+async fn a_token_makes_one_node() {
+    let world = World::new().await;
+    let ask = wire_ctl::IssueTokenRequest {
+        request: id(),
+        controller: false,
+        name: "n1".to_owned(),
+        lifetime_s: 60,
+    };
+    let denied = slurm("Invalid user id", 2010);
+    assert_eq!(refusal(world.user(ALICE).issue_token(ask)).await, denied);
+
+    let token = token(&world, false, "n1").await;
+    let key = KeyRequest::generate().expect("a key");
+    // A request that can't be signed costs no token.
+    let ask = request(&key, &token, "");
+    let broken = wire::JoinRequest { signing_request: "x".to_owned(), ..ask.clone() };
+    assert_eq!(refusal(joiner(&world).join(broken)).await.code, Code::InvalidArgument);
+    let reply = joiner(&world).join(ask.clone()).await.expect("joined").into_inner();
+    assert_eq!((reply.cluster.as_str(), reply.name.as_str()), ("test", "n1"));
+    assert_eq!(reply.authority_key, "", "a node must not have the key");
+    assert_eq!(reply.controllers[0].address, world.address);
+    // The answer may have been lost: the same holder asks again.
+    joiner(&world).join(ask).await.expect("the same joiner, again");
+    let other = KeyRequest::generate().expect("a key");
+    let spent = refusal(joiner(&world).join(request(&other, &token, ""))).await;
+    assert_eq!(spent.code, Code::FailedPrecondition);
+    assert!(spent.text.contains("this token is not valid"), "{spent:?}");
+    let credential = certified(&world, key, &reply.certificate);
+    assert_eq!(credential.identity().subject, Subject::Node { name: "n1".to_owned() });
+    world.stop().await;
+}
+
+#[tokio::test]
+async fn a_controller_joins_with_the_authority_and_a_number_of_its_own() {
+    let world = World::new().await;
+    let token = token(&world, true, "ctl2").await;
+    let key = KeyRequest::generate().expect("a key");
+    let nowhere = refusal(joiner(&world).join(request(&key, &token, "ctl2"))).await;
+    assert_eq!(nowhere.code, Code::InvalidArgument);
+    let ask = request(&key, &token, "127.0.0.1:9");
+    let reply = joiner(&world).join(ask.clone()).await.expect("joined").into_inner();
+    let again = joiner(&world).join(ask).await.expect("joined").into_inner();
+    assert_eq!(reply.raft_id, again.raft_id, "asked again, it is the same controller");
+    assert!(reply.raft_id > 1);
+    let key_pem = Secret::new(reply.authority_key);
+    Authority::from_pem(&reply.authority, &key_pem).expect("the authority, with its key");
+    let applied = world.log.applied();
+    let known = &applied.state.controllers[&common::id::ControllerName::from("ctl2")];
+    assert_eq!((known.raft_id, known.address.as_str()), (reply.raft_id, "127.0.0.1:9"));
+
+    // The name is taken until the controller is removed.
+    let token = self::token(&world, true, "ctl2").await;
+    let other = KeyRequest::generate().expect("a key");
+    let taken = refusal(joiner(&world).join(request(&other, &token, "127.0.0.1:8"))).await;
+    assert!(taken.text.contains("rafter controller remove ctl2"), "{taken:?}");
+    let remove = || wire_ctl::RemoveControllerRequest { request: id(), name: "ctl2".to_owned() };
+    let denied = slurm("Access/permission denied", 2002);
+    assert_eq!(refusal(world.user(ALICE).remove_controller(remove())).await, denied);
+    world.user(OPERATOR).remove_controller(remove()).await.expect("the operator may");
+    let ask = request(&other, &token, "127.0.0.1:8");
+    let anew = joiner(&world).join(ask).await.expect("joined anew").into_inner();
+    assert_ne!(anew.raft_id, reply.raft_id);
+    world.stop().await;
+}
+
+#[tokio::test]
+async fn hosts_vouch_for_whom_they_may() {
+    let world = World::new().await;
+    let vouch = async |host: &str, uid: u32| {
+        let key = KeyRequest::generate().expect("a key");
+        let ask = wire::VouchRequest {
+            uid,
+            user: format!("user{uid}"),
+            signing_request: key.signing_request().expect("a request"),
+        };
+        let reply = world.node(host).vouch(ask).await?.into_inner();
+        let subject = certified(&world, key, &reply.certificate).identity().subject.clone();
+        assert_eq!(subject, Subject::User { uid, name: format!("user{uid}") });
+        Ok::<_, tonic::Status>(reply)
+    };
+    let denied = async |host: &str, uid: u32| refusal(vouch(host, uid)).await.code;
+    vouch("login", BOB).await.expect("a login host vouches for its users");
+    assert_eq!(denied("n1", ALICE).await, Code::PermissionDenied, "she has no job there");
+
+    let (up, messages) = tokio::sync::mpsc::channel(4);
+    let inventory = proto::types::Inventory { cpus: 4, incarnation: 7, ..Default::default() };
+    let hello = wire::Hello { inventory: Some(inventory), ..wire::Hello::default() };
+    let kind = Some(wire::node_message::Kind::Hello(hello));
+    up.send(wire::NodeMessage { kind }).await.expect("there is room");
+    let messages = tokio_stream::wrappers::ReceiverStream::new(messages);
+    let _orders = world.node("n1").attach(messages).await.expect("welcome");
+    let (job, of_root) = (submit(&world, ALICE).await, submit(&world, 0).await);
+    let holds = |job| {
+        let applied = world.log.applied();
+        applied.state.jobs[&common::id::JobId(job)].holding().is_some()
+    };
+    world.until(|| holds(job) && holds(of_root)).await;
+    vouch("n1", ALICE).await.expect("she has a job there");
+    assert_eq!(denied("n1", BOB).await, Code::PermissionDenied);
+    assert_eq!(denied("n2", ALICE).await, Code::PermissionDenied);
+    assert_eq!(denied("n1", 0).await, Code::PermissionDenied, "never root from a mere node");
+    assert_eq!(denied("n1", OPERATOR).await, Code::PermissionDenied);
+    world.stop().await;
+}
+
+#[tokio::test]
+async fn members_renew_as_long_as_they_are_some() {
+    let world = World::new().await;
+    for (name, may) in [("n1", true), ("login", true), ("n9", false)] {
+        let key = KeyRequest::generate().expect("a key");
+        let signing_request = key.signing_request().expect("a request");
+        let renewed = world.node(name).renew(wire::RenewRequest { signing_request }).await;
+        match renewed {
+            Ok(reply) => {
+                assert!(may, "{name} is no member");
+                let credential = certified(&world, key, &reply.into_inner().certificate);
+                let subject = Subject::Node { name: name.to_owned() };
+                assert_eq!(credential.identity().subject, subject);
+            }
+            Err(status) => {
+                assert!(!may, "{name}: {status}");
+                assert_eq!(status.code(), Code::PermissionDenied);
+            }
+        }
+    }
+    world.stop().await;
+}
