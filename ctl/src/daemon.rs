@@ -133,8 +133,10 @@ async fn serve(
     connections: impl tokio_stream::Stream<Item = std::io::Result<trust::serve::Connection>>,
     mut stopped: watch::Receiver<bool>,
 ) -> Result<(), tonic::transport::Error> {
+    let raft = shared.log.service();
     let service = Service(shared);
     server()
+        .add_service(raft)
         .add_service(ControllerServer::new(service.clone()).max_decoding_message_size(MAX_MESSAGE))
         .add_service(JoinServer::new(service.clone()))
         .add_service(NodeServer::new(service).max_encoding_message_size(MAX_MESSAGE))
