@@ -180,7 +180,8 @@ async fn load(client: &Client, wanted: &Wanted) -> Result<JobsReply, u8> {
         partitions: filter.partitions.clone().unwrap_or_default(),
         stale_ok: wanted.stale_ok,
         whole,
-        skip_hidden: !wanted.all,
+        // Who names partitions wants them.
+        skip_hidden: !wanted.all && filter.partitions.is_none(),
     };
     let reply = if filter.is_empty() {
         Ok(JobsReply::default())
