@@ -75,6 +75,11 @@ impl Client {
         &self.site.cluster
     }
 
+    /// The names of the controllers that are known here.
+    pub(crate) fn controllers(&self) -> Vec<String> {
+        self.site.controllers.iter().map(|controller| controller.name.clone()).collect()
+    }
+
     /// Makes a call, with whichever controller can serve it: with each until one answers, for as
     /// long as `MessageTimeout` says. On a terminal a line says what the command waits for.
     ///

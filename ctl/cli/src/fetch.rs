@@ -1,6 +1,8 @@
 //! What the commands read from the controllers, besides jobs.
 
-use proto::ctl::{NodesReply, NodesRequest};
+use proto::ctl::{
+    ConfigReply, ConfigRequest, NodesReply, NodesRequest, StatusReply, StatusRequest,
+};
 use trust::controllers::Target;
 
 use crate::{
@@ -11,6 +13,22 @@ use crate::{
 pub(crate) async fn nodes(client: &Client, stale_ok: bool) -> Result<NodesReply, Trouble> {
     let attempt = |mut controller: Controller| async move {
         let reply = controller.nodes(client::request(NodesRequest { stale_ok })).await?;
+        Ok(reply.into_inner())
+    };
+    client.call(Target::Any, attempt).await
+}
+
+pub(crate) async fn config(client: &Client, stale_ok: bool) -> Result<ConfigReply, Trouble> {
+    let attempt = |mut controller: Controller| async move {
+        let reply = controller.config(client::request(ConfigRequest { stale_ok })).await?;
+        Ok(reply.into_inner())
+    };
+    client.call(Target::Any, attempt).await
+}
+
+pub(crate) async fn status(client: &Client) -> Result<StatusReply, Trouble> {
+    let attempt = |mut controller: Controller| async move {
+        let reply = controller.status(client::request(StatusRequest { stale_ok: true })).await?;
         Ok(reply.into_inner())
     };
     client.call(Target::Any, attempt).await

@@ -15,6 +15,7 @@ mod render;
 mod say;
 mod sbatch;
 mod scancel;
+mod scontrol;
 mod signal;
 mod sinfo;
 mod squeue;
@@ -33,7 +34,8 @@ use std::{
 use invocation::{Command, Invocation};
 
 /// Slurm's commands, by the names that people call them.
-const COMMANDS: &[Command] = &[sbatch::COMMAND, scancel::COMMAND, sinfo::COMMAND, squeue::COMMAND];
+const COMMANDS: &[Command] =
+    &[sbatch::COMMAND, scancel::COMMAND, scontrol::COMMAND, sinfo::COMMAND, squeue::COMMAND];
 
 fn main() -> ExitCode {
     let mut arguments: Vec<OsString> = env::args_os().collect();

@@ -18,6 +18,7 @@ use std::{env, time::Duration};
 use common::{hostlist::Hostlist, time::Timestamp};
 use proto::ctl::{JobsReply, JobsRequest};
 
+pub(crate) use self::json::job as json_of_job;
 use self::{
     field::{Field, Style},
     options::Wanted,

@@ -31,6 +31,12 @@ impl Clock {
         }
     }
 
+    pub(crate) fn text(&self, at: Option<Timestamp>, none: &str) -> String {
+        let mut out = String::new();
+        self.put(&mut out, at, none);
+        out
+    }
+
     /// As ctime(3) has it: `Mon Nov 23 23:08:22 2026`.
     pub(crate) fn headline(&self) -> String {
         let format = TimeFormat::Custom("%a %b %e %H:%M:%S %Y".to_owned());

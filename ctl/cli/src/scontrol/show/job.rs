@@ -1,0 +1,183 @@
+//! A job's record.
+
+use common::{hostlist::Hostlist, size::Mib, time::Timestamp};
+use proto::types::memory_request::Amount;
+
+use super::{
+    super::session::Flags,
+    record::{Record, or_null},
+};
+use crate::{
+    render::Clock,
+    view::{Job, State, job},
+};
+
+/// Appends the record, in Slurm's order.
+pub(in super::super) fn text(out: &mut String, job: &Job<'_>, clock: &Clock, flags: Flags) {
+    let mut record = Record::new(out, flags.one_line);
+    owner(&mut record, job, flags.details);
+    times(&mut record, job, clock);
+    places(&mut record, job);
+    resources(&mut record, job, flags.details);
+    files(&mut record, job);
+    record.end();
+}
+
+fn owner(record: &mut Record<'_>, job: &Job<'_>, details: bool) {
+    let spec = job.spec;
+    record.pair("JobId", job.id()).pair("JobName", &spec.name).line();
+    if details {
+        record.pair("SLUID", "(null)").line();
+    }
+    record
+        .pair("UserId", format_args!("{}({})", spec.user_name, spec.user))
+        .pair("GroupId", format_args!("{}({})", spec.group_name, spec.group))
+        .pair("MCS_label", "N/A")
+        .line();
+    record
+        .pair("Priority", job.job.priority)
+        .pair("Nice", spec.nice)
+        .pair("Account", or_null(spec.account.as_deref()))
+        .pair("QOS", "(null)")
+        .line();
+    record.pair("JobState", job.state().name()).pair("Reason", job.reason().replace(' ', "_"));
+    if let Some(node) = job.failed_node() {
+        record.pair("FailedNode", node);
+    }
+    record.pair("Dependency", "(null)").line();
+    record
+        .pair("Requeue", u8::from(job.job.requeue))
+        .pair("Restarts", job.job.restarts)
+        .pair("BatchFlag", 1)
+        .pair("Reboot", 0)
+        .pair("ExitCode", job.exit_code())
+        .line();
+    if details {
+        record.pair("DerivedExitCode", "0:0").line();
+    }
+}
+
+fn times(record: &mut Record<'_>, job: &Job<'_>, clock: &Clock) {
+    let moment = |at| clock.text(at, "Unknown");
+    record
+        .pair("RunTime", job.elapsed().padded())
+        .pair("TimeLimit", job.time_limit().padded())
+        .pair("TimeMin", "N/A")
+        .line();
+    record
+        .pair("SubmitTime", moment(Some(Timestamp(job.job.submitted))))
+        .pair("EligibleTime", moment(job.eligible()))
+        .line();
+    record.pair("AccrueTime", moment(job.accrues_since())).line();
+    record
+        .pair("StartTime", moment(job.start()))
+        .pair("EndTime", moment(job.finish().ok().flatten()))
+        .pair("Deadline", "N/A")
+        .line();
+    record
+        .pair("SuspendTime", "None")
+        .pair("SecsPreSuspend", 0)
+        .pair("LastSchedEval", moment(job.run().map(|run| Timestamp(run.started))))
+        .pair("Scheduler", "Main")
+        .line();
+}
+
+fn places(record: &mut Record<'_>, job: &Job<'_>) {
+    let list = |names: &[String]| {
+        if names.is_empty() { "(null)".to_owned() } else { job::list(names) }
+    };
+    let spec = job.spec;
+    record
+        .pair("Partition", &job.job.partition)
+        .pair("AllocNode:Sid", format_args!("{}:{}", spec.submit_host, spec.session))
+        .line();
+    record
+        .pair("ReqNodeList", list(&spec.required_nodes))
+        .pair("ExcNodeList", list(&spec.excluded_nodes))
+        .line();
+    let mut nodes = String::new();
+    job.put_nodes(&mut nodes);
+    record.pair("NodeList", nodes).line();
+    if let Some(host) = job.batch_host() {
+        record.pair("BatchHost", host).line();
+    }
+}
+
+fn resources(record: &mut Record<'_>, job: &Job<'_>, details: bool) {
+    record
+        .pair("NumNodes", node_count(job))
+        .pair("NumCPUs", job.cpus())
+        .pair("NumTasks", job.layout.tasks)
+        .pair("CPUs/Task", job.cpus_per_task())
+        .pair("ReqB:S:C:T", "0:0:*:*")
+        .line();
+    record.pair("ReqTRES", job.requested()).line();
+    record.pair("AllocTRES", or_null(job.allocated().as_deref())).line();
+    let per_node = job.layout.tasks_per_node.unwrap_or(0);
+    record
+        .pair("Socks/Node", '*')
+        .pair("NtasksPerN:B:S:C", format_args!("{per_node}:0:*:*"))
+        .pair("CoreSpec", '*')
+        .line();
+    let holds = matches!(job.state(), State::Configuring | State::Running | State::Completing(_));
+    if details && holds {
+        record.pair("JOB_GRES", "(null)").line();
+        for alike in job.places().chunk_by(|one, other| one.held == other.held) {
+            let held = alike[0].held.unwrap_or_default();
+            let nodes = Hostlist::from_names(alike.iter().map(|place| &place.node));
+            record
+                .text(format_args!("  Nodes={nodes}"))
+                // Which CPUs they are is left to the node.
+                .pair("CPU_IDs", "N/A")
+                .pair("Mem", held.memory_mib)
+                .pair("GRES", "")
+                .line();
+        }
+    }
+    let (memory, mib) = match job.memory() {
+        Some(Amount::PerCpu(mib)) => ("MinMemoryCPU", mib),
+        Some(Amount::PerNode(mib)) => ("MinMemoryNode", mib),
+        None => ("MinMemoryNode", 0),
+    };
+    record
+        .pair("MinCPUsNode", job.min_cpus())
+        .pair(memory, Mib(mib))
+        .pair("MinTmpDiskNode", 0)
+        .line();
+    record.pair("Features", "(null)").pair("DelayBoot", "00:00:00").line();
+    record
+        .pair("OverSubscribe", "NO")
+        .pair("Exclusive", job.exclusive())
+        .pair("Contiguous", 0)
+        .pair("Licenses", "(null)")
+        .pair("LicensesAlloc", "(null)")
+        .pair("Network", "(null)")
+        .line();
+}
+
+/// While a job waits, how many it may have where that was said.
+fn node_count(job: &Job<'_>) -> String {
+    let count = job.node_count();
+    let waits = job.state() == State::Pending;
+    match job.layout.max_nodes.filter(|_| waits && job.layout.nodes_given) {
+        Some(max) => format!("{count}-{max}"),
+        None => count.to_string(),
+    }
+}
+
+fn files(record: &mut Record<'_>, job: &Job<'_>) {
+    let spec = job.spec;
+    record.pair("Command", or_null(job.command().as_deref())).line();
+    record.pair("SubmitLine", &spec.submit_line).line();
+    record.pair("WorkDir", &spec.work_dir).line();
+    if let Some(comment) = &spec.comment {
+        record.pair("Comment", comment).line();
+    }
+    let error = job.std_err().map(|path| job.expanded(&path));
+    record.pair("StdErr", error.unwrap_or_default()).line();
+    record.pair("StdIn", job.expanded(&job.std_in())).line();
+    record.pair("StdOut", job.expanded(&job.std_out()));
+    if let Some(cpus) = job.layout.cpus_per_task {
+        record.line().pair("TresPerTask", format_args!("cpu={cpus}"));
+    }
+}
