@@ -25,10 +25,11 @@ pub(crate) struct Books {
 }
 
 impl Books {
+    /// The nodes stand in the configuration's order, in which Slurm fills and lists them.
     pub(crate) fn open(view: &State) -> Self {
-        let shares: Vec<_> = view
-            .nodes
-            .values()
+        let configured = view.config.iter().flat_map(|config| &config.nodes);
+        let shares: Vec<_> = configured
+            .filter_map(|node| view.nodes.get(&NodeName::from(node.name.as_str())))
             .map(|node| Share {
                 name: node.name.clone(),
                 weight: node.weight,

@@ -1,0 +1,198 @@
+//! A cluster on which plans are made and carried out.
+
+use std::{fmt::Write, path::Path, sync::Arc};
+
+use bytes::Bytes;
+use common::{
+    config::{self, Config},
+    id::{Attempt, ClusterId, Incarnation, JobId, NodeName, RequestId, Term, UserId},
+    job::{ExitStatus, Phase, Place},
+    machine::{
+        Allocation, Answer, By, Command, Entry, NodeChanges, NodeTarget, Refusal, Report, State,
+        Submission, decide,
+    },
+    node::Inventory,
+    size::Mib,
+    time::{Span, Timestamp},
+};
+use sched::{Plan, plan};
+
+use crate::options;
+
+const ALICE: UserId = UserId(1001);
+const OPERATOR: UserId = UserId(500);
+
+pub(crate) struct Bench {
+    state: State,
+    now: Timestamp,
+    requests: u128,
+}
+
+impl Bench {
+    /// A cluster of this configuration, whose nodes are all up.
+    pub(crate) fn new(conf: &str) -> Self {
+        let text = format!("ClusterName=test\nSlurmctldHost=ctl1\n{conf}\n");
+        let config = config::parse(Path::new("scenario"), |_| Ok::<_, String>(text.clone()));
+        let config = Arc::new(config.unwrap_or_else(|error| panic!("{error}")));
+        let now = Timestamp::from_seconds(1_000_000);
+        let mut bench = Self { state: State::default(), now, requests: 0 };
+        let form = Command::Form {
+            cluster: ClusterId([7; 16]),
+            operator: OPERATOR,
+            config: Arc::clone(&config),
+        };
+        bench.send(form).expect("a first forming");
+        bench.register(&config);
+        bench
+    }
+
+    fn register(&mut self, config: &Config) {
+        for node in &config.nodes {
+            let inventory = Inventory {
+                cpus: node.cpus,
+                boards: 1,
+                sockets: 1,
+                cores_per_socket: node.cpus,
+                threads_per_core: 1,
+                memory_mib: node.real_memory_mib,
+                tmp_disk_mib: 0,
+                architecture: "x86_64".into(),
+                operating_system: "Linux".into(),
+                version: "0".into(),
+                booted: Timestamp(0),
+                daemon_started: Timestamp(0),
+                incarnation: Incarnation(1),
+            };
+            let register = Command::Register {
+                node: NodeName::from(node.name.as_str()),
+                address: format!("{}:6818", node.name),
+                inventory: Box::new(inventory),
+            };
+            self.send(register).expect("the node is configured");
+        }
+    }
+
+    fn send(&mut self, command: Command) -> Result<Answer, Refusal> {
+        let at = self.now.max(self.state.at);
+        let decided = decide(&self.state, at, command)?;
+        if decided.events.is_empty() && decided.request.is_none() {
+            return Ok(decided.answer);
+        }
+        let entry = Entry {
+            at,
+            term: Term(1),
+            sequence: self.state.sequence + 1,
+            digest: self.state.digest,
+            request: decided.request,
+            events: decided.events,
+        };
+        self.state.apply(&entry);
+        self.state.check();
+        Ok(decided.answer)
+    }
+
+    fn by(&mut self, user: UserId) -> By {
+        self.requests += 1;
+        By { user, request: RequestId(self.requests.to_be_bytes()) }
+    }
+
+    /// Carries out a command, and says what came of it.
+    pub(crate) fn run(&mut self, command: &str) -> String {
+        let (verb, rest) = command.split_once(' ').unwrap_or((command, ""));
+        match verb {
+            "submit" => self.submit(rest),
+            "plan" => self.told(&plan(&self.state, self.now)),
+            "start" => self.start(),
+            "end" => self.end(JobId(rest.parse().expect("a job's number"))),
+            "node" => self.node(rest),
+            "pass" => {
+                let seconds = rest.parse().expect("a number of seconds");
+                self.now = self.now + Span::from_seconds(seconds);
+                String::new()
+            }
+            _ => panic!("scenarios have no command {verb}"),
+        }
+    }
+
+    fn submit(&mut self, options: &str) -> String {
+        let submission = Submission {
+            by: self.by(ALICE),
+            spec: options::job(options, ALICE, self.now),
+            script: Bytes::from_static(b"#!/bin/sh\n"),
+            environment: Bytes::new(),
+        };
+        match self.send(Command::Submit(Box::new(submission))) {
+            Ok(Answer::Job(job)) => format!("job {job}\n"),
+            Ok(Answer::Done) => panic!("a submission is answered with a job"),
+            Err(refusal) => format!("refused: {refusal}\n"),
+        }
+    }
+
+    fn start(&mut self) -> String {
+        let plan = plan(&self.state, self.now);
+        let told = self.told(&plan);
+        for allocation in plan.starts {
+            let Allocation { job, attempt, places } = allocation.clone();
+            self.send(Command::Allocate(allocation)).expect("the plan was made of this state");
+            let host = places.first().expect("a job has a node").node.clone();
+            for report in [Report::Launching, Report::Running] {
+                self.report(host.clone(), job, attempt, report);
+            }
+        }
+        told
+    }
+
+    fn report(&mut self, node: NodeName, job: JobId, attempt: Attempt, report: Report) {
+        self.send(Command::Report { node, job, attempt, report }).expect("reports are taken");
+    }
+
+    fn end(&mut self, id: JobId) -> String {
+        let job = Arc::clone(&self.state.jobs[&id]);
+        let Phase::Active(run) = &job.phase else { panic!("job {id} does not run") };
+        for place in &run.places {
+            let exit = ExitStatus { code: 0, signal: 0 };
+            let ended = Report::Ended { at: self.now, exit, out_of_memory: false };
+            self.report(place.node.clone(), id, job.attempt, ended);
+        }
+        String::new()
+    }
+
+    fn node(&mut self, change: &str) -> String {
+        let (name, target) = change.split_once(' ').expect("a node, and what becomes of it");
+        let target = match target {
+            "drain" => NodeTarget::Drain,
+            "down" => NodeTarget::Down,
+            "resume" => NodeTarget::Resume,
+            _ => panic!("scenarios leave no node {target}"),
+        };
+        let changes = NodeChanges { target: Some(target), reason: Some("test".into()) };
+        let (by, node) = (self.by(OPERATOR), NodeName::from(name));
+        self.send(Command::UpdateNode { by, node, changes }).expect("the node is configured");
+        String::new()
+    }
+
+    fn told(&self, plan: &Plan) -> String {
+        let mut text = String::new();
+        for Allocation { job, places, .. } in &plan.starts {
+            let places: Vec<String> = places.iter().map(place).collect();
+            writeln!(text, "start {job}: {}", places.join("; ")).expect("a text takes it");
+        }
+        for (job, reason) in &plan.waits {
+            writeln!(text, "wait {job}: {reason}").expect("a text takes it");
+        }
+        if let Some(wake) = plan.wake {
+            let seconds = wake.since(self.now).seconds();
+            writeln!(text, "wake in {seconds} s").expect("a text takes it");
+        }
+        if text.is_empty() { "nothing\n".to_owned() } else { text }
+    }
+}
+
+fn place(place: &Place) -> String {
+    let Place { node, held, tasks } = place;
+    let memory = match held.memory_mib {
+        0 => String::new(),
+        mib => format!(", {}", Mib(mib)),
+    };
+    format!("{node} tasks={tasks} cpus={}{memory}", held.cpus)
+}

@@ -1,0 +1,52 @@
+//! What the scheduler does, as transcripts: `scenarios/*.txt`.
+//!
+//! A file begins with lines of `slurm.conf`, up to the first empty line. Then each line that begins
+//! with `> ` is a command, and what it answers stands below it. `UPDATE_EXPECT=1` writes the answers
+//! anew; every change of them is then to be read with care.
+//!
+//! | command | |
+//! |---|---|
+//! | `submit OPTIONS` | a job, by some of sbatch's options |
+//! | `plan` | what would be done |
+//! | `start` | the same, and does it |
+//! | `end JOB` | it ends everywhere |
+//! | `node NAME drain` | or `down` or `resume` |
+//! | `pass SECONDS` | the clock goes on |
+
+mod bench;
+mod options;
+
+use std::{fmt::Write, fs, path::Path};
+
+use bench::Bench;
+
+#[test]
+fn scenarios() {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/scenarios");
+    let files = fs::read_dir(&folder).expect("the folder is there");
+    let mut files: Vec<_> =
+        files.map(|file| file.expect("the folder can be read").path()).collect();
+    files.retain(|file| file.extension().is_some_and(|extension| extension == "txt"));
+    files.sort();
+    assert!(!files.is_empty(), "there are scenarios");
+    for file in files {
+        let text = fs::read_to_string(&file).expect("a scenario can be read");
+        expect_test::expect_file![&file].assert_eq(&replayed(&text));
+    }
+}
+
+/// The transcript with the answers that there are today.
+fn replayed(text: &str) -> String {
+    let (conf, story) = text.split_once("\n\n").expect("an empty line ends the configuration");
+    let mut bench = Bench::new(conf);
+    let mut transcript = format!("{conf}\n\n");
+    for line in story.lines() {
+        if let Some(command) = line.strip_prefix("> ") {
+            let answer = bench.run(command);
+            write!(transcript, "{line}\n{answer}").expect("a text takes what is written");
+        } else if line.is_empty() || line.starts_with('#') {
+            writeln!(transcript, "{line}").expect("a text takes what is written");
+        }
+    }
+    transcript
+}

@@ -1,0 +1,98 @@
+//! Jobs, by some of sbatch's options.
+
+use common::{
+    count,
+    hostlist::Hostlist,
+    id::{ContentHash, GroupId, NodeName, PartitionName, UserId},
+    job::{JobSpec, Layout, MemoryRequest},
+    size::parse_mib,
+    time::{Span, TimeLimit, Timestamp},
+};
+
+/// The job that the options ask for. Every option has its value behind a `=`.
+pub(crate) fn job(options: &str, user: UserId, now: Timestamp) -> JobSpec {
+    let mut spec = plain(user);
+    for option in options.split_whitespace() {
+        let (name, value) = option.split_once('=').unwrap_or((option, ""));
+        apply(&mut spec, name, value, now);
+    }
+    spec
+}
+
+fn apply(spec: &mut JobSpec, name: &str, value: &str, now: Timestamp) {
+    let number = || value.parse().expect("the option takes a number");
+    let mib = || parse_mib(value).expect("the option takes an amount");
+    let nodes = || -> Vec<NodeName> {
+        let list = Hostlist::parse(value).expect("the option takes nodes");
+        list.iter().map(|name| NodeName::from(name.as_str())).collect()
+    };
+    match name {
+        "-N" => {
+            let count = count::parse_nodes(value).expect("the option takes a count of nodes");
+            spec.layout.min_nodes = count.min;
+            spec.layout.max_nodes = count.max;
+            spec.layout.nodes_given = true;
+        }
+        "-n" => {
+            spec.layout.tasks = number();
+            spec.layout.tasks_given = true;
+        }
+        "-c" => spec.layout.cpus_per_task = Some(number()),
+        "--ntasks-per-node" => spec.layout.tasks_per_node = Some(number()),
+        "--mincpus" => spec.layout.min_cpus_per_node = Some(number()),
+        "--mem" => spec.memory = MemoryRequest::PerNode(mib()),
+        "--mem-per-cpu" => spec.memory = MemoryRequest::PerCpu(mib()),
+        "-t" => spec.time_limit = Some(TimeLimit::parse(value).expect("the option takes a time")),
+        "-p" => spec.partition = PartitionName::from(value),
+        "-w" => spec.required_nodes = nodes(),
+        "-x" => spec.excluded_nodes = nodes(),
+        "--exclusive" => spec.exclusive = true,
+        "-H" => spec.hold = true,
+        "--begin" => {
+            let seconds = value.strip_prefix("now+").and_then(|seconds| seconds.parse().ok());
+            spec.begin = Some(now + Span::from_seconds(seconds.expect("it is now+SECONDS")));
+        }
+        "--nice" => spec.nice = i64::from(number()),
+        _ => panic!("scenarios have no option {name}"),
+    }
+}
+
+fn plain(user: UserId) -> JobSpec {
+    JobSpec {
+        name: "job".into(),
+        user,
+        user_name: "alice".into(),
+        group: GroupId(100),
+        group_name: "users".into(),
+        partition: PartitionName::from(""),
+        account: None,
+        layout: Layout::SINGLE,
+        memory: MemoryRequest::Default,
+        time_limit: None,
+        required_nodes: vec![],
+        excluded_nodes: vec![],
+        exclusive: false,
+        hold: false,
+        begin: None,
+        requeue: None,
+        nice: 0,
+        warn_signal: None,
+        comment: None,
+        script: ContentHash::default(),
+        environment: ContentHash::default(),
+        arguments: vec![],
+        command: None,
+        work_dir: "/tmp".into(),
+        std_in: None,
+        std_out: None,
+        std_err: None,
+        open_mode: None,
+        export: None,
+        submit_line: "sbatch".into(),
+        submit_host: "login".into(),
+        session: 1,
+        umask: 0o022,
+        limits: vec![],
+        trace: None,
+    }
+}
