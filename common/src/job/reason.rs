@@ -15,8 +15,12 @@ pub enum Reason {
     PartitionInactive,
     PartitionNodeLimit,
     PartitionTimeLimit,
+    /// The partition could not run it even if all its nodes were idle.
+    PartitionConfig,
     /// The nodes that it names are down, drained or reserved.
     ReqNodeNotAvail,
+    /// Too many of the nodes that it could run on are down or drained.
+    NodesNotAvail,
     BadConstraints,
     NodeDown,
     NonZeroExitCode,
@@ -44,7 +48,12 @@ impl Reason {
             Self::PartitionInactive => "PartitionInactive",
             Self::PartitionNodeLimit => "PartitionNodeLimit",
             Self::PartitionTimeLimit => "PartitionTimeLimit",
+            Self::PartitionConfig => "PartitionConfig",
             Self::ReqNodeNotAvail => "ReqNodeNotAvail",
+            Self::NodesNotAvail => {
+                "Nodes required for job are DOWN, DRAINED or reserved for jobs in higher \
+                 priority partitions"
+            }
             Self::BadConstraints => "BadConstraints",
             Self::NodeDown => "NodeDown",
             Self::NonZeroExitCode => "NonZeroExitCode",

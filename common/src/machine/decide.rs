@@ -3,6 +3,7 @@
 mod admin;
 mod allocate;
 mod cancel;
+mod fit;
 mod node;
 mod report;
 mod submit;

@@ -18,7 +18,7 @@ pub(crate) struct Share {
 }
 
 /// The nodes, and what is free on each after the starts that the plan has decided so far.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Books {
     shares: Vec<Share>,
     by_name: BTreeMap<NodeName, usize>,
@@ -41,6 +41,15 @@ impl Books {
             .collect();
         let by_name = shares.iter().enumerate().map(|(at, s)| (s.name.clone(), at)).collect();
         Self { shares, by_name }
+    }
+
+    /// The same nodes with nothing on them.
+    pub(crate) fn idle(&self) -> Self {
+        let mut idle = self.clone();
+        for share in &mut idle.shares {
+            share.free = share.total;
+        }
+        idle
     }
 
     pub(crate) fn position(&self, name: &NodeName) -> Option<usize> {

@@ -39,14 +39,16 @@ pub enum Memory {
 #[must_use]
 pub fn need(config: &Config, partition: &PartitionConf, job: &Job) -> Need {
     let layout = &job.spec.layout;
-    let nodes_min = layout.min_nodes.max(1);
+    // All the nodes that a job names are its own, even if its tasks would need fewer.
+    let named = u32::try_from(job.spec.required_nodes.len()).unwrap_or(u32::MAX);
+    let nodes_min = layout.min_nodes.max(named).max(1);
     let nodes_max = layout.max_nodes.unwrap_or(if layout.nodes_given {
         nodes_min
     } else {
         // Without `--nodes`, the tasks spread over as many nodes as they need.
         u32::MAX
     });
-    let nodes_max = nodes_max.min(partition.max_nodes.unwrap_or(u32::MAX));
+    let nodes_max = nodes_max.max(named).min(partition.max_nodes.unwrap_or(u32::MAX));
     Need {
         nodes_min,
         nodes_max,
@@ -138,7 +140,7 @@ impl Need {
         order.sort_by_key(|(at, _)| (!required.contains(at), books.share(*at).weight));
         let mut left = self.tasks;
         let mut chosen = Vec::new();
-        let nodes_min = (self.nodes_min as usize).max(required.len());
+        let nodes_min = self.nodes_min as usize;
         for (at, fitting) in order {
             let placed = chosen.len();
             if left == 0 || placed >= self.nodes_max as usize {

@@ -36,7 +36,9 @@ struct Line<'a> {
 /// Looks at the pending jobs, the most urgent first, and starts each that fits.
 ///
 /// The first job of a partition that does not fit closes the partition: its nodes are kept for
-/// that job, in this and in every other partition, and those behind it wait for their priority.
+/// that job, in this and in every other partition, and those behind it wait for their priority. A
+/// job that would not fit even if all nodes that can be used were idle closes nothing: nobody knows
+/// for how long that would be.
 #[must_use]
 pub fn plan(view: &State, now: Timestamp) -> Plan {
     let mut plan = Plan::default();
@@ -44,13 +46,14 @@ pub fn plan(view: &State, now: Timestamp) -> Plan {
         return plan;
     };
     let mut books = Books::open(view);
+    let idle = books.idle();
     let mut lines = lines(view, config, &books);
     while let Some(line) = most_urgent(&mut lines) {
         let Some(key) = line.queue.next() else {
             break;
         };
         let job = view.jobs.get(&key.job).expect("check: a queued job is there");
-        match consider(config, line, &books, job, now) {
+        match consider(config, line, (&books, &idle), job, now) {
             Verdict::Start(allocation) => {
                 books.take(&allocation.places);
                 plan.starts.push(allocation);
@@ -115,7 +118,14 @@ enum Verdict {
     Close(Reason),
 }
 
-fn consider(config: &Config, line: &Line<'_>, books: &Books, job: &Job, now: Timestamp) -> Verdict {
+/// The books are those of the plan, and those of the same nodes when idle.
+fn consider(
+    config: &Config,
+    line: &Line<'_>,
+    (books, idle): (&Books, &Books),
+    job: &Job,
+    now: Timestamp,
+) -> Verdict {
     match line.conf.state {
         PartitionState::Down => return Verdict::Close(Reason::PartitionDown),
         PartitionState::Inactive => return Verdict::Close(Reason::PartitionInactive),
@@ -135,16 +145,23 @@ fn consider(config: &Config, line: &Line<'_>, books: &Books, job: &Job, now: Tim
     if required.iter().any(|at| !books.share(*at).usable) {
         return Verdict::Wait(Reason::ReqNodeNotAvail);
     }
-    let open = |at: &usize| {
-        let share = books.share(*at);
-        share.usable && !share.awaited && !job.spec.excluded_nodes.contains(&share.name)
-    };
-    let candidates: Vec<usize> = line.nodes.iter().copied().filter(open).collect();
-    match need(config, line.conf, job).place(books, &candidates, &required) {
-        Some(places) => Verdict::Start(Allocation { job: job.id, attempt: job.attempt, places }),
+    let allowed = |at: &usize| !job.spec.excluded_nodes.contains(&books.share(*at).name);
+    let allowed: Vec<usize> = line.nodes.iter().copied().filter(allowed).collect();
+    let usable = || allowed.iter().copied().filter(|at| books.share(*at).usable);
+    let candidates: Vec<usize> = usable().filter(|at| !books.share(*at).awaited).collect();
+    let need = need(config, line.conf, job);
+    if let Some(places) = need.place(books, &candidates, &required) {
+        return Verdict::Start(Allocation { job: job.id, attempt: job.attempt, places });
+    }
+    if need.place(idle, &allowed, &required).is_none() {
+        Verdict::Wait(Reason::PartitionConfig)
+    } else if need.place(idle, &usable().collect::<Vec<_>>(), &required).is_none() {
+        Verdict::Wait(Reason::NodesNotAvail)
+    } else if required.is_empty() {
+        Verdict::Close(Reason::Resources)
+    } else {
         // A job that names its nodes waits for these alone, and holds up nobody else.
-        None if !required.is_empty() => Verdict::Wait(Reason::Resources),
-        None => Verdict::Close(Reason::Resources),
+        Verdict::Wait(Reason::Resources)
     }
 }
 

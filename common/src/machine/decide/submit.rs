@@ -1,16 +1,15 @@
 //! How a job enters.
 
-use std::{collections::BTreeSet, sync::Arc};
+use std::sync::Arc;
 
 use bytes::Bytes;
 
+use super::fit::{cpus_on_node, lacking, members};
 use crate::{
     config::{Config, EnforcePartLimits, MemoryPer, PartitionConf, PartitionState},
-    id::{ContentHash, JobId, NodeName, PartitionName, UserId},
+    id::{ContentHash, JobId, PartitionName, UserId},
     job::{Hold, JobSpec, MemoryRequest},
-    machine::{Event, Lacking, Refusal, State, Submission, command::By},
-    node::Node,
-    resources::Resources,
+    machine::{Event, Refusal, State, Submission, command::By},
     time::TimeLimit,
 };
 
@@ -157,14 +156,6 @@ fn exceeds_memory(config: &Config, partition: &PartitionConf, spec: &JobSpec) ->
     }
 }
 
-/// The CPUs that the job takes of a node at least.
-fn cpus_on_node(spec: &JobSpec) -> u32 {
-    let layout = &spec.layout;
-    let of_tasks =
-        layout.cpus_per_task.unwrap_or(1).saturating_mul(layout.tasks_per_node.unwrap_or(1));
-    of_tasks.max(layout.min_cpus_per_node.unwrap_or(1))
-}
-
 pub(super) fn partition<'a>(config: &'a Config, name: &str) -> Option<&'a PartitionConf> {
     config.partitions.iter().find(|partition| partition.name == name)
 }
@@ -211,52 +202,4 @@ pub(super) fn check_limits(
         return Err(Refusal::TimeLimit);
     }
     Ok(())
-}
-
-fn members<'a>(state: &'a State, partition: &'a PartitionConf) -> impl Iterator<Item = &'a Node> {
-    partition
-        .nodes
-        .iter()
-        .filter_map(|name| state.nodes.get(&NodeName::from(name.as_str())))
-        .map(AsRef::as_ref)
-}
-
-/// What keeps the job from every node of the partition, even an empty one; nothing where one node
-/// has what one task needs.
-fn lacking(
-    state: &State,
-    config: &Config,
-    partition: &PartitionConf,
-    spec: &JobSpec,
-) -> Option<Lacking> {
-    // A partition without nodes fails for another reason, which `squeue` shows.
-    if partition.nodes.is_empty() {
-        return None;
-    }
-    let cpus = cpus_on_node(spec);
-    let memory_mib = match spec.memory {
-        _ if !config.select_memory => 0,
-        MemoryRequest::Default | MemoryRequest::PerNode(0) => 0,
-        MemoryRequest::PerNode(mib) => mib,
-        MemoryRequest::PerCpu(mib) => mib.saturating_mul(u64::from(cpus)),
-    };
-    let least = Resources { cpus, memory_mib };
-    let excluded: BTreeSet<&NodeName> = spec.excluded_nodes.iter().collect();
-    let any = |fits: &dyn Fn(Resources) -> bool| {
-        let mut left = members(state, partition).filter(|node| !excluded.contains(&node.name));
-        left.any(|node| fits(node.total))
-    };
-    if any(&|total| least.fits_in(total)) {
-        None
-    } else if !any(&|_| true) {
-        Some(Lacking::Nodes)
-    } else if !any(&|total| cpus <= total.cpus) {
-        Some(Lacking::Cpus)
-    } else if matches!(spec.memory, MemoryRequest::PerNode(_))
-        && !any(&|total| memory_mib <= total.memory_mib)
-    {
-        Some(Lacking::Memory)
-    } else {
-        Some(Lacking::Nodes)
-    }
 }

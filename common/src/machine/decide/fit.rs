@@ -1,0 +1,130 @@
+//! Whether a partition could ever run a job: what Slurm refuses at once, instead of letting it wait.
+
+use std::collections::BTreeSet;
+
+use crate::{
+    config::{Config, PartitionConf},
+    id::NodeName,
+    job::{JobSpec, MemoryRequest},
+    machine::{Lacking, State},
+    node::Node,
+    resources::Resources,
+};
+
+pub(super) fn members<'a>(
+    state: &'a State,
+    partition: &'a PartitionConf,
+) -> impl Iterator<Item = &'a Node> {
+    partition
+        .nodes
+        .iter()
+        .filter_map(|name| state.nodes.get(&NodeName::from(name.as_str())))
+        .map(AsRef::as_ref)
+}
+
+/// The CPUs that the job takes of a node at least.
+pub(super) fn cpus_on_node(spec: &JobSpec) -> u32 {
+    let layout = &spec.layout;
+    let of_tasks =
+        layout.cpus_per_task.unwrap_or(1).saturating_mul(layout.tasks_per_node.unwrap_or(1));
+    of_tasks.max(layout.min_cpus_per_node.unwrap_or(1))
+}
+
+/// What keeps the job from ever running in the partition, were it idle and up; nothing where that
+/// could be. A job that asks for more than the whole partition has may wait, as in Slurm: `squeue`
+/// shows for what.
+pub(super) fn lacking(
+    state: &State,
+    config: &Config,
+    partition: &PartitionConf,
+    spec: &JobSpec,
+) -> Option<Lacking> {
+    // A partition without nodes fails for another reason, which `squeue` shows.
+    if partition.nodes.is_empty() {
+        return None;
+    }
+    let least = least_on_node(config, spec);
+    let excluded: BTreeSet<&NodeName> = spec.excluded_nodes.iter().collect();
+    let left = || members(state, partition).filter(|node| !excluded.contains(&node.name));
+    let any = |fits: &dyn Fn(Resources) -> bool| left().any(|node| fits(node.total));
+    if any(&|total| least.fits_in(total)) {
+        let fit = |node: &Node| {
+            if least.fits_in(node.total) { tasks_on(config, spec, node) } else { 0 }
+        };
+        let suffices = suffice(left().map(fit), spec)
+            || exceeds_partition(members(state, partition), partition, spec);
+        (!suffices).then_some(Lacking::Nodes)
+    } else if !any(&|_| true) {
+        Some(Lacking::Nodes)
+    } else if !any(&|total| least.cpus <= total.cpus) {
+        Some(Lacking::Cpus)
+    } else if matches!(spec.memory, MemoryRequest::PerNode(_))
+        && !any(&|total| least.memory_mib <= total.memory_mib)
+    {
+        Some(Lacking::Memory)
+    } else {
+        Some(Lacking::Nodes)
+    }
+}
+
+/// What the job needs at least of each of its nodes.
+fn least_on_node(config: &Config, spec: &JobSpec) -> Resources {
+    let cpus = cpus_on_node(spec);
+    let memory_mib = match spec.memory {
+        _ if !config.select_memory => 0,
+        MemoryRequest::Default | MemoryRequest::PerNode(0) => 0,
+        MemoryRequest::PerNode(mib) => mib,
+        MemoryRequest::PerCpu(mib) => mib.saturating_mul(u64::from(cpus)),
+    };
+    Resources { cpus, memory_mib }
+}
+
+/// How many of its tasks fit on the node when it is idle.
+fn tasks_on(config: &Config, spec: &JobSpec, node: &Node) -> u32 {
+    let layout = &spec.layout;
+    let cpus_per_task = layout.cpus_per_task.unwrap_or(1).max(1);
+    let cpus = match spec.memory {
+        MemoryRequest::PerCpu(mib) if config.select_memory && mib > 0 => {
+            u32::try_from(node.total.memory_mib / mib).unwrap_or(u32::MAX).min(node.total.cpus)
+        }
+        MemoryRequest::PerCpu(_) | MemoryRequest::PerNode(_) | MemoryRequest::Default => {
+            node.total.cpus
+        }
+    };
+    (cpus / cpus_per_task).min(layout.tasks_per_node.unwrap_or(u32::MAX))
+}
+
+fn nodes_min(spec: &JobSpec) -> u32 {
+    let named = u32::try_from(spec.required_nodes.len()).unwrap_or(u32::MAX);
+    spec.layout.min_nodes.max(named).max(1)
+}
+
+/// Whether nodes on which as many tasks fit are enough for all of them.
+fn suffice(fits: impl Iterator<Item = u32>, spec: &JobSpec) -> bool {
+    let nodes_min = nodes_min(spec);
+    let nodes_max = spec.layout.max_nodes.map_or(usize::MAX, |most| most.max(nodes_min) as usize);
+    let tasks = spec.layout.tasks.max(nodes_min);
+    let mut all = vec![];
+    let mut room = 0_u32;
+    for fit in fits.filter(|fit| *fit > 0) {
+        all.push(fit);
+        room = room.saturating_add(fit);
+        // Most jobs are small: few nodes are looked at.
+        if all.len() >= nodes_min as usize && room >= tasks && all.len() <= nodes_max {
+            return true;
+        }
+    }
+    all.sort_unstable_by(|left, right| right.cmp(left));
+    let room = all.iter().take(nodes_max).fold(0_u32, |room, fit| room.saturating_add(*fit));
+    all.len() >= nodes_min as usize && room >= tasks
+}
+
+/// Whether the job asks for more nodes or CPUs than the partition has in all.
+fn exceeds_partition<'a>(
+    members: impl Iterator<Item = &'a Node>,
+    partition: &PartitionConf,
+    spec: &JobSpec,
+) -> bool {
+    let cpus: u64 = members.map(|node| u64::from(node.total.cpus)).sum();
+    nodes_min(spec) as usize > partition.nodes.len() || u64::from(spec.layout.cpus()) > cpus
+}
