@@ -1,20 +1,12 @@
-//! The log on this controller's disk: RocksDB, and the one thread that writes to it.
+//! The log on this controller's disk: RocksDB, which one thread writes to.
 //!
-//! All that must be durable goes through the thread's queue, in order: entries, votes, and what is
-//! cut off at either end. It takes whatever waits, writes it as one batch with one sync, and then
-//! reports each piece as done. So many proposals share one fsync, and none is reported before it.
-//!
-//! **Invariant:** after a write has failed, nothing is written and nothing is reported as done any
-//! more: the kernel may have dropped what it could not write, and a second fsync would not tell.
+//! **Invariant:** what is read back is what was written, or the store is refused. The one thing
+//! that is passed over is a torn end: a write that was never reported as done.
 
 use std::{
     io,
     path::{Path, PathBuf},
-    sync::{
-        Arc, Mutex, PoisonError,
-        atomic::{AtomicU64, Ordering},
-        mpsc,
-    },
+    sync::{Arc, Mutex, PoisonError, mpsc},
     thread::JoinHandle,
     time::{Duration, Instant},
 };
@@ -22,7 +14,7 @@ use std::{
 use openraft::storage::IOFlushed;
 use rocksdb::{
     ColumnFamilyDescriptor, DB, DBCompressionType, DBRecoveryMode, IteratorMode, LogLevel,
-    WriteBatch, WriteOptions,
+    WriteOptions,
 };
 use tokio::sync::oneshot;
 
@@ -31,45 +23,24 @@ use crate::{
     health::Health,
     tail::Tail,
     types::{Entry, LogId, TypeConfig, Vote},
+    wal,
+    writer::{Op, Pulse, Writer},
 };
 
-const LOG: &str = "log";
-const META: &str = "meta";
-const IDENTITY: &str = "identity";
-const VOTE: &str = "vote";
-const COMMITTED: &str = "committed";
-const PURGED: &str = "purged";
+#[cfg(test)]
+mod tests;
 
-/// Bytes that one write takes at most, about.
-const WRITE_BYTES: usize = 16 << 20;
+pub(crate) const LOG: &str = "log";
+pub(crate) const META: &str = "meta";
+const IDENTITY: &str = "identity";
+pub(crate) const VOTE: &str = "vote";
+pub(crate) const COMMITTED: &str = "committed";
+pub(crate) const PURGED: &str = "purged";
 
 /// How long to wait for a store that another process has open: one that was killed may take a
 /// moment to be gone.
 const LOCK_LIMIT: Duration = Duration::from_secs(5);
 const LOCK_PAUSE: Duration = Duration::from_millis(50);
-
-/// What the thread is asked to do.
-enum Op {
-    Append {
-        entries: Vec<Entry>,
-        flushed: IOFlushed<TypeConfig>,
-    },
-    Vote {
-        vote: Vote,
-        done: oneshot::Sender<io::Result<()>>,
-    },
-    /// Goes with the next write that is synced: it is only a hint.
-    Committed(LogId),
-    Truncate {
-        from: u64,
-        done: oneshot::Sender<io::Result<()>>,
-    },
-    Purge {
-        upto: LogId,
-        done: oneshot::Sender<io::Result<()>>,
-    },
-    Stop,
-}
 
 /// The log's store, open.
 pub(crate) struct Disk {
@@ -86,37 +57,6 @@ pub(crate) struct Held {
     pub(crate) vote: Option<Vote>,
     pub(crate) committed: Option<LogId>,
     pub(crate) purged: Option<LogId>,
-}
-
-/// Since when the thread has been at its current write.
-#[derive(Debug)]
-pub(crate) struct Pulse {
-    origin: Instant,
-    /// Milliseconds after the origin, and 1; 0: it is not writing.
-    since: AtomicU64,
-}
-
-impl Pulse {
-    fn new() -> Self {
-        Self { origin: Instant::now(), since: AtomicU64::new(0) }
-    }
-
-    fn begin(&self) {
-        let now = u64::try_from(self.origin.elapsed().as_millis()).unwrap_or(u64::MAX - 1);
-        self.since.store(now + 1, Ordering::Relaxed);
-    }
-
-    fn end(&self) {
-        self.since.store(0, Ordering::Relaxed);
-    }
-
-    /// How long the current write has been going on; zero where there is none.
-    pub(crate) fn stalled(&self) -> Duration {
-        match self.since.load(Ordering::Relaxed) {
-            0 => Duration::ZERO,
-            since => self.origin.elapsed().saturating_sub(Duration::from_millis(since - 1)),
-        }
-    }
 }
 
 impl Disk {
@@ -142,6 +82,7 @@ impl Disk {
         if !folder.join("CURRENT").exists() {
             return Err(StoreError::Missing { folder: folder.to_owned() });
         }
+        wal::check(folder)?;
         let db = Arc::new(open_db(folder, false)?);
         let held = load_meta(&db, folder, identity)?;
         let tail = Arc::new(load_log(&db, folder, &held)?);
@@ -152,6 +93,7 @@ impl Disk {
             tail: Arc::clone(&tail),
             pulse: Arc::clone(&pulse),
             health,
+            committed: None,
             scratch: Vec::new(),
         };
         let thread = std::thread::Builder::new()
@@ -198,9 +140,9 @@ impl Disk {
         result.await.map_err(|_| gone())?
     }
 
-    /// The entries from `start` until `end`, and no more than about `bytes` of them. Where some are
-    /// not there, only those before.
+    /// The entries from `start` until `end`, and no more than about `bytes` of them.
     pub(crate) fn read(&self, start: u64, end: u64, bytes: usize) -> io::Result<Vec<Entry>> {
+        let start = start.max(self.tail.begin());
         let (first, recent) = self.tail.read(start, end, bytes);
         if start >= first {
             return Ok(recent);
@@ -248,11 +190,11 @@ impl Drop for Disk {
     }
 }
 
-fn gone() -> io::Error {
+pub(crate) fn gone() -> io::Error {
     io::Error::other("the log's store is closed")
 }
 
-fn synced() -> WriteOptions {
+pub(crate) fn synced() -> WriteOptions {
     let mut options = WriteOptions::default();
     options.set_sync(true);
     options
@@ -382,140 +324,4 @@ fn load_log(db: &DB, folder: &Path, held: &Held) -> Result<Tail, StoreError> {
         tail.set_durable(expected);
     }
     Ok(tail)
-}
-
-/// Who waits for a write, and is told after it.
-enum Waiting {
-    Append { flushed: IOFlushed<TypeConfig>, last: Option<u64> },
-    Call(oneshot::Sender<io::Result<()>>),
-}
-
-struct Writer {
-    db: Arc<DB>,
-    tail: Arc<Tail>,
-    pulse: Arc<Pulse>,
-    health: Health,
-    /// An entry's record, before it is copied into the batch.
-    scratch: Vec<u8>,
-}
-
-/// What one write does.
-struct Write {
-    batch: WriteBatch,
-    /// Whether anybody relies on it.
-    sync: bool,
-    bytes: usize,
-    waiting: Vec<Waiting>,
-    purged: Option<LogId>,
-}
-
-impl Writer {
-    fn run(mut self, ops: &mpsc::Receiver<Op>) {
-        let mut failed = false;
-        let mut stop = false;
-        while !stop && let Ok(op) = ops.recv() {
-            let mut write = Write {
-                batch: WriteBatch::default(),
-                sync: false,
-                bytes: 0,
-                waiting: Vec::new(),
-                purged: None,
-            };
-            stop = self.take(op, &mut write);
-            while !stop
-                && write.bytes < WRITE_BYTES
-                && let Ok(op) = ops.try_recv()
-            {
-                stop = self.take(op, &mut write);
-            }
-            let Write { batch, sync, waiting, purged, .. } = write;
-            let result = if failed { Err(gone().to_string()) } else { self.write(batch, sync) };
-            if let Err(error) = &result
-                && !failed
-            {
-                failed = true;
-                self.health.fail(format!("the log can't be written: {error}"));
-            }
-            for waiting in waiting {
-                self.report(waiting, &result);
-            }
-            if let (Some(upto), false) = (purged, failed) {
-                self.drop_files(upto.index);
-            }
-        }
-    }
-
-    /// Puts what `op` asks for into the write. Whether it was the last one.
-    fn take(&mut self, op: Op, write: &mut Write) -> bool {
-        let log = self.db.cf_handle(LOG).expect("it was opened with it");
-        let meta = self.db.cf_handle(META).expect("it was opened with it");
-        match op {
-            Op::Append { entries, flushed } => {
-                for entry in &entries {
-                    self.scratch.clear();
-                    format::encode_entry(entry, &mut self.scratch);
-                    write.bytes += self.scratch.len();
-                    write.batch.put_cf(log, entry.log_id.index.to_be_bytes(), &self.scratch);
-                }
-                write.sync = true;
-                let last = entries.last().map(|entry| entry.log_id.index);
-                write.waiting.push(Waiting::Append { flushed, last });
-            }
-            Op::Vote { vote, done } => {
-                write.batch.put_cf(meta, VOTE, format::encode_vote(&vote));
-                write.sync = true;
-                write.waiting.push(Waiting::Call(done));
-            }
-            Op::Committed(committed) => {
-                write.batch.put_cf(meta, COMMITTED, format::encode_log_id(&committed));
-            }
-            Op::Truncate { from, done } => {
-                write.batch.delete_range_cf(log, &from.to_be_bytes()[..], &[0xFF; 9][..]);
-                write.sync = true;
-                write.waiting.push(Waiting::Call(done));
-            }
-            Op::Purge { upto, done } => {
-                let end = (upto.index + 1).to_be_bytes();
-                write.batch.delete_range_cf(log, 0_u64.to_be_bytes(), end);
-                write.batch.put_cf(meta, PURGED, format::encode_log_id(&upto));
-                write.sync = true;
-                write.waiting.push(Waiting::Call(done));
-                write.purged = Some(upto);
-            }
-            Op::Stop => return true,
-        }
-        false
-    }
-
-    fn write(&self, batch: WriteBatch, sync: bool) -> Result<(), String> {
-        self.pulse.begin();
-        let mut options = WriteOptions::default();
-        options.set_sync(sync);
-        let written = self.db.write_opt(batch, &options);
-        self.pulse.end();
-        written.map_err(|error| error.to_string())
-    }
-
-    fn report(&self, waiting: Waiting, result: &Result<(), String>) {
-        let result = result.clone().map_err(io::Error::other);
-        match waiting {
-            Waiting::Append { flushed, last } => {
-                if let (Ok(()), Some(last)) = (&result, last) {
-                    self.tail.set_durable(last);
-                }
-                flushed.io_completed(result);
-            }
-            // Who no longer waits need not be told.
-            Waiting::Call(done) => drop(done.send(result)),
-        }
-    }
-
-    /// Gives files that only hold purged entries back at once. The rest is left to compaction.
-    fn drop_files(&self, upto: u64) {
-        let log = self.db.cf_handle(LOG).expect("it was opened with it");
-        let (from, to) = (0_u64.to_be_bytes(), (upto + 1).to_be_bytes());
-        if let Err(error) = self.db.delete_file_in_range_cf(log, from, to) {
-            tracing::warn!(%error, "files of purged entries were not removed");
-        }
-    }
 }

@@ -22,10 +22,13 @@ use bytes::Bytes;
 use crate::{
     Identity,
     types::{
-        Batch, Entry, LogId, Membership, Payload, Peer, StoredMembership, Vote, log_id, membership,
-        term_of, vote,
+        Batch, Entry, LogId, Membership, Payload, Peer, SnapshotMeta, StoredMembership, Vote,
+        log_id, membership, term_of, vote,
     },
 };
+
+#[cfg(test)]
+mod tests;
 
 const MAGIC: [u8; 2] = *b"Rf";
 pub(crate) const HEAD: usize = 12;
@@ -323,25 +326,27 @@ pub(crate) fn decode_entry(bytes: &Bytes) -> Result<Entry, Unreadable> {
 
 #[derive(Encode, Decode)]
 struct SnapshotHeadRecord {
-    last: LogIdRecord,
+    last: Option<LogIdRecord>,
     membership_id: Option<LogIdRecord>,
     membership: MembershipRecord,
 }
 
 /// The first record of a snapshot: how far it goes, and who was a member then.
-pub(crate) fn encode_snapshot_head(last: &LogId, stored: &StoredMembership) -> Vec<u8> {
+pub(crate) fn encode_snapshot_head(meta: &SnapshotMeta) -> Vec<u8> {
+    let SnapshotMeta { last_log_id, last_membership } = meta;
     let record = SnapshotHeadRecord {
-        last: last.into(),
-        membership_id: stored.log_id().as_ref().map(Into::into),
-        membership: stored.membership().into(),
+        last: last_log_id.as_ref().map(Into::into),
+        membership_id: last_membership.log_id().as_ref().map(Into::into),
+        membership: last_membership.membership().into(),
     };
     encode(Kind::SnapshotHead, record)
 }
 
-pub(crate) fn decode_snapshot_head(bytes: &[u8]) -> Result<(LogId, StoredMembership), Unreadable> {
+pub(crate) fn decode_snapshot_head(bytes: &[u8]) -> Result<SnapshotMeta, Unreadable> {
     let SnapshotHeadRecord { last, membership_id, membership } = decode(Kind::SnapshotHead, bytes)?;
-    let membership = StoredMembership::new(membership_id.map(Into::into), membership.try_into()?);
-    Ok((last.into(), membership))
+    let last_membership =
+        StoredMembership::new(membership_id.map(Into::into), membership.try_into()?);
+    Ok(SnapshotMeta { last_log_id: last.map(Into::into), last_membership })
 }
 
 /// The last record of a snapshot: how many records of the state came before it.

@@ -26,7 +26,9 @@ mod storage;
 mod tail;
 mod transfer;
 mod types;
+mod wal;
 mod wire;
+mod writer;
 
 pub use error::{MembershipError, StoreError, Unavailable};
 pub use history::History;

@@ -93,8 +93,8 @@ impl Machine {
             newest: Arc::default(),
             parts,
         };
-        if let Some((meta, mut file)) = snapshot {
-            let state = file.state.take().expect("it was read");
+        if let Some((meta, file)) = snapshot {
+            let state = file.state();
             machine.replace(&meta, state);
             machine.newest.put(meta, file);
         }
@@ -247,8 +247,7 @@ impl RaftStateMachine<TypeConfig> for Machine {
     async fn get_snapshot_builder(&mut self) -> Builder {
         Builder {
             state: self.state.clone(),
-            last: self.last,
-            membership: self.membership.clone(),
+            meta: SnapshotMeta { last_log_id: self.last, last_membership: self.membership.clone() },
             newest: Arc::clone(&self.newest),
             history: self.parts.history.clone(),
             snapshots: Arc::clone(&self.parts.snapshots),
@@ -262,11 +261,16 @@ impl RaftStateMachine<TypeConfig> for Machine {
         file: SnapshotFile,
     ) -> io::Result<()> {
         let last = meta.last_log_id.ok_or_else(|| self.fail("an empty snapshot came in"))?;
-        let state = file.state.clone().ok_or_else(|| self.fail("an unread snapshot came in"))?;
         let snapshots = Arc::clone(&self.parts.snapshots);
-        let adopted = tokio::task::spawn_blocking(move || snapshots.adopt(&file.path, last)).await;
-        let adopted = adopted.map_err(io::Error::other).flatten();
-        let adopted = adopted.map_err(|error| {
+        let adopting = tokio::task::spawn_blocking(move || {
+            let file = match file.state {
+                Some(_) => file,
+                None => snapshots.read(&file.path).map_err(io::Error::other)?.1,
+            };
+            Ok((file.state(), snapshots.adopt(&file.path, last)?))
+        });
+        let adopted = adopting.await.map_err(io::Error::other).flatten();
+        let (state, adopted) = adopted.map_err(|error: io::Error| {
             self.fail(&format!("a snapshot that came in can't be kept: {error}"))
         })?;
         self.replace(meta, state);
@@ -283,8 +287,7 @@ impl RaftStateMachine<TypeConfig> for Machine {
 /// A frozen state, to be written.
 pub(crate) struct Builder {
     state: State,
-    last: Option<LogId>,
-    membership: StoredMembership,
+    meta: SnapshotMeta,
     newest: Arc<Newest>,
     history: History,
     snapshots: Arc<Snapshots>,
@@ -295,21 +298,18 @@ impl RaftSnapshotBuilder<TypeConfig> for Builder {
     type SnapshotData = SnapshotFile;
 
     async fn build_snapshot(&mut self) -> io::Result<Snapshot> {
-        let last = self.last.ok_or_else(|| io::Error::other("there is nothing to snapshot"))?;
-        let meta =
-            SnapshotMeta { last_log_id: Some(last), last_membership: self.membership.clone() };
-        let (state, membership) = (self.state.clone(), self.membership.clone());
+        let (meta, state) = (self.meta.clone(), self.state.clone());
         let (history, snapshots) = (self.history.clone(), Arc::clone(&self.snapshots));
         let writing = tokio::task::spawn_blocking(move || {
             history.flush().map_err(io::Error::other)?;
-            snapshots.write(last, &membership, &state)
+            snapshots.write(&meta, &state)
         });
         let written = writing.await.map_err(io::Error::other).flatten();
         let file = written.map_err(|error| {
             self.health.fail(format!("a snapshot can't be written: {error}"));
             error
         })?;
-        self.newest.put(meta.clone(), file.clone());
-        Ok(Snapshot { meta, snapshot: file })
+        self.newest.put(self.meta.clone(), file.clone());
+        Ok(Snapshot { meta: self.meta.clone(), snapshot: file })
     }
 }

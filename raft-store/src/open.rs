@@ -121,7 +121,7 @@ fn config(options: &Options) -> Result<Config, String> {
         max_payload_entries: 1_024,
         snapshot_policy: SnapshotPolicy::LogsSinceLast(options.snapshot_every),
         max_in_snapshot_log_to_keep: options.keep_behind_snapshot,
-        purge_batch_size: 1_024,
+        purge_batch_size: (options.snapshot_every / 4).clamp(1, 1_024),
         replication_lag_threshold: options.snapshot_every + options.keep_behind_snapshot,
         // Snapshots of any size are sent: a dead peer is noticed by the connection.
         install_snapshot_timeout: millis(Duration::from_secs(24 * 3_600)),

@@ -29,7 +29,7 @@ use proto::{
 use crate::{
     StoreError,
     format::{self, HEAD, Head, Kind, Unreadable},
-    types::{LogId, SnapshotMeta, StoredMembership, term_of},
+    types::{LogId, SnapshotMeta, term_of},
 };
 
 /// Bytes that are written at a time. After each the writer syncs and rests for as long as they
@@ -46,6 +46,13 @@ pub(crate) struct SnapshotFile {
     pub(crate) file: Arc<File>,
     /// What it holds, where that was read already.
     pub(crate) state: Option<State>,
+}
+
+impl SnapshotFile {
+    /// What it holds, of one that was read.
+    pub(crate) fn state(&self) -> State {
+        self.state.clone().expect("it was read")
+    }
 }
 
 /// The folder of snapshots. One is written or removed at a time.
@@ -101,28 +108,22 @@ impl Snapshots {
     /// Reads and checks a snapshot.
     pub(crate) fn read(&self, path: &Path) -> Result<(SnapshotMeta, SnapshotFile), StoreError> {
         let file = File::open(path).map_err(|source| StoreError::disk(path, source))?;
-        let (last, membership, state) = read(&file).map_err(|error| match error {
+        let (meta, state) = read(&file).map_err(|error| match error {
             ReadError::Disk(source) => StoreError::disk(path, source),
             ReadError::Content(what) => {
                 StoreError::damaged(&self.folder, format!("{}: {what}", path.display()))
             }
         })?;
-        let meta = SnapshotMeta { last_log_id: Some(last), last_membership: membership };
         let file = Arc::new(file);
         Ok((meta, SnapshotFile { path: path.to_owned(), file, state: Some(state) }))
     }
 
     /// Writes a snapshot, syncs it, and removes the older ones.
-    pub(crate) fn write(
-        &self,
-        last: LogId,
-        membership: &StoredMembership,
-        state: &State,
-    ) -> io::Result<SnapshotFile> {
+    pub(crate) fn write(&self, meta: &SnapshotMeta, state: &State) -> io::Result<SnapshotFile> {
         let _turn = self.turn.lock().unwrap_or_else(PoisonError::into_inner);
         let unfinished = self.folder.join(format!("{UNFINISHED}-own"));
         let mut writer = Gently::new(File::create(&unfinished)?);
-        writer.buffer.extend(format::encode_snapshot_head(&last, membership));
+        writer.buffer.extend(format::encode_snapshot_head(meta));
         let mut records = 0;
         for record in state_records(state) {
             format::encode_message(Kind::SnapshotRecord, &record, &mut writer.buffer);
@@ -131,7 +132,14 @@ impl Snapshots {
         }
         writer.buffer.extend(format::encode_snapshot_foot(records));
         writer.finish()?;
-        self.name(&unfinished, last)
+        match meta.last_log_id {
+            Some(last) => self.name(&unfinished, last),
+            // Of nothing: not worth a name.
+            None => {
+                let file = Arc::new(File::open(&unfinished)?);
+                Ok(SnapshotFile { path: unfinished, file, state: None })
+            }
+        }
     }
 
     /// Where a snapshot is put while it comes in.
@@ -203,11 +211,11 @@ impl From<Unreadable> for ReadError {
     }
 }
 
-fn read(file: &File) -> Result<(LogId, StoredMembership, State), ReadError> {
+fn read(file: &File) -> Result<(SnapshotMeta, State), ReadError> {
     let mut reader = BufReader::with_capacity(CHUNK, file);
     let mut buffer = Vec::new();
     next(&mut reader, &mut buffer)?;
-    let (last, membership) = format::decode_snapshot_head(&buffer)?;
+    let meta = format::decode_snapshot_head(&buffer)?;
     let mut state = StateReader::default();
     let mut records = 0;
     loop {
@@ -229,7 +237,7 @@ fn read(file: &File) -> Result<(LogId, StoredMembership, State), ReadError> {
         return Err(ReadError::Content("it goes on behind its end".to_owned()));
     }
     let state = state.finish().map_err(|error| ReadError::Content(error.to_string()))?;
-    Ok((last, membership, state))
+    Ok((meta, state))
 }
 
 /// Reads one whole record, whatever it is, into `buffer`.

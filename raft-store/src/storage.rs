@@ -18,6 +18,9 @@ use crate::{
     types::{Entry, LogId, TypeConfig, Vote},
 };
 
+#[cfg(test)]
+mod tests;
+
 /// Bytes of entries that one request to a follower carries, about.
 const REQUEST_BYTES: usize = 1 << 20;
 

@@ -19,6 +19,8 @@ pub(crate) struct Tail {
 
 #[derive(Debug)]
 struct Inner {
+    /// The index of the first entry of the log.
+    begin: u64,
     /// The index of the first entry here; of the next one, where there is none.
     first: u64,
     entries: VecDeque<Entry>,
@@ -31,7 +33,16 @@ struct Inner {
 impl Tail {
     pub(crate) fn new(first: u64, purged: Option<LogId>) -> Self {
         let entries = VecDeque::new();
-        Self { inner: RwLock::new(Inner { first, entries, bytes: 0, purged, durable: 0 }) }
+        Self {
+            inner: RwLock::new(Inner {
+                begin: first,
+                first,
+                entries,
+                bytes: 0,
+                purged,
+                durable: 0,
+            }),
+        }
     }
 
     fn get(&self) -> RwLockReadGuard<'_, Inner> {
@@ -46,6 +57,12 @@ impl Tail {
     pub(crate) fn append(&self, entries: &[Entry]) {
         let mut inner = self.get_mut();
         for entry in entries {
+            if inner.entries.is_empty() && inner.purged.is_none() {
+                // The first of all is number 0, which is checked when the store is opened;
+                // openraft's own suite begins elsewhere.
+                inner.first = entry.log_id.index;
+                inner.begin = inner.first;
+            }
             let next = inner.first + inner.entries.len() as u64;
             assert_eq!(entry.log_id.index, next, "the log has no holes");
             inner.bytes += weight(entry);
@@ -68,6 +85,11 @@ impl Tail {
         self.get().purged
     }
 
+    /// The index of the first entry of the log, here or on the disk.
+    pub(crate) fn begin(&self) -> u64 {
+        self.get().begin
+    }
+
     /// Drops the entries from `from` on.
     pub(crate) fn truncate(&self, from: u64) {
         let mut inner = self.get_mut();
@@ -78,6 +100,7 @@ impl Tail {
         }
         inner.durable = inner.durable.min(from.saturating_sub(1));
         inner.first = inner.first.min(from);
+        inner.begin = inner.begin.min(from);
     }
 
     /// Drops the entries up to `upto`, even where the log ends before it.
@@ -94,6 +117,7 @@ impl Tail {
             gone.push(entry);
         }
         inner.purged = inner.purged.max(Some(upto));
+        inner.begin = inner.begin.max(upto.index + 1);
         drop(inner);
         // Freeing them takes longer than taking them out: nobody has to wait for it.
         drop(gone);

@@ -87,7 +87,7 @@ impl Receiver {
         if found != meta {
             return Err(Status::data_loss("the snapshot is another than was announced"));
         }
-        let state = file.state.clone().expect("it was just read");
+        let state = file.state();
         let wanted = self.ask(state, replies).await?;
         self.take_extras(&mut parts, wanted).await?;
         let history = self.history.clone();

@@ -2,6 +2,8 @@
 
 mod membership;
 mod single;
+mod snapshots;
+mod stops;
 mod story;
 mod three;
 mod world;

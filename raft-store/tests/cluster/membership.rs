@@ -1,1 +1,92 @@
-//! Who takes part.
+//! Who takes part, and who may not.
+
+use std::time::{Duration, Instant};
+
+use raft_store::{Identity, Log, MembershipError, StoreError};
+
+use crate::world::{BOUND, World};
+
+#[test]
+fn admitting_and_dismissing_may_be_repeated() {
+    let (world, _) = World::three(|_| {});
+    let log = world.log(0);
+    let Identity { raft_id, name, address, .. } = world.nodes[1].identity.clone();
+    world.run(0, log.admit(raft_id, &name, &address)).expect("it is in already");
+    assert_eq!(
+        world.run(0, log.admit(raft_id, "ctl9", &address)),
+        Err(MembershipError::Taken { raft_id, name })
+    );
+    world.run(0, log.dismiss(3)).expect("dismissed");
+    world.run(0, log.dismiss(3)).expect("it is out already");
+    world.run(0, log.dismiss(2)).expect("dismissed");
+    assert_eq!(log.members().len(), 1);
+    assert_eq!(world.run(0, log.dismiss(1)), Err(MembershipError::Last));
+    assert_eq!(world.run(1, world.log(1).dismiss(1)), Err(MembershipError::NotLeader));
+}
+
+#[test]
+fn a_controller_may_move_to_another_address() {
+    let (world, _) = World::three(|_| {});
+    let log = world.log(0);
+    world.run(0, log.admit(2, "ctl2", "127.0.0.1:1")).expect("moved");
+    let members = log.members();
+    assert_eq!(members[1].address, "127.0.0.1:1");
+    assert!(members[1].voter);
+}
+
+#[test]
+fn a_leader_that_is_dismissed_is_followed_by_another() {
+    let (world, _) = World::three(|_| {});
+    world.run(0, world.log(0).dismiss(1)).expect("dismissed");
+    let deadline = Instant::now() + BOUND;
+    while world.leader() == 0 {
+        assert!(Instant::now() < deadline, "it still leads");
+        std::thread::sleep(Duration::from_millis(10));
+    }
+    let leader = world.leader();
+    let mut head = world.lead(leader);
+    let (entry, _) = head.submit("true");
+    world.append(leader, &head, &[entry]).expect("two go on");
+    assert_eq!(world.log(leader).members().len(), 2);
+}
+
+#[test]
+fn a_controller_that_lost_its_store_comes_back_under_another_number_only() {
+    let (mut world, mut head) = World::three(|_| {});
+    let (entry, _) = head.submit("true");
+    world.append(0, &head, &[entry]).expect("appended");
+    world.nodes[2].kill();
+    std::fs::remove_dir_all(&world.nodes[2].folder).unwrap();
+    assert!(matches!(world.try_start(2), Err(StoreError::Missing { .. })));
+
+    // A new store of that name and address gets a new number, and nothing of the old one's.
+    let log = world.log(0);
+    let mut identity = world.nodes[2].identity.clone();
+    identity.raft_id = 33;
+    Log::create(&world.nodes[2].folder, &identity).expect("a store");
+    world.nodes[2].identity = identity;
+    world.start(2);
+    let index = log.applied().index;
+    let refused = World::settled(|| world.log(2).applied().index != 0);
+    assert!(!refused, "messages for number 3 must not reach number 33");
+    world.run(0, log.dismiss(3)).expect("dismissed");
+    let Identity { raft_id, name, address, .. } = world.nodes[2].identity.clone();
+    world.run(0, log.admit(raft_id, &name, &address)).expect("admitted");
+    assert_eq!(world.applied(2, index), head.state);
+}
+
+#[test]
+fn another_cluster_s_controller_reaches_nobody() {
+    let (world, _) = World::three(|_| {});
+    let (other, _) = World::formed();
+    let address = world.nodes[1].identity.address.clone();
+    let before = world.log(1).applied().index;
+    // Its leader tries to take ours in: TLS lets neither talk to the other.
+    let (log, leadership) = (other.log(0), world.log(1).leadership());
+    let admitted = other.run(0, async {
+        tokio::time::timeout(Duration::from_secs(3), log.admit(2, "ctl2", &address)).await
+    });
+    assert!(admitted.is_err(), "it never catches up: {admitted:?}");
+    assert_eq!(world.log(1).applied().index, before);
+    assert!(!leadership.has_changed().expect("the log lives"), "it was disturbed");
+}

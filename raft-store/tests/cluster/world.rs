@@ -206,6 +206,18 @@ impl World {
         }
     }
 
+    /// Gives something that must not happen some time to happen; whether it did.
+    pub(crate) fn settled(happened: impl Fn() -> bool) -> bool {
+        let deadline = Instant::now() + Duration::from_secs(1);
+        while Instant::now() < deadline {
+            if happened() {
+                return true;
+            }
+            std::thread::sleep(Duration::from_millis(20));
+        }
+        false
+    }
+
     pub(crate) fn append(&self, node: usize, head: &Head, entries: &[Entry]) -> Result<u64, Lost> {
         let term = head.state.term.0;
         self.run(node, self.log(node).append(encode_batch(entries), term))
