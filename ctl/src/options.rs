@@ -77,8 +77,8 @@ impl Options {
     #[must_use]
     pub(crate) fn filter(&self) -> &'static str {
         match self.verbose {
-            0 => "info,openraft=warn,h2=warn,hyper=warn,tonic=warn",
-            1 => "debug,openraft=info,h2=warn,hyper=warn,hyper_util=warn,tonic=info,rustls=warn",
+            0 => "info,openraft=error,h2=warn,hyper=warn,tonic=warn",
+            1 => "debug,openraft=warn,h2=warn,hyper=warn,hyper_util=warn,tonic=info,rustls=warn",
             _ => "trace",
         }
     }

@@ -19,29 +19,50 @@ use common::{
     id::{ContentHash, ControllerName, NodeName, RequestId, UserId},
     machine::{Command, Refusal, State, TokenRole},
 };
-use proto::node as wire;
-use tonic::{Request, Status};
+use proto::node::{self as wire, join_client::JoinClient};
+use tonic::{Request, Response, Status};
 use trust::{
     authority::Validity,
+    connect::{Life, channel},
     controllers::not_leader,
     credential::{CONTROLLER_LIFETIME, NODE_LIFETIME, USER_LIFETIME},
     gate::caller,
     identity::{Identity, Subject},
+    tls::joining,
     token::{JoinRole, Token},
 };
 
 use super::status::{node, refused, rejected, unavailable};
 use crate::shared::Shared;
 
-/// Certifies the holder of a token, which it spends.
-///
-/// The token is spent in the log before anything is signed. The same holder (by the key that it
-/// wants certified) may ask again, and gets the same answer.
+/// Takes in whoever holds a token. He need not know who leads, nor even where all controllers are,
+/// so one that does not lead passes him on.
 pub(super) async fn join(
     shared: &Shared,
     request: Request<wire::JoinRequest>,
 ) -> Result<wire::JoinReply, Status> {
-    let wire::JoinRequest { token, signing_request, address } = request.into_inner();
+    let request = request.into_inner();
+    if shared.head().is_some() {
+        return take_in(shared, request).await;
+    }
+    let leader = shared.log.leadership().borrow().leader.clone();
+    let elsewhere = || not_leader(leader.as_deref());
+    let name = leader.as_deref().filter(|name| *name != shared.identity.name);
+    let applied = shared.log.applied();
+    let known = name.and_then(|name| applied.state.controllers.get(&ControllerName::from(name)));
+    let address = known.ok_or_else(elsewhere)?.address.clone();
+    let config = joining(shared.authority.anchor().pin());
+    let config = Arc::new(config.map_err(|error| Status::internal(error.to_string()))?);
+    let channel = channel(&address, config, Life::Command).map_err(|_| elsewhere())?;
+    JoinClient::new(channel).join(request).await.map(Response::into_inner)
+}
+
+/// Certifies the holder of a token, which it spends.
+///
+/// The token is spent in the log before anything is signed. The same holder (by the key that it
+/// wants certified) may ask again, and gets the same answer.
+async fn take_in(shared: &Shared, request: wire::JoinRequest) -> Result<wire::JoinReply, Status> {
+    let wire::JoinRequest { token, signing_request, address } = request;
     let token: Token =
         token.parse().map_err(|error| Status::invalid_argument(format!("{error}")))?;
     if !token.names(shared.authority.anchor()) {
