@@ -13,6 +13,8 @@
 //!                              └── a termination that comes before the launch
 //! ```
 //!
+//! A launch whose script is not to be had for now is dropped, and not spoken of: `Unavailable`.
+//!
 //! **Invariant:** a run that was ever prepared, or whose end was ever recorded, is never prepared
 //! again. A launch that comes after its own termination finds the run's recorded end.
 //!
@@ -20,7 +22,7 @@
 //! forgotten before the leader released it: by then the log has it.
 //!
 //! **Invariant:** nobody is obeyed whose term is older than the latest that was ever heard. The
-//! latest is on disk before an order of it is carried out, so a restart can't make the node
+//! latest goes to disk before an order of it is carried out, so that a restart can't make the node
 //! obedient to a leader of the past.
 
 mod terminate;
@@ -54,6 +56,8 @@ pub enum Input {
     },
     /// The run's folder is complete.
     Prepared(RunId),
+    /// The run's script or environment is not to be had for now. Nothing of it is on disk.
+    Unavailable(RunId),
     /// The run's folder, or its supervisor, could not be made.
     Failed {
         run: RunId,
@@ -86,7 +90,8 @@ pub enum Act {
     KeepTerm(Term),
     /// Close the stream: who speaks leads no more.
     Detach,
-    /// Make the run's folder, then tell: [`Input::Prepared`] or [`Input::Failed`].
+    /// Make the run's folder, then tell: [`Input::Prepared`], [`Input::Unavailable`] or
+    /// [`Input::Failed`].
     Prepare(Box<Launch>),
     /// Start the run's supervisor, and watch it. It sees for itself whether another was started
     /// before.
@@ -255,6 +260,7 @@ impl Agent {
             }
             Input::Heard { term, order } => self.hear(now, term, order),
             Input::Prepared(run) => self.prepared(now, run),
+            Input::Unavailable(run) => self.unavailable(now, run),
             Input::Failed { run, message, node_fault } => {
                 self.end_unwritten(run, End::LaunchFailed { at: now, message, node_fault })
             }
@@ -361,6 +367,18 @@ impl Agent {
         acts
     }
 
+    /// Forgets the launch, of which nobody was told: a leader that still wants it orders it again.
+    fn unavailable(&mut self, now: Timestamp, run: RunId) -> Vec<Act> {
+        let Some(state) = self.runs.get(&run).filter(|s| s.stage == Stage::Preparing) else {
+            return vec![];
+        };
+        if state.doom.is_some() {
+            return self.record(run, never_ran(now));
+        }
+        self.runs.remove(&run);
+        self.begin_waiting(run.job)
+    }
+
     fn started(&mut self, run: RunId) -> Vec<Act> {
         match self.runs.get_mut(&run) {
             Some(state) if state.stage == Stage::Launching => state.stage = Stage::Running,
@@ -441,8 +459,15 @@ impl Agent {
     /// Reports an end, and begins what waited for it.
     fn over(&mut self, run: RunId) -> Vec<Act> {
         let mut acts = self.tell(run);
+        acts.extend(self.begin_waiting(run.job));
+        acts
+    }
+
+    /// Begins the attempt that waited for the earlier ones of its job.
+    fn begin_waiting(&mut self, job: JobId) -> Vec<Act> {
+        let mut acts = Vec::new();
         let waiting: Vec<RunId> = self
-            .of_job(run.job)
+            .of_job(job)
             .filter(|(other, state)| {
                 matches!(state.stage, Stage::Waiting(_)) && self.may_begin(*other)
             })

@@ -34,6 +34,14 @@ pub enum BlobError {
     Damaged(ContentHash),
 }
 
+impl BlobError {
+    /// Whether a controller says, and means, that there is no such content.
+    #[must_use]
+    pub fn is_final(&self) -> bool {
+        matches!(self, Self::Fetch(CallError::Refused(_)))
+    }
+}
+
 /// The contents that were used last.
 #[derive(Debug, Default)]
 pub struct Blobs {

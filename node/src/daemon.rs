@@ -33,7 +33,7 @@ use crate::{
     agent::{Act, Agent, Input},
     disk::Disk,
     inventory,
-    life::{Life, LifeError},
+    life::Life,
     measures::Measures,
     run::{Launch, RunId},
     stream::{Attached, Gone, Orders, Reports, Said, attach, report_of},
@@ -113,28 +113,24 @@ impl Daemon {
 
     /// Runs until `stop` is done, and then for as long as something is being written. The jobs go
     /// on.
-    ///
-    /// # Errors
-    /// Where the spool no longer keeps what it must.
-    pub async fn run(mut self, stop: impl Future<Output = ()>) -> Result<(), LifeError> {
+    pub async fn run(mut self, stop: impl Future<Output = ()>) {
         let acts = std::mem::take(&mut self.parts.acts);
-        self.carry_out(acts)?;
+        self.carry_out(acts);
         tokio::pin!(stop);
         loop {
             let happening = tokio::select! {
                 happening = self.next() => happening,
                 () = &mut stop => break,
             };
-            self.handle(happening)?;
+            self.handle(happening);
         }
         let deadline = Instant::now() + SETTLING;
         while !self.parts.agent.is_settled() {
             match tokio::time::timeout_at(deadline, self.next()).await {
-                Ok(happening) => self.handle(happening)?,
+                Ok(happening) => self.handle(happening),
                 Err(_) => break,
             }
         }
-        Ok(())
     }
 
     async fn next(&mut self) -> Happening {
@@ -151,24 +147,24 @@ impl Daemon {
         }
     }
 
-    fn handle(&mut self, happening: Happening) -> Result<(), LifeError> {
+    fn handle(&mut self, happening: Happening) {
         match happening {
             Happening::Input(input) => self.tell(input),
             Happening::Welcomed(attached) => self.welcomed(*attached),
             Happening::Said(Ok((term, said))) => self.heard(term, said),
             Happening::Said(Err(gone)) => {
                 let reason = crate::reason(&gone);
-                self.detach(&reason)
+                self.detach(&reason);
             }
             Happening::Heartbeat => self.beat(),
         }
     }
 
     /// Tells the agent, and has done what it wants.
-    fn tell(&mut self, input: Input) -> Result<(), LifeError> {
+    fn tell(&mut self, input: Input) {
         self.note(&input);
         let acts = self.parts.agent.handle(now(), input);
-        self.carry_out(acts)
+        self.carry_out(acts);
     }
 
     /// What people and dashboards are to see of an input.
@@ -193,7 +189,7 @@ impl Daemon {
                 tracing::warn!(%run, "lost: its supervisor is gone");
                 self.forget(*run);
             }
-            Input::Removed(run) => self.forget(*run),
+            Input::Removed(run) | Input::Unavailable(run) => self.forget(*run),
             Input::Attached { .. }
             | Input::Detached
             | Input::Heard { .. }
@@ -208,7 +204,7 @@ impl Daemon {
         self.spans.remove(&run);
     }
 
-    fn welcomed(&mut self, attached: Attached) -> Result<(), LifeError> {
+    fn welcomed(&mut self, attached: Attached) {
         let Attached { leader, term, config, controllers, reports, orders } = attached;
         let waited = self.detached_at.elapsed();
         tracing::info!(leader, %term, waited_ms = waited.as_millis(), "attached to the leader");
@@ -216,24 +212,22 @@ impl Daemon {
         self.parts.controllers.note_leader(Some(&leader));
         self.link = Link::Attached { leader, reports, orders: Box::new(orders) };
         self.configure(config, controllers);
-        self.tell(Input::Attached { term })
+        self.tell(Input::Attached { term });
     }
 
-    fn heard(&mut self, term: Term, said: Said) -> Result<(), LifeError> {
+    fn heard(&mut self, term: Term, said: Said) {
         match said {
             Said::Beat => {
                 if term < self.parts.agent.term() {
-                    return self.detach("the leader is of the past");
+                    self.detach("the leader is of the past");
                 }
-                Ok(())
             }
             Said::Welcome { config, controllers } => {
                 self.configure(*config, controllers);
-                Ok(())
             }
             Said::Order(order) => {
                 tracing::debug!(%term, ?order, "ordered");
-                self.tell(Input::Heard { term, order })
+                self.tell(Input::Heard { term, order });
             }
         }
     }
@@ -271,31 +265,29 @@ impl Daemon {
     }
 
     /// Looks for a leader anew.
-    fn detach(&mut self, reason: &str) -> Result<(), LifeError> {
+    fn detach(&mut self, reason: &str) {
         if let Link::Attached { leader, .. } = &self.link {
             tracing::info!(leader, reason, "lost the leader");
         }
         self.detached_at = Instant::now();
-        self.tell(Input::Detached)?;
+        self.tell(Input::Detached);
         self.link = Link::Searching(search(&mut self.parts));
-        Ok(())
     }
 
-    fn beat(&mut self) -> Result<(), LifeError> {
+    fn beat(&mut self) {
         let active = u32::try_from(self.parts.agent.active()).unwrap_or(u32::MAX);
         self.measures.runs.record(f64::from(active), &[]);
-        let Link::Attached { reports, .. } = &self.link else { return Ok(()) };
+        let Link::Attached { reports, .. } = &self.link else { return };
         let (cpu_load, free_memory_mib) = inventory::load();
-        match reports.heartbeat(cpu_load, free_memory_mib) {
-            Ok(()) => Ok(()),
-            Err(clogged) => self.detach(&clogged.to_string()),
+        if let Err(clogged) = reports.heartbeat(cpu_load, free_memory_mib) {
+            self.detach(&clogged.to_string());
         }
     }
 
-    fn carry_out(&mut self, acts: Vec<Act>) -> Result<(), LifeError> {
+    fn carry_out(&mut self, acts: Vec<Act>) {
         for act in acts {
             match act {
-                Act::KeepTerm(term) => self.parts.life.keep_term(self.parts.cluster, term)?,
+                Act::KeepTerm(term) => self.keep(term),
                 // What else the agent wanted of this stream is of no use without it.
                 Act::Detach => return self.detach("the leader is of the past"),
                 Act::Prepare(launch) => self.prepare(*launch),
@@ -321,7 +313,15 @@ impl Daemon {
                 }
             }
         }
-        Ok(())
+    }
+
+    /// Where the disk does not keep it, the node goes on: its jobs' ends are to be told, and a
+    /// leader of the past welcomes nobody, for it can't register them.
+    fn keep(&self, term: Term) {
+        if let Err(error) = self.parts.life.keep_term(self.parts.cluster, term) {
+            let reason = crate::reason(&error);
+            tracing::error!(%term, reason, "can't keep the leader's term");
+        }
     }
 
     fn prepare(&mut self, launch: Launch) {

@@ -57,36 +57,42 @@ impl Disk {
     /// Makes a run's folder.
     pub fn prepare(&self, launch: Launch, term: Term, config: Arc<Config>) {
         let disk = self.clone();
-        let run = launch.run();
         tokio::spawn(async move {
-            let input = match disk.prepared(launch, term, config).await {
-                Ok(()) => Input::Prepared(run),
-                Err((message, node_fault)) => Input::Failed { run, message, node_fault },
-            };
+            let input = disk.prepared(launch, term, config).await;
             disk.tell(input).await;
         });
     }
 
-    async fn prepared(
-        &self,
-        launch: Launch,
-        term: Term,
-        config: Arc<Config>,
-    ) -> Result<(), (String, bool)> {
+    async fn prepared(&self, launch: Launch, term: Term, config: Arc<Config>) -> Input {
+        let run = launch.run();
         let Launch { job, script, environment } = launch;
         let content = |hash, brought| self.blobs.content(hash, brought, &self.controllers);
-        let (script, environment) = tokio::try_join!(
+        let contents = tokio::try_join!(
             content(job.spec.script, script),
             content(job.spec.environment, environment)
-        )
-        // A job whose script is not to be had would fare no better elsewhere.
-        .map_err(|error| (crate::reason(&error), false))?;
+        );
+        let (script, environment) = match contents {
+            Ok(contents) => contents,
+            // The job would fare no better elsewhere.
+            Err(error) if error.is_final() => {
+                return Input::Failed { run, message: crate::reason(&error), node_fault: false };
+            }
+            Err(error) => {
+                let reason = crate::reason(&error);
+                tracing::warn!(%run, reason, "can't launch for now");
+                return Input::Unavailable(run);
+            }
+        };
         let _turn = self.turns.acquire().await.expect("the semaphore is never closed");
         let ground = Arc::clone(&self.ground);
         let made =
             spawn_blocking(move || ground.prepare(&job, term, &config, &script, &environment));
-        let made = made.await.expect("making a folder does not panic");
-        made.map_err(|error| (error.text(), error.is_node_fault()))
+        match made.await.expect("making a folder does not panic") {
+            Ok(()) => Input::Prepared(run),
+            Err(error) => {
+                Input::Failed { run, message: error.text(), node_fault: error.is_node_fault() }
+            }
+        }
     }
 
     /// Writes an end that no supervisor writes.

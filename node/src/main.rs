@@ -71,7 +71,12 @@ async fn start(options: Options) -> Result<()> {
     let found = scan(&spool)?;
     tracing::info!(name, %cluster, spool = %life.root().display(), runs = found.len(), "starting");
     let (agent, acts) = Agent::new(life.term(cluster)?, found);
-    let Pass { credential, controllers } = pass;
+    let Pass { credential, mut controllers } = pass;
+    // What the leader said last counts. The file helps where all of those have been replaced.
+    let known = controllers.clone();
+    controllers.extend(
+        settings.configured.into_iter().filter(|it| known.iter().all(|one| one.name != it.name)),
+    );
     let authority = credential.anchor().pem();
     let keyring = Arc::new(Keyring::new(credential)?);
     let controllers =
@@ -101,11 +106,11 @@ async fn start(options: Options) -> Result<()> {
         site: settings.site,
         socket: options.socket.clone(),
     };
-    let stopped = Daemon::new(parts).run(stop()?).await;
+    Daemon::new(parts).run(stop()?).await;
     // The next daemon would take it for one that somebody listens on.
     let _ = std::fs::remove_file(&options.socket);
     tracing::info!("stopped; the jobs go on");
-    Ok(stopped?)
+    Ok(())
 }
 
 /// The node's certificate and name: from the spool, or by joining.

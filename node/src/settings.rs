@@ -10,7 +10,10 @@ use std::{
 };
 
 use common::config::{self, Config, ConfigError, NodeConf};
-use trust::site::{DEFAULT_FOLDER, FOLDER_VARIABLE};
+use trust::{
+    controllers::Address,
+    site::{DEFAULT_FOLDER, FOLDER_VARIABLE},
+};
 
 use crate::{
     environment::Host,
@@ -40,8 +43,10 @@ pub struct Settings {
     pub site: PathBuf,
     /// What jobs are told of the host, but for the node's name.
     pub host: Host,
-    /// `HOST:PORT`, of controllers that are not known from joining.
+    /// `HOST:PORT` of controllers to join by.
     pub controllers: Vec<String>,
+    /// The controllers that the configuration file names.
+    pub configured: Vec<Address>,
 }
 
 impl Settings {
@@ -81,10 +86,14 @@ impl Settings {
                 }
             },
         );
+        let configured: Vec<Address> = conf
+            .iter()
+            .flat_map(|conf| &conf.controllers)
+            .map(|it| Address { name: it.name.clone(), address: host_port(&it.address, it.port) })
+            .collect();
         let mut controllers = options.controllers.clone();
         if controllers.is_empty() {
-            let of_conf = conf.iter().flat_map(|conf| &conf.controllers);
-            controllers.extend(of_conf.map(|it| host_port(&it.address, it.port)));
+            controllers.extend(configured.iter().map(|it| it.address.clone()));
         }
         Self {
             name: options.name.clone(),
@@ -92,6 +101,7 @@ impl Settings {
             site: PathBuf::new(),
             host: Host { node: String::new(), conf: None, site: None },
             controllers,
+            configured,
         }
     }
 }
@@ -152,7 +162,7 @@ mod tests {
             ..NodeConf::defaults(name)
         };
         let controller = |address: &str| ControllerConf {
-            name: "ctl".to_owned(),
+            name: format!("ctl-{address}"),
             address: address.to_owned(),
             port: 6817,
         };

@@ -277,6 +277,17 @@ fn a_failed_launch_is_recorded_before_it_is_reported() {
 }
 
 #[test]
+fn a_launch_whose_script_is_not_to_be_had_is_forgotten() {
+    let (mut agent, run) = (attached(), id(7, 1));
+    launch(&mut agent, run);
+    assert_eq!(agent.handle(NOW, Input::Unavailable(run)), []);
+    assert_eq!(launch(&mut agent, run), [prepare(run)], "as if it had never been ordered");
+    terminate(&mut agent, run);
+    let acts = agent.handle(NOW, Input::Unavailable(run));
+    assert_eq!(acts, [Act::Record { run, end: never_ran(NOW) }], "but its end is waited for");
+}
+
+#[test]
 fn a_lost_supervisor_is_a_lost_run() {
     let (mut agent, run) = (attached(), id(7, 1));
     run_to(&mut agent, run);

@@ -294,6 +294,9 @@ impl World {
     pub(crate) fn work(&mut self, choice: usize) {
         if !self.tasks.is_empty() {
             let task = self.tasks.remove(choice % self.tasks.len());
+            if let (Task::Prepare(run), 8) = (&task, choice) {
+                return self.inputs.push_back(Input::Unavailable(*run));
+            }
             if let Some(input) = self.carry_out(&task) {
                 self.inputs.push_back(input);
             }
