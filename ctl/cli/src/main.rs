@@ -37,14 +37,32 @@ use invocation::{Command, Invocation};
 const COMMANDS: &[Command] =
     &[sbatch::COMMAND, scancel::COMMAND, scontrol::COMMAND, sinfo::COMMAND, squeue::COMMAND];
 
+/// Slurm's commands that Rafter does not have.
+const MISSING: &[&str] = &[
+    "sacct", "sacctmgr", "salloc", "sattach", "sbcast", "scrontab", "sdiag", "sprio", "sreport",
+    "srun", "sshare", "sstat", "strigger", "swait",
+];
+
+/// What the words of a command line come to.
+enum Choice {
+    Command(Command),
+    Missing(&'static str),
+}
+
 fn main() -> ExitCode {
-    let mut arguments: Vec<OsString> = env::args_os().collect();
-    let called = if arguments.is_empty() { "rafter".into() } else { arguments.remove(0) };
-    let called = called.to_string_lossy().into_owned();
-    let (command, called) = choose(&called, &mut arguments);
+    let mut words: Vec<OsString> = env::args_os().collect();
+    let (choice, called) = choose(&mut words);
+    let command = match choice {
+        Choice::Command(command) => command,
+        Choice::Missing(name) => {
+            say::begin(name);
+            say::error("Rafter does not have this command");
+            return ExitCode::FAILURE;
+        }
+    };
     say::begin(command.name);
     let _telemetry = telemetry(command.name);
-    match Invocation::new(command, &called, arguments) {
+    match Invocation::new(command, &called, words) {
         Ok(invocation) => invocation.run().into(),
         Err(error) => {
             say::error(&error.to_string());
@@ -53,20 +71,29 @@ fn main() -> ExitCode {
     }
 }
 
-/// The command, and what it calls itself. Where the first argument names it, it is taken away.
-fn choose(called: &str, arguments: &mut Vec<OsString>) -> (Command, String) {
-    let find = |name: &OsStr| COMMANDS.iter().find(|command| name == command.name).copied();
-    let base = Path::new(called).file_name().unwrap_or_default();
-    if let Some(command) = find(base) {
-        return (command, called.to_owned());
+/// The command, and what it calls itself. The words that name it are taken away.
+fn choose(words: &mut Vec<OsString>) -> (Choice, String) {
+    let called = if words.is_empty() { "rafter".into() } else { words.remove(0) };
+    let base = Path::new(&called).file_name().unwrap_or_default();
+    let called = called.to_string_lossy().into_owned();
+    if let Some(choice) = find(base) {
+        return (choice, called);
     }
-    match arguments.first().and_then(|name| find(name)) {
-        Some(command) => {
-            arguments.remove(0);
-            (command, command.name.to_owned())
+    match words.first().and_then(|name| find(name)) {
+        Some(choice) => {
+            let name = words.remove(0).to_string_lossy().into_owned();
+            (choice, name)
         }
-        None => (verbs::COMMAND, called.to_owned()),
+        None => (Choice::Command(verbs::COMMAND), called),
     }
+}
+
+fn find(name: &OsStr) -> Option<Choice> {
+    let command = COMMANDS.iter().find(|command| name == command.name);
+    let missing = || MISSING.iter().find(|missing| name == **missing);
+    command
+        .map(|command| Choice::Command(*command))
+        .or_else(|| missing().map(|m| Choice::Missing(m)))
 }
 
 /// Tracing only where somebody has asked for it: it costs a command as much as a connection.
@@ -83,6 +110,46 @@ fn telemetry(name: &'static str) -> Option<telemetry::Guard> {
         Err(error) => {
             say::error(&trouble::chain(&error));
             None
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_name_or_the_first_argument_says_which_command_it_is() {
+        #[rustfmt::skip]
+        let stories = [
+            // words                  command      called              left
+            ("sbatch -n4 x",          "sbatch",    "sbatch",           "-n4 x"),
+            ("/opt/bin/squeue",       "squeue",    "/opt/bin/squeue",  ""),
+            ("rafter sbatch squeue",  "sbatch",    "sbatch",           "squeue"),
+            ("./rafter status",       "rafter",    "./rafter",         "status"),
+            ("rafter-0.1 scancel 7",  "scancel",   "scancel",          "7"),
+            ("rafter",                "rafter",    "rafter",           ""),
+            ("",                      "rafter",    "rafter",           ""),
+            ("srun hostname",         "no srun",   "srun",             "hostname"),
+            ("rafter sacct -X",       "no sacct",  "sacct",            "-X"),
+        ];
+        for (line, command, called, left) in stories {
+            let mut words = line.split_terminator(' ').map(OsString::from).collect();
+            let (choice, as_called) = choose(&mut words);
+            let choice = match choice {
+                Choice::Command(command) => command.name.to_owned(),
+                Choice::Missing(name) => format!("no {name}"),
+            };
+            let rest = words.join(OsStr::new(" "));
+            assert_eq!((choice.as_str(), as_called.as_str()), (command, called), "{line}");
+            assert_eq!(rest, left, "{line}");
+        }
+    }
+
+    #[test]
+    fn no_command_stands_twice() {
+        for command in COMMANDS {
+            assert!(!MISSING.contains(&command.name), "{} is there", command.name);
         }
     }
 }

@@ -128,3 +128,50 @@ impl From<Status> for Trouble {
         Self::Refused { message: message.to_owned(), errno, detail, code: status.code() }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use common::id::JobId;
+
+    use super::*;
+
+    fn text(error: CallError) -> String {
+        Trouble::from(error).to_string()
+    }
+
+    #[test]
+    fn failures_have_slurm_s_texts() {
+        let waited = Duration::from_secs(10);
+        let controller = "ctl1".to_owned();
+        let reason = "x".to_owned();
+        let silent = Failure::Silent { controller: controller.clone(), after: waited };
+        let unanswered = |last| text(CallError::Unanswered { waited, last });
+        assert_eq!(unanswered(silent), "Socket timed out on send/recv operation");
+        let unreachable = Failure::Unreachable { controller, reason };
+        let contact = "Unable to contact slurm controller (connect failure)";
+        assert_eq!(unanswered(unreachable.clone()), contact);
+        assert_eq!(text(CallError::NoControllers), contact);
+        assert_eq!(text(CallError::Expired), "Protocol authentication error");
+        let trouble = Trouble::from(CallError::Unanswered { waited, last: unreachable });
+        let Trouble::Unreachable { cause } = trouble else { panic!("{trouble:?}") };
+        assert!(cause.contains("ctl1 can't be reached: x"), "{cause}");
+    }
+
+    #[test]
+    fn refusals_are_told_apart_by_their_numbers() {
+        let mut status = Status::failed_precondition("Invalid job id specified");
+        status.metadata_mut().insert(ERRNO, "2017".parse().expect("metadata"));
+        status.metadata_mut().insert(DETAIL, "more".parse().expect("metadata"));
+        let trouble = Trouble::from(status);
+        assert!(trouble.is(&Refusal::NoSuchJob(JobId(7))));
+        assert!(!trouble.is(&Refusal::Denied) && !trouble.is(&Refusal::Token));
+        assert_eq!(trouble.to_string(), "Invalid job id specified");
+        let Trouble::Refused { detail, .. } = &trouble else { panic!("{trouble:?}") };
+        assert_eq!(detail.as_deref(), Some("more"));
+        let barred = Trouble::from(Status::permission_denied("the table says no"));
+        assert_eq!(barred.to_string(), "Access/permission denied");
+        assert!(!barred.is(&Refusal::Token), "neither has a number");
+    }
+}

@@ -174,7 +174,7 @@ fn may_vouch(state: &State, host: &str, user: UserId) -> Result<(), String> {
     }
     if state.is_operator(user) {
         return Err(format!(
-            "{host} is no login host (LoginHosts), and can't vouch for an operator of the cluster"
+            "{host} is no login host (RafterLoginHosts), and can't vouch for an operator"
         ));
     }
     let name = NodeName::from(host);
@@ -182,7 +182,7 @@ fn may_vouch(state: &State, host: &str, user: UserId) -> Result<(), String> {
     if held.any(|job| state.jobs.get(job).is_some_and(|job| job.spec.user == user)) {
         return Ok(());
     }
-    Err(format!("{host} is no login host (LoginHosts), and user {user} has no job on it"))
+    Err(format!("{host} is no login host (RafterLoginHosts), and user {user} has no job on it"))
 }
 
 pub(super) async fn renew(

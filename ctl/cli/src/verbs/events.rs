@@ -156,7 +156,9 @@ mod tests {
         let event = event(42, "job 7 submitted");
         let people = "2026-11-23T23:08:09        42  job 7 submitted\n";
         assert_eq!(line(&event, &TimeZone::UTC), people);
-        let programs = r#"{"at_ms":1795475289015,"index":42,"job":7,"kind":"job_submitted","node":null,"term":3,"text":"job 7 submitted"}"#;
+        let programs = "{\"index\":42,\"at_ms\":1795475289015,\"term\":3,\
+                        \"kind\":\"job_submitted\",\"job\":7,\"node\":null,\
+                        \"text\":\"job 7 submitted\"}";
         assert_eq!(object(&event), format!("{programs}\n"));
     }
 

@@ -169,23 +169,23 @@ mod tests {
             {
               "cluster": "ref",
               "cluster_id": "07070707070707070707070707070707",
+              "leader": "ctl1",
+              "term": 12,
               "controllers": [
                 {
-                  "address": "127.0.0.1:6817",
-                  "applied": 104200,
-                  "lag": 0,
                   "name": "ctl1",
-                  "role": "leader"
+                  "address": "127.0.0.1:6817",
+                  "role": "leader",
+                  "applied": 104200,
+                  "lag": 0
                 }
               ],
-              "leader": "ctl1",
               "nodes": [
                 {
                   "name": "n1",
                   "state": "idle"
                 }
-              ],
-              "term": 12
+              ]
             }
         "#]]
         .assert_eq(&format!("{:#}\n", object(&status)));
