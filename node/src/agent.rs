@@ -25,6 +25,7 @@
 //! latest goes to disk before an order of it is carried out, so that a restart can't make the node
 //! obedient to a leader of the past.
 
+mod ends;
 mod terminate;
 
 use std::collections::BTreeMap;
@@ -413,74 +414,6 @@ impl Agent {
         state.delivered = state.delivered.max(number);
         state.signalled = state.signalled.max(number);
         self.report(run, Report::Delivered { number })
-    }
-
-    fn ended(&mut self, run: RunId, end: End) -> Vec<Act> {
-        match self.runs.get_mut(&run) {
-            Some(state) if matches!(state.stage, Stage::Launching | Stage::Running) => {
-                state.stage = Stage::Over(end);
-            }
-            Some(_) | None => return vec![],
-        }
-        self.over(run)
-    }
-
-    /// A run has ended that nobody has written an end of.
-    fn end_unwritten(&mut self, run: RunId, end: End) -> Vec<Act> {
-        match self.runs.get(&run).map(|state| &state.stage) {
-            Some(Stage::Preparing | Stage::Launching | Stage::Running) => self.record(run, end),
-            Some(Stage::Waiting(_) | Stage::Recording(_) | Stage::Over(_) | Stage::Removing)
-            | None => vec![],
-        }
-    }
-
-    fn record(&mut self, run: RunId, end: End) -> Vec<Act> {
-        let state = self.runs.entry(run).or_insert_with(|| Run::new(Stage::Preparing));
-        state.stage = Stage::Recording(end.clone());
-        vec![Act::Record { run, end }]
-    }
-
-    fn recorded(&mut self, run: RunId) -> Vec<Act> {
-        match self.runs.get_mut(&run) {
-            Some(state) => match &state.stage {
-                Stage::Recording(end) => state.stage = Stage::Over(end.clone()),
-                Stage::Waiting(_)
-                | Stage::Preparing
-                | Stage::Launching
-                | Stage::Running
-                | Stage::Over(_)
-                | Stage::Removing => return vec![],
-            },
-            None => return vec![],
-        }
-        self.over(run)
-    }
-
-    /// Reports an end, and begins what waited for it.
-    fn over(&mut self, run: RunId) -> Vec<Act> {
-        let mut acts = self.tell(run);
-        acts.extend(self.begin_waiting(run.job));
-        acts
-    }
-
-    /// Begins the attempt that waited for the earlier ones of its job.
-    fn begin_waiting(&mut self, job: JobId) -> Vec<Act> {
-        let mut acts = Vec::new();
-        let waiting: Vec<RunId> = self
-            .of_job(job)
-            .filter(|(other, state)| {
-                matches!(state.stage, Stage::Waiting(_)) && self.may_begin(*other)
-            })
-            .map(|(other, _)| other)
-            .collect();
-        for next in waiting {
-            let state = self.runs.get_mut(&next).expect("it was found a line above");
-            let stage = std::mem::replace(&mut state.stage, Stage::Preparing);
-            if let Stage::Waiting(launch) = stage {
-                acts.push(Act::Prepare(launch));
-            }
-        }
-        acts
     }
 
     fn release(&mut self, run: RunId) -> Vec<Act> {

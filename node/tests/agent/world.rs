@@ -3,17 +3,17 @@
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use common::{
-    id::{Attempt, JobId, Term},
+    id::{JobId, Term},
     job::ExitStatus,
-    machine::{Cause, Report},
-    time::{Span, Timestamp},
+    machine::Report,
+    time::Timestamp,
 };
 use node::{
     agent::{Act, Agent, Found, Input},
-    run::{End, Launch, Order, RunId, Termination},
+    run::{End, Order, RunId, Termination},
 };
 
-use crate::jobs::job;
+mod leader;
 
 /// What lies in a run's folder.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -91,157 +91,6 @@ impl World {
             log: BTreeMap::new(),
             doomed: BTreeSet::new(),
         }
-    }
-
-    // The leader.
-
-    fn current(&self, job: u32) -> Option<RunId> {
-        self.log.keys().rfind(|run| run.job == JobId(job)).copied()
-    }
-
-    pub(crate) fn launch(&mut self, job: u32) {
-        let run = match self.current(job) {
-            // Requeued, once the log has the end.
-            Some(last) if self.log[&last].end.is_some() => {
-                RunId { attempt: last.attempt.next(), ..last }
-            }
-            Some(last) if self.log[&last].terminated => return,
-            Some(last) => last,
-            None => RunId { job: JobId(job), attempt: Attempt(1) },
-        };
-        self.log.entry(run).or_default();
-        self.order(Self::launch_of(run));
-    }
-
-    fn launch_of(run: RunId) -> Order {
-        let launch = Launch { job: job(run), script: None, environment: None };
-        Order::Launch(Box::new(launch))
-    }
-
-    pub(crate) fn terminate(&mut self, job: u32) {
-        let Some(run) = self.current(job) else { return };
-        let logged = self.log.get_mut(&run).expect("it is current");
-        if logged.end.is_some() {
-            return;
-        }
-        logged.terminated = true;
-        let unknown = !self.disk.contains_key(&run)
-            && self.tasks.iter().all(|task| task.run() != run)
-            && !self.inputs.iter().any(|input| *input == Input::Prepared(run));
-        if unknown && self.attached {
-            self.doomed.insert(run);
-        }
-        self.order(Self::terminate_of(run));
-    }
-
-    fn terminate_of(run: RunId) -> Order {
-        let termination =
-            Termination { cause: Cause::Cancelled, kill_wait: Span(30_000), at: Timestamp(1) };
-        Order::Terminate { run, termination }
-    }
-
-    /// Says again what holds of some run.
-    pub(crate) fn repeat(&mut self, choice: usize) {
-        let Some((run, logged)) = pick(&self.log, choice) else { return };
-        let order = match logged {
-            Logged { end: Some(_), .. } => return,
-            Logged { terminated: true, .. } => Self::terminate_of(run),
-            Logged { .. } => Self::launch_of(run),
-        };
-        self.order(order);
-    }
-
-    pub(crate) fn release(&mut self, choice: usize) {
-        if let Some((run, logged)) = pick(&self.log, choice)
-            && logged.over
-        {
-            self.order(Order::Release(run));
-        }
-    }
-
-    /// Whatever a leader of the past orders, on a stream that it still has or that is new.
-    pub(crate) fn haunt(&mut self, choice: usize) {
-        let past = Term(self.term.0 - 1);
-        let Some((run, _)) = pick(&self.log, choice) else { return };
-        if past >= self.heard {
-            return;
-        }
-        let order =
-            if choice.is_multiple_of(2) { Self::launch_of(run) } else { Order::Release(run) };
-        let tasks = self.tasks.len();
-        if !self.attached {
-            self.agent.hello();
-            self.think(Input::Attached { term: past });
-        }
-        self.think(Input::Heard { term: past, order });
-        assert_eq!(tasks, self.tasks.len(), "a leader of the past was obeyed");
-        self.detach();
-    }
-
-    /// The leader gives the node up, and all that runs there.
-    pub(crate) fn give_up(&mut self) {
-        if self.attached {
-            return;
-        }
-        for logged in self.log.values_mut().filter(|logged| logged.end.is_none()) {
-            logged.end = Some(Report::Lost { at: Timestamp(self.now) });
-            logged.given_up = true;
-        }
-    }
-
-    fn order(&mut self, order: Order) {
-        if self.attached {
-            self.think(Input::Heard { term: self.term, order });
-        }
-    }
-
-    fn report(&mut self, run: RunId, report: &Report) {
-        match report {
-            Report::Launching | Report::Running | Report::Delivered { .. } => {}
-            Report::Ended { .. } | Report::LaunchFailed { .. } | Report::Lost { .. } => {
-                let logged = self.log.get_mut(&run).expect("nobody reports what was not ordered");
-                logged.over = true;
-                let end = logged.end.get_or_insert_with(|| report.clone());
-                match (&*end, report) {
-                    // A run that is lost again is lost at another time.
-                    (Report::Lost { .. }, Report::Lost { .. }) => {}
-                    _ if logged.given_up => {}
-                    (first, again) => assert_eq!(first, again, "the end of {run} has changed"),
-                }
-            }
-        }
-    }
-
-    /// The node says hello, is busy, and is welcomed.
-    pub(crate) fn attach(&mut self, between: usize) {
-        self.detach();
-        for (run, report) in self.agent.hello() {
-            self.report(run, &report);
-        }
-        for choice in 0..between {
-            self.work(choice);
-            self.hear();
-        }
-        self.attached = true;
-        self.heard = self.term;
-        self.think(Input::Attached { term: self.term });
-        // What the log does not want any more, as the leader sees from what the node listed.
-        let unwanted: Vec<RunId> =
-            self.log.iter().filter(|(_, l)| l.given_up && !l.over).map(|(run, _)| *run).collect();
-        let listed = self.agent.clone().hello();
-        for run in unwanted.into_iter().filter(|run| listed.contains_key(run)) {
-            self.order(Self::terminate_of(run));
-        }
-    }
-
-    pub(crate) fn detach(&mut self) {
-        self.attached = false;
-        self.think(Input::Detached);
-    }
-
-    pub(crate) fn elect(&mut self) {
-        self.detach();
-        self.term = Term(self.term.0 + 1);
     }
 
     // The daemon.
