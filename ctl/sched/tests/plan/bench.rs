@@ -6,7 +6,7 @@ use bytes::Bytes;
 use common::{
     config::{self, Config},
     id::{Attempt, ClusterId, Incarnation, JobId, NodeName, RequestId, Term, UserId},
-    job::{ExitStatus, Phase, Place},
+    job::{ExitStatus, Place},
     machine::{
         Allocation, Answer, By, Command, Entry, NodeChanges, NodeTarget, Refusal, Report, State,
         Submission, decide,
@@ -23,7 +23,7 @@ const ALICE: UserId = UserId(1001);
 const OPERATOR: UserId = UserId(500);
 
 pub(crate) struct Bench {
-    state: State,
+    pub(crate) state: State,
     now: Timestamp,
     requests: u128,
 }
@@ -101,7 +101,7 @@ impl Bench {
         let (verb, rest) = command.split_once(' ').unwrap_or((command, ""));
         match verb {
             "submit" => self.submit(rest),
-            "plan" => self.told(&plan(&self.state, self.now)),
+            "plan" => self.told(&self.plan()),
             "start" => self.start(),
             "end" => self.end(JobId(rest.parse().expect("a job's number"))),
             "node" => self.node(rest),
@@ -112,6 +112,10 @@ impl Bench {
             }
             _ => panic!("scenarios have no command {verb}"),
         }
+    }
+
+    pub(crate) fn plan(&self) -> Plan {
+        plan(&self.state, self.now)
     }
 
     fn submit(&mut self, options: &str) -> String {
@@ -129,7 +133,7 @@ impl Bench {
     }
 
     fn start(&mut self) -> String {
-        let plan = plan(&self.state, self.now);
+        let plan = self.plan();
         let told = self.told(&plan);
         for allocation in plan.starts {
             let Allocation { job, attempt, places } = allocation.clone();
@@ -148,7 +152,7 @@ impl Bench {
 
     fn end(&mut self, id: JobId) -> String {
         let job = Arc::clone(&self.state.jobs[&id]);
-        let Phase::Active(run) = &job.phase else { panic!("job {id} does not run") };
+        let run = job.holding().expect("the job holds nodes");
         for place in &run.places {
             let exit = ExitStatus { code: 0, signal: 0 };
             let ended = Report::Ended { at: self.now, exit, out_of_memory: false };

@@ -15,6 +15,7 @@
 
 mod bench;
 mod options;
+mod properties;
 
 use std::{fmt::Write, fs, path::Path};
 

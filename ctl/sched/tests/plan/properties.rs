@@ -1,0 +1,110 @@
+//! What must hold of any plan.
+
+use common::{id::JobId, job::Reason};
+use proptest::prelude::*;
+
+use crate::bench::Bench;
+
+const CONF: &str = "NodeName=n[1-3] CPUs=4 RealMemory=1000\n\
+    NodeName=n[4-5] CPUs=8 RealMemory=500 Weight=2\n\
+    PartitionName=a Nodes=n[1-4] Default=YES DefMemPerCPU=50\n\
+    PartitionName=b Nodes=n[3-5] PriorityTier=2 MaxNodes=2 DefMemPerCPU=10\n\
+    PartitionName=c Nodes=n2 OverSubscribe=EXCLUSIVE\n\
+    SelectTypeParameters=CR_CPU_Memory";
+
+fn options() -> impl Strategy<Value = String> {
+    let option = prop_oneof![
+        (1..6_u32).prop_map(|nodes| format!("-N={nodes}")),
+        (1..3_u32, 3..5_u32).prop_map(|(least, most)| format!("-N={least}-{most}")),
+        (1..20_u32).prop_map(|tasks| format!("-n={tasks}")),
+        (1..6_u32).prop_map(|cpus| format!("-c={cpus}")),
+        (1..5_u32).prop_map(|tasks| format!("--ntasks-per-node={tasks}")),
+        (0..1_100_u32).prop_map(|mib| format!("--mem={mib}")),
+        (1..300_u32).prop_map(|mib| format!("--mem-per-cpu={mib}")),
+        prop_oneof!["-p=a", "-p=b", "-p=c"],
+        "-w=n[1-5]",
+        "-x=n[1-5]",
+        Just("--exclusive".to_owned()),
+        Just("--begin=now+50".to_owned()),
+        Just("--nice=3".to_owned()),
+    ];
+    proptest::collection::vec(option, 0..4).prop_map(|options| options.join(" "))
+}
+
+fn command() -> impl Strategy<Value = String> {
+    prop_oneof![
+        6 => options().prop_map(|options| format!("submit {options}")),
+        3 => Just("start".to_owned()),
+        2 => (0..8_usize).prop_map(|which| format!("end-nth {which}")),
+        1 => "node n[1-5] (drain|down|resume)",
+        1 => Just("pass 40".to_owned()),
+    ]
+}
+
+/// The jobs that hold nodes now.
+fn holding(bench: &Bench) -> Vec<JobId> {
+    let jobs = bench.state.jobs.iter().filter(|(_, job)| job.holding().is_some());
+    jobs.map(|(id, _)| *id).collect()
+}
+
+fn run(bench: &mut Bench, command: &str) {
+    match command.strip_prefix("end-nth ") {
+        Some(which) => {
+            let which: usize = which.parse().expect("it was made of a number");
+            if let Some(job) = holding(bench).get(which) {
+                bench.run(&format!("end {job}"));
+            }
+        }
+        None => {
+            bench.run(command);
+        }
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(96))]
+
+    /// The bench carries plans out, and the machine refuses no start of one. What was left undone
+    /// could not be done.
+    #[test]
+    fn a_plan_can_be_carried_out_and_leaves_nothing_undone(
+        commands in proptest::collection::vec(command(), 1..30),
+    ) {
+        let mut bench = Bench::new(CONF);
+        for command in commands {
+            run(&mut bench, &command);
+            if command == "start" {
+                prop_assert_eq!(bench.plan().starts, []);
+            }
+        }
+    }
+
+    /// As jobs end, all of those run that could run at all.
+    #[test]
+    fn no_job_waits_for_ever(commands in proptest::collection::vec(command(), 1..30)) {
+        let mut bench = Bench::new(CONF);
+        for command in &commands {
+            run(&mut bench, command);
+        }
+        for _ in 0..=commands.len() {
+            // Beyond the time for which a job waits that lost its node.
+            bench.run("pass 200");
+            bench.run("start");
+            for job in holding(&bench) {
+                bench.run(&format!("end {job}"));
+            }
+        }
+        let plan = bench.plan();
+        prop_assert_eq!(plan.starts, []);
+        for (job, reason) in plan.waits {
+            let never = [
+                Reason::PartitionConfig,
+                Reason::PartitionNodeLimit,
+                Reason::NodesNotAvail,
+                Reason::ReqNodeNotAvail,
+            ];
+            prop_assert!(never.contains(&reason), "job {} waits for {}", job, reason);
+        }
+        prop_assert!(plan.closed.is_empty());
+    }
+}
