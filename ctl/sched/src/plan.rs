@@ -1,6 +1,6 @@
 //! One pass over the queues.
 
-use std::{cmp::Reverse, collections::BTreeMap, iter::Peekable};
+use std::{cell::OnceCell, cmp::Reverse, collections::BTreeMap, iter::Peekable};
 
 use common::{
     config::{Config, PartitionConf, PartitionState},
@@ -46,7 +46,7 @@ pub fn plan(view: &State, now: Timestamp) -> Plan {
         return plan;
     };
     let mut books = Books::open(view);
-    let idle = books.idle();
+    let idle = OnceCell::new();
     let mut lines = lines(view, config, &books);
     while let Some(line) = most_urgent(&mut lines) {
         let Some(key) = line.queue.next() else {
@@ -118,11 +118,11 @@ enum Verdict {
     Close(Reason),
 }
 
-/// The books are those of the plan, and those of the same nodes when idle.
+/// The books are those of the plan, and those of the same nodes when idle, made when first needed.
 fn consider(
     config: &Config,
     line: &Line<'_>,
-    (books, idle): (&Books, &Books),
+    (books, idle): (&Books, &OnceCell<Books>),
     job: &Job,
     now: Timestamp,
 ) -> Verdict {
@@ -153,6 +153,7 @@ fn consider(
     if let Some(places) = need.place(books, &candidates, &required) {
         return Verdict::Start(Allocation { job: job.id, attempt: job.attempt, places });
     }
+    let idle = idle.get_or_init(|| books.idle());
     if need.place(idle, &allowed, &required).is_none() {
         Verdict::Wait(Reason::PartitionConfig)
     } else if need.place(idle, &usable().collect::<Vec<_>>(), &required).is_none() {
