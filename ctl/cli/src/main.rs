@@ -5,6 +5,8 @@
 //!
 //! A command reads its options ([`options`]), opens a [`client`], and returns its exit code.
 
+#[cfg(test)]
+mod captures;
 mod client;
 mod cluster;
 mod fetch;

@@ -1,6 +1,6 @@
 //! `squeue`: shows jobs.
 //!
-//! [`render`](self::lines) and what it calls are pure; they are held against the output of the
+//! [`text`] and what it calls are pure; they are held against the output of the
 //! real command by the tests.
 
 pub(crate) mod field;
@@ -19,15 +19,12 @@ use common::{hostlist::Hostlist, time::Timestamp};
 use proto::ctl::{JobsReply, JobsRequest};
 
 pub(crate) use self::json::job as json_of_job;
-use self::{
-    field::{Field, Style},
-    options::Wanted,
-};
+use self::{field::Style, options::Wanted};
 use crate::{
     client::{self, Client},
     cluster, fetch,
     invocation::{Command, Invocation},
-    render::{Clock, Format},
+    render::Clock,
     say,
     trouble::Trouble,
     view::{Job, Malformed},
@@ -91,58 +88,60 @@ async fn show(
         say::out(&json::answer(&jobs, &meta, clock.now, compact));
         return Ok(());
     }
-    let mut out = String::new();
-    if wanted.clusters.is_some() {
-        out.push_str(&format!("CLUSTER: {}\n", client.cluster()));
-    }
-    let dated = wanted.iterate.is_some() || wanted.dump.is_some() || wanted.long;
-    if dated && !wanted.no_header {
-        out.push_str(&clock.headline());
-        out.push('\n');
-    }
-    if wanted.dump.is_some() {
-        let updated = clock.now.seconds();
-        out.push_str(&format!("last_update_time={updated} records={}\n", reply.jobs.len()));
-    }
     let style = Style {
         clock: &clock,
         cluster: client.cluster(),
         no_convert: wanted.no_convert,
         expand: wanted.expand,
     };
+    let (out, unsortable) = text(jobs, reply.jobs.len(), wanted, &style);
+    say::out(&out);
+    match unsortable {
+        None => Ok(()),
+        Some(letter) => {
+            say::error(&format!("Invalid sort specification: {letter}"));
+            Err(1)
+        }
+    }
+}
+
+/// All that is printed of these jobs of so many, and what they can't be sorted by: that is found
+/// out only after the headings.
+fn text(
+    mut jobs: Vec<Job<'_>>,
+    of: usize,
+    wanted: &Wanted,
+    style: &Style<'_>,
+) -> (String, Option<char>) {
+    let mut out = String::new();
+    if wanted.clusters.is_some() {
+        out.push_str(&format!("CLUSTER: {}\n", style.cluster));
+    }
+    let dated = wanted.iterate.is_some() || wanted.dump.is_some() || wanted.long;
+    if dated && !wanted.no_header {
+        out.push_str(&style.clock.headline());
+        out.push('\n');
+    }
+    if wanted.dump.is_some() {
+        let updated = style.clock.now.seconds();
+        out.push_str(&format!("last_update_time={updated} records={of}\n"));
+    }
     if wanted.steps {
         steps::put(&mut out, jobs, wanted.no_header);
-        say::out(&out);
-        return Ok(());
+        return (out, None);
     }
     if !wanted.no_header {
         wanted.format.put_headings(&mut out);
     }
     let keys = match &wanted.sort {
         Ok(keys) => keys,
-        Err(letter) => {
-            say::out(&out);
-            say::error(&format!("Invalid sort specification: {letter}"));
-            return Err(1);
-        }
+        Err(letter) => return (out, Some(*letter)),
     };
-    lines(&mut out, jobs, &wanted.format, keys, &style);
-    say::out(&out);
-    Ok(())
-}
-
-/// The jobs, sorted, a line each.
-fn lines(
-    out: &mut String,
-    mut jobs: Vec<Job<'_>>,
-    format: &Format<Field>,
-    keys: &[sort::Key],
-    style: &Style<'_>,
-) {
     sort::sort(&mut jobs, keys);
     for job in &jobs {
-        format.put_line(out, |out, field| field.put(out, job, style));
+        wanted.format.put_line(&mut out, |out, field| field.put(out, job, style));
     }
+    (out, None)
 }
 
 fn chosen<'a>(

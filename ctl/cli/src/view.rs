@@ -6,6 +6,8 @@
 pub(crate) mod job;
 pub(crate) mod node;
 pub(crate) mod partition;
+#[cfg(test)]
+pub(crate) mod samples;
 pub(crate) mod signal_text;
 pub(crate) mod state;
 

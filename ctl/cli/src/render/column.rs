@@ -32,21 +32,21 @@ impl Column {
             let cut = text.char_indices().nth(self.width).map_or(text.len(), |(at, _)| at);
             out.truncate(start + cut);
         } else if self.right {
-            let text: String = out.drain(start..).collect();
-            fill(out, self.width - length);
-            out.push_str(&text);
+            fill(out, start, self.width - length);
         } else {
-            fill(out, self.width - length);
+            let end = out.len();
+            fill(out, end, self.width - length);
         }
     }
 }
 
 const BLANKS: &str = "                                                                ";
 
-fn fill(out: &mut String, mut count: usize) {
+/// Puts blanks into the text, in front of what stands there. No String is made for them.
+fn fill(out: &mut String, at: usize, mut count: usize) {
     while count > 0 {
         let some = count.min(BLANKS.len());
-        out.push_str(&BLANKS[..some]);
+        out.insert_str(at, &BLANKS[..some]);
         count -= some;
     }
 }

@@ -12,6 +12,11 @@ use common::{hostlist::Hostlist, time::Timestamp};
 use proto::ctl::{JobsReply, JobsRequest};
 use serde_json::{Value, json as json_value};
 
+#[cfg(test)]
+pub(super) use self::{
+    job::text as job_text, json::node as node_json, node::text as node_text,
+    partition::text as partition_text,
+};
 use super::{act::NO_SUCH_JOB, session::Session};
 use crate::{
     client, fetch,

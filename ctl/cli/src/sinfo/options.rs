@@ -119,8 +119,8 @@ const REFUSED: &[Refused] = &[
 pub(super) const SHORT: &str = "%9P %.5a %.10l %.6D %.6t %N";
 const LONG: &str = "%9P %.5a %.10l %.10s %.4r %.8h %.10g %.6D %.11T %.11i %N";
 const SUMMARY: &str = "%9P %.5a %.10l %.16F %N";
-const NODES: &str = "%10N %.6D %.9P %6t";
-const NODES_LONG: &str = "%10N %.6D %.9P %.11T %4c %.8z %.6m %.8d %.6w %.8f %20E";
+const NODES: &str = "%9N %.6D %.9P %6t";
+const NODES_LONG: &str = "%9N %.6D %.9P %.11T %4c %.8z %.6m %.8d %.6w %.8f %20E";
 const REASONS: &str = "%20E %9u %19H %N";
 const REASONS_LONG: &str = "%20E %12U %19H %6t %N";
 

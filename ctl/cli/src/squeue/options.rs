@@ -146,6 +146,18 @@ struct Args {
     operands: Vec<String>,
 }
 
+/// Whether the command line alone is understood.
+#[cfg(test)]
+pub(super) fn parsed(invocation: &Invocation) -> Result<(), u8> {
+    options::parse::<Args>(invocation, REFUSED).map(|_| ())
+}
+
+/// Whether the option is known, to be refused.
+#[cfg(test)]
+pub(super) fn is_refused(long: &str) -> bool {
+    REFUSED.iter().any(|refused| format!("{refused:?}").contains(&format!("\"{long}\"")))
+}
+
 /// What real squeue has, and Rafter has not.
 const REFUSED: &[Refused] = &[
     Refused::new("autocomplete", None, Takes::Value, "completion comes from the shell"),

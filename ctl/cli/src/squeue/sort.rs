@@ -44,15 +44,20 @@ pub(super) fn parse(text: &str) -> Result<Vec<Key>, char> {
     wrong.map_or(Ok(keys), Err)
 }
 
-/// Sorts by the keys; jobs that are equal in all stand in the order of their ids.
+/// Sorts by the keys; jobs that are equal in all stand in the order of their ids, or the other way
+/// round if the last key's is: so does Slurm.
 pub(super) fn sort(jobs: &mut [Job<'_>], keys: &[Key]) {
+    let backwards = keys.last().is_some_and(|key| key.descending);
     jobs.sort_by(|one, other| {
         let compared = keys.iter().map(|key| {
             let order = compare(key.field, one, other);
             if key.descending { order.reverse() } else { order }
         });
         let decided = compared.into_iter().find(|order| order.is_ne());
-        decided.unwrap_or_else(|| one.id().cmp(&other.id()))
+        decided.unwrap_or_else(|| {
+            let order = one.id().cmp(&other.id());
+            if backwards { order.reverse() } else { order }
+        })
     });
 }
 

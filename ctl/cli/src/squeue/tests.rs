@@ -1,1 +1,279 @@
+//! `squeue` against what the real one printed (`tests/slurm`).
 
+use std::time::Instant;
+
+use common::hostlist::Hostlist;
+use proto::{
+    ctl::{JobView, JobsReply},
+    types::Reason,
+};
+
+use super::{COMMAND, chosen, field::Style, json, options, text};
+use crate::{
+    captures::{self, Entry},
+    invocation::Invocation,
+    render,
+    view::{
+        Job,
+        samples::{self, LATER, SUBMITTED, Sample as _},
+    },
+};
+
+/// What this version of `squeue` prints of these jobs, and its exit code.
+fn run(command: &str, jobs: &[JobView], now: u64) -> (String, u8) {
+    let words = captures::words(command);
+    let arguments = words[1..].iter().map(Into::into).collect();
+    let invocation = Invocation::new(COMMAND, "squeue", arguments).expect("the words are text");
+    let wanted = match options::read(&invocation, &|_| None) {
+        Ok(wanted) => wanted,
+        Err(exit) => return (String::new(), exit),
+    };
+    let clock = samples::clock(now);
+    let reply = JobsReply { jobs: jobs.to_vec(), now: now * 1000 };
+    let nodes = wanted.filter.nodes.as_deref().map(|text| Hostlist::parse(text).expect("a list"));
+    let chosen = chosen(&reply, &wanted, nodes.as_ref()).expect("the views are whole");
+    let style = Style {
+        clock: &clock,
+        cluster: "ref",
+        no_convert: wanted.no_convert,
+        expand: wanted.expand,
+    };
+    let (out, unsortable) = text(chosen, reply.jobs.len(), &wanted, &style);
+    (out, u8::from(unsortable.is_some()))
+}
+
+/// Lines of jobs that Rafter has nothing like: arrays, dependencies, several partitions.
+fn without_others(entry: &Entry) -> String {
+    let others = ["118", "139", "126", "127", "128", "129", "124", "125", "131", "132", "136"];
+    let lines = entry.stdout.lines().filter(|line| {
+        let first = line.split([' ', '|']).find(|word| !word.is_empty()).unwrap_or_default();
+        let id = first.split(['_', '[']).next().unwrap_or_default();
+        let of_array = id.starts_with("130") || (id.starts_with("14") && id.len() == 3);
+        let nameless = ["Nodes required", "Dependency", "afterok", "after", "singleton", "expand"];
+        let names = line.ends_with("reserved for jobs in higher priority partitions)")
+            || nameless.iter().any(|word| line.contains(word));
+        !(others.contains(&id) || of_array || names)
+    });
+    lines.map(|line| format!("{line}\n")).collect()
+}
+
+/// Commands whose lines begin with no id, so that those of other jobs can't be told.
+fn is_anonymous(command: &str) -> bool {
+    command.starts_with("squeue -o '%30E")
+}
+
+#[test]
+fn lists_are_as_slurm_prints_them() {
+    let mut tried = 0;
+    for entry in captures::read("squeue.txt") {
+        if is_anonymous(&entry.command) || entry.command.starts_with("squeue -s") {
+            continue;
+        }
+        let (ours, exit) = run(&entry.command, &samples::jobs(), SUBMITTED + 4);
+        captures::assert_same(&entry.command, &ours, &without_others(&entry));
+        assert_eq!(exit, entry.exit, "{}", entry.command);
+        tried += 1;
+    }
+    assert!(tried > 25, "only {tried} captures were tried");
+}
+
+#[test]
+fn each_letter_has_slurms_heading() {
+    for entry in captures::read("squeue-format-letters.txt") {
+        let (ours, _) = run(&entry.command, &[], SUBMITTED);
+        captures::assert_same(&entry.command, &ours, &entry.stdout);
+    }
+}
+
+/// Rafter has no QOS, and no unique id of Slurm's.
+fn is_other(field: &str) -> bool {
+    ["'|%q|'", "'|%s|'", "'QOS'", "'SLUID'", "'AssocId'"].contains(&field)
+}
+
+#[test]
+fn each_letter_has_slurms_value() {
+    let mut tried = 0;
+    for entry in captures::read("squeue-format-values.txt") {
+        let field = entry.command.rsplit(' ').next().expect("a command has words");
+        if is_other(field) {
+            continue;
+        }
+        // Of the three lines the second is of an array.
+        let lines: Vec<_> = entry.stdout.lines().collect();
+        let [one, _, three] = lines[..] else { panic!("{} has three lines", entry.command) };
+        let (ours, _) = run(&entry.command, &samples::jobs(), SUBMITTED + 5);
+        captures::assert_same(&entry.command, &ours, &format!("{one}\n{three}\n"));
+        tried += 1;
+    }
+    assert!(tried >= 50, "only {tried} letters were tried");
+}
+
+#[test]
+fn each_key_has_slurms_heading_and_value() {
+    let mut tried = 0;
+    for entry in captures::read("squeue-Format-all26.txt") {
+        let field = entry.command.split(' ').nth(4).expect("a command has words");
+        // When it was last looked at is not kept for a job that waits.
+        if is_other(field) || field == "'LastSchedEval'" {
+            continue;
+        }
+        // The captures took a while, which shows in what counts.
+        let now = match field {
+            "'PendingTime'" => LATER + 5,
+            _ => LATER + 5,
+        };
+        let (ours, _) = run(&entry.command, &samples::later_jobs(), now);
+        let ours: String = ours.lines().map(|line| format!("{line}|\n")).collect();
+        let folder = |text: &str| text.replace("/srv/slurm/jobs     ", "/srv/slurm/");
+        let ours = folder(&ours.replace("/srv/slurm/jobs/jrun", "/srv/slurm/"));
+        captures::assert_same(&entry.command, &ours, &entry.stdout);
+        tried += 1;
+    }
+    assert!(tried > 110, "only {tried} keys were tried");
+}
+
+#[test]
+fn rarer_options_are_as_slurms() {
+    for entry in captures::read("extra-squeue.txt") {
+        let others = ["277_[0-3%1]", "278"];
+        let lines = entry.stdout.lines().filter(|line| {
+            let first = line.split_whitespace().next().unwrap_or_default();
+            !others.contains(&first)
+        });
+        let theirs: String = lines.map(|line| format!("{line}\n")).collect();
+        // No QOS, and no unique id.
+        let theirs = theirs.replace("|normal|", "|(null)|").replace("sC2HM85B4K1800", "(null)");
+        let (ours, exit) = run(&entry.command, &samples::later_jobs(), LATER + 3);
+        captures::assert_same(&entry.command, &ours, &theirs);
+        assert_eq!(exit, entry.exit, "{}", entry.command);
+    }
+}
+
+#[test]
+fn json_has_slurms_keys_order_and_values() {
+    for (index, id) in [275, 276].into_iter().enumerate() {
+        let command = format!("squeue --json -j {id}");
+        let entry = captures::one("json-squeue-job.txt", &command);
+        let mut theirs: serde_json::Value =
+            serde_json::from_str(&entry.stdout).expect("the capture is JSON");
+        // The style alone: what is read comes out as it was.
+        captures::assert_same(&command, &render::json::text(&theirs, false), &entry.stdout);
+        let views = samples::later_jobs();
+        let clock = samples::clock(LATER + 6);
+        let job = Job::of(&views[index], clock.now).expect("the view is whole");
+        let meta = json::Meta {
+            cluster: "ref",
+            command: vec!["squeue", "--json", "-j", if id == 275 { "275" } else { "276" }],
+            user: "alice".to_owned(),
+            group: "alice".to_owned(),
+        };
+        let ours = json::answer(&[job], &meta, clock.now, false);
+        patch(&mut theirs, id);
+        let folder = r"\/srv\/scratch\/slurm\/jobs";
+        let theirs = render::json::text(&theirs, false).replace(folder, r"\/srv\/slurm\/jobs");
+        captures::assert_same(&command, &ours, &theirs);
+    }
+}
+
+/// What Rafter says otherwise, and why.
+fn patch(theirs: &mut serde_json::Value, id: u32) {
+    use serde_json::json;
+    let job = &mut theirs["jobs"][0];
+    // No associations, no QOS, no unique id of Slurm's.
+    job["association_id"] = json!(0);
+    job["qos"] = json!("");
+    job["step_id"]["sluid"] = json!("");
+    // What Rafter knows of a submission.
+    let waits = json!(["USING_DEFAULT_QOS", "USING_DEFAULT_WCKEY", "PARTITION_ASSIGNED"]);
+    let runs = json!([
+        "EXACT_TASK_COUNT_REQUESTED",
+        "EXACT_CPU_COUNT_REQUESTED",
+        "JOB_WAS_RUNNING",
+        "EXACT_MEMORY_REQUESTED",
+        "USING_DEFAULT_QOS",
+        "USING_DEFAULT_WCKEY",
+        "PARTITION_ASSIGNED",
+    ]);
+    job["flags"] = if id == 275 { runs } else { waits };
+    // Which cores is left to the nodes; when a job that waits was looked at is not kept.
+    if id == 275 {
+        for index in 0..2 {
+            job["job_resources"]["nodes"]["allocation"][index]["sockets"] = json!([]);
+        }
+    } else {
+        job["last_sched_evaluation"]["number"] = json!(0);
+    }
+    theirs["last_backfill"]["number"] = json!(0);
+    theirs["last_update"]["number"] = json!(LATER + 6);
+    theirs["meta"]["plugin"]["accounting_storage"] = json!("");
+    theirs["meta"]["slurm"]["version"]["micro"] = json!("0");
+    theirs["meta"]["slurm"]["release"] = json!("26.05.0");
+}
+
+#[test]
+fn what_is_not_confirmed_is_not_shown_as_running() {
+    use proto::types::Stage;
+    let mut views = samples::later_jobs();
+    for stage in [Stage::Allocated, Stage::Launching] {
+        views[0].job().run.as_mut().expect("it runs").stage = stage.into();
+        let (out, _) = run("squeue -h -j 275 -o '%t %T'", &views, LATER);
+        assert_eq!(out, "CF CONFIGURING\n");
+        assert_eq!(run("squeue -h -t R", &views, LATER).0, "");
+        assert_eq!(run("squeue -h -t CF -o %i", &views, LATER).0, "275\n");
+    }
+}
+
+#[test]
+fn ended_jobs_are_shown_to_who_asks_for_them() {
+    use proto::types::EndState;
+    let mut killed = samples::pending(13, "wrap", 107, Reason::RaisedSignal)
+        .runs(SUBMITTED, vec![samples::place("n1", 1, 100)])
+        .ended(SUBMITTED + 1, EndState::Failed);
+    killed.reason = Reason::RaisedSignal.into();
+    killed.job().end.as_mut().expect("it has ended").exit_signal = 53;
+    let cancelled =
+        samples::pending(18, "wrap", 107, Reason::None).ended(SUBMITTED + 1, EndState::Cancelled);
+    let done = samples::pending(25, "okjob", 107, Reason::None)
+        .runs(SUBMITTED, vec![samples::place("n1", 1, 100)])
+        .ended(SUBMITTED + 61, EndState::Completed);
+    let views = [killed, cancelled, done];
+    assert_eq!(run("squeue -h", &views, SUBMITTED + 100).0, "");
+    // The lines of squeue.txt's `squeue -t all`.
+    let expected = "                18       cpu     wrap    alice CA       0:00      1 \n\
+                    \u{20}               25       cpu    okjob    alice CD       1:01      1 n1\n\
+                    \u{20}               13       cpu     wrap    alice  F       0:01      1 \
+                    (RaisedSignal:53(Real-time signal 19))\n";
+    assert_eq!(run("squeue -h -t all", &views, SUBMITTED + 100).0, expected);
+    assert_eq!(run("squeue -h -t CD -o %i", &views, SUBMITTED + 100).0, "25\n");
+}
+
+/// Every long option of the real command is known, be it to be refused.
+#[test]
+fn all_of_slurms_options_are_known() {
+    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/slurm/long-options.txt");
+    let text = std::fs::read_to_string(path).expect("the capture is there");
+    let options = text.lines().filter_map(|line| line.strip_prefix("squeue "));
+    let mut tried = 0;
+    for option in options.filter(|option| !["--help", "--usage", "--version"].contains(option)) {
+        let exits = [option.to_owned(), format!("{option}=1")].map(|option| {
+            let invocation = Invocation::new(COMMAND, "squeue", vec![option.into()]);
+            let invocation = invocation.expect("the words are text");
+            options::parsed(&invocation).is_ok()
+        });
+        let refused = super::options::is_refused(option.trim_start_matches("--"));
+        assert!(exits.contains(&true) || refused, "{option} is not known");
+        tried += 1;
+    }
+    assert!(tried > 40, "only {tried} options were tried");
+}
+
+#[test]
+#[ignore = "a measurement: cargo nextest run -p cli --run-ignored only --no-capture"]
+fn ten_thousand_lines() {
+    let views: Vec<_> = (0..10_000)
+        .map(|id| samples::pending(id, "some-job", u32::MAX - id, Reason::Priority))
+        .collect();
+    let begun = Instant::now();
+    let (out, _) = run("squeue", &views, SUBMITTED);
+    println!("{} bytes in {:?}", out.len(), begun.elapsed());
+}

@@ -10,7 +10,11 @@ use crate::{
     view::{Node, Partition},
 };
 
-pub(super) fn node(node: &Node<'_>, partitions: &[Partition<'_>], names: &mut UserNames) -> Value {
+pub(in super::super) fn node(
+    node: &Node<'_>,
+    partitions: &[Partition<'_>],
+    names: &mut UserNames,
+) -> Value {
     let mut value = hardware(node);
     let rest = standing(node, partitions, names);
     if let (Value::Object(value), Value::Object(rest)) = (&mut value, rest) {

@@ -13,7 +13,7 @@ use crate::{
 };
 
 /// Appends the record, in Slurm's order.
-pub(super) fn text(
+pub(in super::super) fn text(
     out: &mut String,
     node: &Node<'_>,
     partitions: &[Partition<'_>],

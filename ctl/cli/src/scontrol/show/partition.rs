@@ -7,7 +7,7 @@ use super::{super::session::Flags, record::Record};
 use crate::view::Partition;
 
 /// Appends the record, in Slurm's order.
-pub(super) fn text(out: &mut String, partition: &Partition<'_>, flags: Flags) {
+pub(in super::super) fn text(out: &mut String, partition: &Partition<'_>, flags: Flags) {
     let mut record = Record::new(out, flags.one_line);
     limits(&mut record, partition);
     let conf = partition.conf;
