@@ -10,6 +10,10 @@ use crate::workspace::{output, root, run};
 /// The job's own time limit, and some more.
 const BOUND: Duration = Duration::from_secs(120);
 
+/// The states that a job does not leave.
+const ENDS: &[&str] =
+    &["COMPLETED", "FAILED", "CANCELLED", "TIMEOUT", "NODE_FAIL", "OUT_OF_MEMORY"];
+
 /// Runs `deploy/examples/hello.sbatch` and shows what became of it.
 ///
 /// # Errors
@@ -31,7 +35,7 @@ pub(super) fn hello(cluster: &Cluster) -> Result<()> {
             eprintln!("job {job}: {state}");
             last.clone_from(&state);
         }
-        Ok((!matches!(state.as_str(), "PENDING" | "RUNNING" | "COMPLETING")).then_some(state))
+        Ok(ENDS.contains(&state.as_str()).then_some(state))
     })?;
     let shown = cluster.ask("scontrol", &["--oneliner", "show", "job", job])?;
     if state != "COMPLETED" {
