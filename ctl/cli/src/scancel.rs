@@ -104,7 +104,13 @@ fn chosen(jobs: &[ctl::JobView], wanted: &Wanted, report: &mut Report) -> Vec<ta
             report.not_active(target);
         }
     }
-    let matching: Vec<_> = active.into_iter().filter(|job| wanted.filter.matches(job)).collect();
+    // Never a job that was not named, whatever the controller has sent.
+    let named = |job: &ctl::JobView| {
+        let is = |target: &target::Target| target.job() == target::id(job);
+        wanted.targets.is_empty() || wanted.targets.iter().any(is)
+    };
+    let matching = active.into_iter().filter(|job| named(job) && wanted.filter.matches(job));
+    let matching: Vec<_> = matching.collect();
     if matching.is_empty() && wanted.targets.is_empty() {
         report.none_active(&wanted.filter);
     }

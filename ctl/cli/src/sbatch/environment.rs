@@ -15,7 +15,7 @@ const MOST: u64 = 64 << 20;
 
 /// What a job that submits another must not hand on: it tells of the job that submits, and where
 /// the other one has no such thing, nobody would replace it.
-const OF_THE_JOB: [&str; 16] = [
+const OF_THE_JOB: [&str; 17] = [
     "SLURM_ARRAY_",
     "SLURM_CPUS_",
     "SLURM_EXPORT_ENV",
@@ -29,6 +29,7 @@ const OF_THE_JOB: [&str; 16] = [
     "SLURM_NPROCS",
     "SLURM_NTASKS",
     "SLURM_PROCID",
+    "SLURM_RESTART_COUNT",
     "SLURM_STEP",
     "SLURM_TASK",
     "SLURM_TRES_PER_TASK",
