@@ -36,7 +36,7 @@ use crate::{
     life::Life,
     measures::Measures,
     run::{Launch, RunId},
-    stream::{Attached, Gone, Orders, Reports, Said, attach, report_of},
+    stream::{Attached, Gone, Orders, Reports, Said, Trouble, attach, report_of},
     supervisor::Supervisor,
 };
 
@@ -153,7 +153,7 @@ impl Daemon {
             Happening::Welcomed(attached) => self.welcomed(*attached),
             Happening::Said(Ok((term, said))) => self.heard(term, said),
             Happening::Said(Err(gone)) => {
-                let reason = crate::reason(&gone);
+                let reason = gone.text();
                 self.detach(&reason);
             }
             Happening::Heartbeat => self.beat(),
@@ -384,8 +384,14 @@ fn search(parts: &mut Parts) -> Pin<Box<dyn Future<Output = Attached> + Send>> {
     let hello = hello(parts);
     let (controllers, least) = (Arc::clone(&parts.controllers), parts.agent.term());
     Box::pin(async move {
-        attach(&controllers, &hello, least, |controller, reason| {
-            tracing::warn!(controller, reason, "a controller does not let the node attach");
+        attach(&controllers, &hello, least, |controller, trouble| match trouble {
+            // As is usual where a leader has died.
+            Trouble::Unreachable(reason) => {
+                tracing::info!(controller, reason, "can't reach a controller");
+            }
+            Trouble::Refused(reason) => {
+                tracing::warn!(controller, reason, "the leader does not welcome the node");
+            }
         })
         .await
     })

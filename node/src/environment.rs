@@ -113,7 +113,6 @@ impl Variables {
         self.set("SLURM_JOBID", job.id);
         self.set("SLURM_JOB_NAME", &spec.name);
         self.set("SLURM_JOB_PARTITION", &job.partition);
-        self.set("SLURM_JOB_QOS", "normal");
         self.set("SLURM_JOB_UID", spec.user);
         self.set("SLURM_JOB_GID", spec.group);
         self.set("SLURM_JOB_USER", &account.name);

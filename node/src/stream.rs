@@ -22,7 +22,10 @@ use proto::{
 use tokio::{sync::mpsc, time::timeout};
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::{Status, Streaming, transport::Channel};
-use trust::controllers::{Address, Controllers, LEADER_KEY};
+use trust::{
+    connect::Broken,
+    controllers::{Address, Controllers, LEADER_KEY},
+};
 
 use crate::run::{Launch, Order, RunId, Signal, Termination};
 
@@ -99,6 +102,17 @@ pub enum Gone {
     Invalid(#[from] Invalid),
 }
 
+impl Gone {
+    /// The reason, for people.
+    #[must_use]
+    pub fn text(&self) -> String {
+        match self {
+            Self::Broken(status) => format!("{self}: {}", status_text(status)),
+            Self::Closed | Self::Silent(_) | Self::Invalid(_) => crate::reason(self),
+        }
+    }
+}
+
 /// What a leader says.
 #[derive(Debug)]
 pub enum Said {
@@ -125,15 +139,24 @@ impl Orders {
     }
 }
 
+/// Why a controller did not welcome the node.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Trouble {
+    /// It is not there, or it and the node don't trust each other.
+    Unreachable(String),
+    /// It leads, and will not have the node.
+    Refused(String),
+}
+
 /// Asks all controllers, again and again, until one of them welcomes the node in a term that is not
 /// before `least`. May be dropped.
 ///
-/// `trouble` hears what is wrong, in words, each time that it changes.
+/// `trouble` hears what is wrong with which controller, each time that it changes.
 pub async fn attach(
     controllers: &Controllers,
     hello: &wire::Hello,
     least: Term,
-    mut trouble: impl FnMut(&str, &str),
+    mut trouble: impl FnMut(&str, &Trouble),
 ) -> Attached {
     let (sender, mut troubles) = mpsc::channel(16);
     let mut attempts: FuturesUnordered<_> = controllers
@@ -145,7 +168,7 @@ pub async fn attach(
     loop {
         tokio::select! {
             Some(attached) = attempts.next() => return attached,
-            Some((controller, text)) = troubles.recv() => trouble(&controller, &text),
+            Some((controller, what)) = troubles.recv() => trouble(&controller, &what),
             else => std::future::pending().await,
         }
     }
@@ -157,20 +180,22 @@ async fn persist(
     name: String,
     hello: &wire::Hello,
     least: Term,
-    troubles: mpsc::Sender<(String, String)>,
+    troubles: mpsc::Sender<(String, Trouble)>,
 ) -> Attached {
     let mut pause = FIRST_PAUSE;
-    let mut known = String::new();
+    let mut known = None;
     loop {
-        let reason = match greet(controllers, &name, hello).await {
+        let trouble = match greet(controllers, &name, hello).await {
             Ok(attached) if attached.term >= least => return attached,
-            Ok(attached) => Some(format!("its term {} is of the past", attached.term)),
-            Err(reason) => reason,
+            Ok(attached) => {
+                Some(Trouble::Refused(format!("its term {} is of the past", attached.term)))
+            }
+            Err(trouble) => trouble,
         };
-        if let Some(reason) = reason.filter(|reason| *reason != known) {
-            known.clone_from(&reason);
+        if trouble.is_some() && trouble != known {
+            known.clone_from(&trouble);
             // Nobody waits for it to be read.
-            let _ = troubles.try_send((name.clone(), reason));
+            let _ = trouble.map(|trouble| troubles.try_send((name.clone(), trouble)));
         }
         tokio::time::sleep(pause).await;
         pause = pause.mul_f64(PAUSE_GROWTH).min(LONGEST_PAUSE);
@@ -182,23 +207,23 @@ async fn greet(
     controllers: &Controllers,
     name: &str,
     hello: &wire::Hello,
-) -> Result<Attached, Option<String>> {
+) -> Result<Attached, Option<Trouble>> {
     let channel = controllers.channel(name).ok_or(None)?;
-    let channel = channel.map_err(|error| Some(crate::reason(&error)))?;
-    let welcomed = timeout(WELCOME, open(channel, name, hello)).await;
-    match welcomed {
-        Err(_) => Err(Some("no welcome in time".to_owned())),
+    let channel = channel.map_err(|error| Some(Trouble::Unreachable(crate::reason(&error))))?;
+    match timeout(WELCOME, open(channel, name, hello)).await {
+        Err(_) => Err(Some(Trouble::Unreachable("no welcome in time".to_owned()))),
         Ok(Ok(attached)) => Ok(attached),
-        Ok(Err(Gone::Broken(status))) => {
-            let follows = status.metadata().contains_key(LEADER_KEY);
-            Err((!follows).then(|| status_text(&status)))
-        }
-        Ok(Err(gone)) => Err(Some(crate::reason(&gone))),
+        Ok(Err(Gone::Broken(status))) if status.metadata().contains_key(LEADER_KEY) => Err(None),
+        Ok(Err(Gone::Broken(status))) => Err(Some(match Broken::from_status(&status) {
+            Some(broken) => Trouble::Unreachable(broken.to_string()),
+            None => Trouble::Refused(status.message().to_owned()),
+        })),
+        Ok(Err(gone)) => Err(Some(Trouble::Refused(gone.text()))),
     }
 }
 
 fn status_text(status: &Status) -> String {
-    trust::connect::Broken::from_status(status)
+    Broken::from_status(status)
         .map_or_else(|| status.message().to_owned(), |broken| broken.to_string())
 }
 

@@ -14,9 +14,9 @@ const CAPTURED: &str = include_str!("../data/env-batch.txt");
 const SUBMITTED: &[u8] = b"HOME=/home/alice\0USER=alice\0LOGNAME=alice\0SHELL=/bin/bash\0\
     PATH=/usr/local/bin:/usr/bin:/bin:/usr/sbin\0LANG=C.UTF-8\0PWD=/srv/slurm/jobs\0";
 
-/// What the shell that runs the script sets by itself, what the supervisor adds, and a number that
-/// Rafter's jobs do not have.
-const NOT_OURS: [&str; 4] = ["SHLVL", "_", "SLURM_TASK_PID", "SLURM_JOB_SLUID"];
+/// What the shell that runs the script sets by itself, what the supervisor adds, and what Rafter's
+/// jobs do not have: a number over all clusters, and a quality of service.
+const NOT_OURS: [&str; 5] = ["SHLVL", "_", "SLURM_TASK_PID", "SLURM_JOB_SLUID", "SLURM_JOB_QOS"];
 
 fn environment(job: &Job, submitted: &[u8]) -> BTreeMap<String, String> {
     let run = job.run().expect("it runs");
