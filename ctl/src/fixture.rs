@@ -137,7 +137,7 @@ pub(crate) fn inventory(incarnation: u64) -> Inventory {
     }
 }
 
-fn spec(cpus: u32) -> JobSpec {
+pub(crate) fn spec(cpus: u32) -> JobSpec {
     JobSpec {
         name: "job".into(),
         user: ALICE,

@@ -73,6 +73,7 @@ struct Proposal {
 
 /// A batch on its way, and who waits for it.
 struct Flight {
+    term: Term,
     append: Option<Appended>,
     decided: Instant,
     replies: Vec<(oneshot::Sender<Outcome>, Outcome)>,
@@ -85,7 +86,7 @@ impl Proposer {
         let (inbox, proposals) = mpsc::channel(INBOX);
         let (publish, view) = watch::channel(None);
         let (flights, landing) = mpsc::channel(IN_FLIGHT);
-        let (lost, losses) = watch::channel(0);
+        let (lost, losses) = watch::channel(None);
         let airborne = Arc::new(AtomicUsize::new(0));
         let ground = Ground { log: log.clone(), lost, airborne: Arc::clone(&airborne), measures };
         tokio::spawn(ground.land(landing));
@@ -130,8 +131,8 @@ struct Desk {
     head: Option<Head>,
     publish: watch::Sender<Option<Arc<View>>>,
     flights: mpsc::Sender<Flight>,
-    /// Counts the batches that were lost: each means that the head is wrong.
-    losses: watch::Receiver<u64>,
+    /// The last term in which a batch was lost: its head holds what never came to be.
+    losses: watch::Receiver<Option<Term>>,
     /// How many batches are on their way.
     airborne: Arc<AtomicUsize>,
     /// The term in which an append was lost. What the head held then can't be told, so there is no
@@ -156,7 +157,8 @@ impl Desk {
                     if changed.is_err() {
                         return;
                     }
-                    self.spoil();
+                    let lost = *self.losses.borrow_and_update();
+                    self.spoil(lost);
                 }
                 taken = proposals.recv_many(&mut batch, BATCH_COMMANDS) => {
                     if taken == 0 {
@@ -184,14 +186,14 @@ impl Desk {
         }
     }
 
-    /// An append was lost, and the head holds what it would have caused. All that was decided on
-    /// top of it is void. A new term makes a clean start.
-    fn spoil(&mut self) {
-        if let Some(head) = &self.head {
-            self.spoiled = Some(head.term());
+    /// An append was lost, and the head of its term holds what it would have caused. All that was
+    /// decided on top of it is void. A new term makes a clean start.
+    fn spoil(&mut self, lost: Option<Term>) {
+        self.spoiled = lost;
+        if self.head.as_ref().map(Head::term) == lost {
             self.log.campaign();
+            self.drop_head();
         }
-        self.drop_head();
     }
 
     fn drop_head(&mut self) {
@@ -252,7 +254,8 @@ impl Desk {
             };
             // Waits while too many batches are on their way: the inbox fills meanwhile.
             self.airborne.fetch_add(1, Ordering::AcqRel);
-            let flight = Flight { append, decided: Instant::now(), replies };
+            let (term, decided) = (head.term(), Instant::now());
+            let flight = Flight { term, append, decided, replies };
             let flown = self.flights.send(flight).await;
             flown.expect("the landing task lives as long as this one");
         }
@@ -272,7 +275,7 @@ fn weight(command: &Command) -> usize {
 /// Where batches land.
 struct Ground {
     log: Log,
-    lost: watch::Sender<u64>,
+    lost: watch::Sender<Option<Term>>,
     airborne: Arc<AtomicUsize>,
     measures: Measures,
 }
@@ -280,10 +283,13 @@ struct Ground {
 impl Ground {
     /// Answers in the order of the decisions, each batch once it and all before it are committed.
     async fn land(self, mut flights: mpsc::Receiver<Flight>) {
-        while let Some(Flight { append, decided, replies }) = flights.recv().await {
+        let mut last_lost = None;
+        while let Some(Flight { term, append, decided, replies }) = flights.recv().await {
             let appended = append.is_some();
             let committed = match append {
                 Some(append) => append.await.is_ok(),
+                // It rests on what was lost.
+                None if last_lost == Some(term) => false,
                 // Nothing was appended: what was answered rests on what is committed already, if
                 // this controller still leads. A deposed leader must not answer from an old state.
                 None => self.log.read_index().await.is_ok(),
@@ -294,8 +300,9 @@ impl Ground {
                     self.measures.batches.add(1, &[]);
                     self.measures.commit.record(decided.elapsed().as_secs_f64(), &[]);
                 }
-            } else {
-                self.lost.send_modify(|count| *count += 1);
+            } else if appended {
+                last_lost = Some(term);
+                self.lost.send_replace(last_lost);
             }
             self.airborne.fetch_sub(1, Ordering::AcqRel);
             for (reply, outcome) in replies {

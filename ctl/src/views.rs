@@ -160,3 +160,94 @@ pub(crate) fn node_word(node: &Node, completing: u32, silent: bool) -> String {
     let star = silent || matches!(node.availability, Availability::Lost | Availability::Unknown);
     if star { format!("{word}*") } else { word.to_owned() }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use common::machine::Command;
+
+    use super::*;
+    use crate::{
+        fixture::{Cluster, config},
+        reasons::Reasons,
+    };
+
+    fn views(cluster: &Cluster, config: &Config) -> Vec<wire::JobView> {
+        let state = cluster.state();
+        let waits = Reasons::default().waits(&state, cluster.now);
+        let now = cluster.now;
+        let viewer = Viewer { state: &state, config, waits: &waits, now, whole: false };
+        let (views, next) = viewer.page(&Filter::default(), JobId(0), 100);
+        assert_eq!(next, None);
+        views
+    }
+
+    #[test]
+    fn jobs_say_why_they_wait() {
+        let mut cluster = Cluster::new(1);
+        let running = cluster.submit(4);
+        cluster.allocate(running, "n1", 4);
+        cluster.submit(4);
+        cluster.submit(1);
+        cluster.submit_to(1, |spec| spec.hold = true);
+        let begin = cluster.now + common::time::Span::from_seconds(60);
+        cluster.submit_to(1, |spec| spec.begin = Some(begin));
+        let reasons: Vec<_> = views(&cluster, &config(1)).iter().map(|v| v.reason()).collect();
+        use types::Reason as R;
+        assert_eq!(reasons, [R::None, R::Resources, R::Priority, R::JobHeldUser, R::BeginTime]);
+
+        let mut down = config(1);
+        down.partitions[0].state = common::config::PartitionState::Down;
+        cluster.send(Command::SetConfig { config: Arc::new(down.clone()) });
+        let reasons: Vec<_> = views(&cluster, &down).iter().map(|v| v.reason()).collect();
+        let expected = [R::None, R::PartitionDown, R::PartitionDown, R::JobHeldUser, R::BeginTime];
+        assert_eq!(reasons, expected);
+    }
+
+    #[test]
+    fn what_is_asked_for_has_the_defaults_filled_in() {
+        let mut cluster = Cluster::new(1);
+        cluster.submit(2);
+        cluster.submit_to(3, |spec| spec.memory = MemoryRequest::PerNode(500));
+        let mut config = config(1);
+        config.select_memory = true;
+        config.def_memory = MemoryPer::Cpu(100);
+        let views = views(&cluster, &config);
+        let asked: Vec<_> = views.iter().map(|v| (v.nodes, v.cpus, v.memory_mib)).collect();
+        assert_eq!(asked, [(1, 2, 200), (1, 3, 500)]);
+        let memory = |view: &wire::JobView| MemoryRequest::from(view.memory.expect("told"));
+        assert_eq!(memory(&views[0]), MemoryRequest::PerCpu(100));
+        assert_eq!(memory(&views[1]), MemoryRequest::PerNode(500));
+    }
+
+    #[test]
+    fn nodes_have_a_word_for_how_they_are() {
+        let cluster = Cluster::new(1);
+        let node = Node::clone(&cluster.state().nodes[&NodeName::from("n1")]);
+        let with = |change: &dyn Fn(&mut Node)| {
+            let mut node = node.clone();
+            change(&mut node);
+            node
+        };
+        let busy = |cpus: u32| with(&move |node| (node.used.cpus, node.jobs) = (cpus, 1));
+        let down = with(&|node| node.availability = Availability::Down);
+        let lost = with(&|node| node.availability = Availability::Lost);
+        let draining = with(&|node| (node.drain, node.used.cpus, node.jobs) = (true, 1, 1));
+        for (node, completing, silent, word) in [
+            (node.clone(), 0, false, "idle"),
+            (node.clone(), 0, true, "idle*"),
+            (busy(1), 0, false, "mixed"),
+            (busy(4), 0, false, "allocated"),
+            (busy(4), 1, false, "completing"),
+            (down, 0, false, "down"),
+            (lost, 0, false, "down*"),
+            (draining, 0, false, "draining"),
+            (with(&|node| node.drain = true), 0, false, "drained"),
+            (with(&|node| node.availability = Availability::Unknown), 0, false, "unknown*"),
+        ] {
+            assert_eq!(node_word(&node, completing, silent), word);
+        }
+        assert_eq!(completing(&cluster.state(), &node.name), 0);
+    }
+}

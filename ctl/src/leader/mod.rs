@@ -68,11 +68,30 @@ async fn over(views: &mut Views, term: Term) {
     let _ = views.wait_for(over).await;
 }
 
+/// Tells people where the leader's file says something else than the log. What counts is the log,
+/// on all controllers alike, until somebody reconfigures.
+async fn hint(shared: Arc<Shared>) {
+    let read = Arc::clone(&shared.read_config);
+    let read = tokio::task::spawn_blocking(move || read()).await;
+    let known = shared.log.applied().state.config.clone();
+    if let (Ok(Ok(read)), Some(known)) = (read, known)
+        && read != *known
+    {
+        tracing::warn!(
+            "this controller's configuration file differs from the cluster's configuration: \
+             `scontrol reconfigure` takes it over"
+        );
+    }
+    // The other tasks of the term go on, and so does this one.
+    std::future::pending().await
+}
+
 fn begin(shared: &Arc<Shared>, term: Term) -> JoinSet<()> {
     let (inputs, told) = mpsc::channel(INPUTS);
     shared.nodes.open(OpenDesk { term, since: Instant::now(), inputs });
     let mut tasks = JoinSet::new();
     tasks.spawn(dispatch(shared.log.watch(), told, shared.measures.clone()));
+    tasks.spawn(hint(Arc::clone(shared)));
     tasks.spawn(membership::keep(Arc::clone(shared)));
     tasks.spawn(silence::keep(Arc::clone(shared)));
     tasks.spawn(timekeeper::keep(Arc::clone(shared)));

@@ -101,3 +101,64 @@ fn reply(state: &State, job: JobId, start: Timestamp, places: &[Place]) -> wire:
         partition: state.jobs[&job].partition.to_string(),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use bytes::Bytes;
+    use common::{id::RequestId, job::JobSpec, machine::By, time::TimeLimit};
+
+    use super::*;
+    use crate::fixture::{ALICE, Cluster, spec};
+
+    fn trial(cpus: u32, change: impl FnOnce(&mut JobSpec)) -> Submission {
+        let mut spec = spec(cpus);
+        change(&mut spec);
+        let by = By { user: ALICE, request: RequestId([9; 16]) };
+        Submission { by, spec, script: Bytes::from_static(b"x"), environment: Bytes::new() }
+    }
+
+    fn start(cluster: &Cluster, cpus: u32) -> Result<(u64, String), Refusal> {
+        let submission = trial(cpus, |_| {});
+        let reply = run(cluster.state(), submission, cluster.now)?;
+        assert_eq!((reply.cpus, reply.partition.as_str()), (cpus, "cpu"));
+        Ok((Timestamp(reply.start).since(cluster.now).seconds(), reply.nodes))
+    }
+
+    #[test]
+    fn what_is_free_is_had_at_once() {
+        let cluster = Cluster::new(2);
+        assert_eq!(start(&cluster, 4), Ok((0, "n1".to_owned())));
+    }
+
+    #[test]
+    fn what_is_held_is_had_when_its_limits_strike_and_in_turn() {
+        let mut cluster = Cluster::new(2);
+        for (node, minutes) in [("n1", 10), ("n2", 5)] {
+            let limit = Some(TimeLimit::Minutes(minutes));
+            let job = cluster.submit_to(4, |spec| spec.time_limit = limit);
+            cluster.allocate(job, node, 4);
+        }
+        assert_eq!(start(&cluster, 4), Ok((300, "n2".to_owned())));
+        // Somebody else is first, for three minutes.
+        cluster.submit_to(4, |spec| spec.time_limit = Some(TimeLimit::Minutes(3)));
+        assert_eq!(start(&cluster, 4), Ok((480, "n2".to_owned())));
+        assert_eq!(start(&cluster, 1), Ok((480, "n2".to_owned())), "small ones wait, too");
+    }
+
+    #[test]
+    fn a_run_without_a_limit_is_taken_for_a_year_long() {
+        let mut cluster = Cluster::new(1);
+        let job = cluster.submit(4);
+        cluster.allocate(job, "n1", 4);
+        assert_eq!(start(&cluster, 1), Ok((365 * 24 * 3600, "n1".to_owned())));
+    }
+
+    #[test]
+    fn what_never_starts_is_refused() {
+        let cluster = Cluster::new(1);
+        let held = trial(1, |spec| spec.hold = true);
+        assert_eq!(run(cluster.state(), held, cluster.now), Err(Refusal::Busy));
+        let refused = start(&cluster, 5).expect_err("no node has five");
+        assert_eq!(refused.errno(), Some(2014));
+    }
+}
