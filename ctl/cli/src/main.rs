@@ -65,7 +65,11 @@ fn main() -> ExitCode {
     say::begin(command.name);
     let _telemetry = telemetry(command.name);
     match Invocation::new(command, &called, words) {
-        Ok(invocation) => invocation.run().into(),
+        // The whole life of a job that is submitted hangs on this span.
+        Ok(invocation) => {
+            let span = tracing::info_span!("command", otel.name = command.name);
+            span.in_scope(|| invocation.run()).into()
+        }
         Err(error) => {
             say::error(&error.to_string());
             command.misuse.into()

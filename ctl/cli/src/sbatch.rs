@@ -19,7 +19,6 @@ use nix::{
     unistd::{Group, User, getegid, geteuid, gethostname, getsid},
 };
 use proto::ctl::{SubmitRequest, TestOnlyReply};
-use tracing::Instrument as _;
 use trust::controllers::Target;
 
 use self::{
@@ -56,11 +55,7 @@ fn run(invocation: &Invocation) -> u8 {
     let zone = TimeZone::system();
     let setting = Setting { now: now(), zone: &zone, root: geteuid().is_root() };
     let words = invocation.arguments();
-    // Everything of the job's life hangs on this span.
-    let span = tracing::info_span!("sbatch");
-    let prepared =
-        span.in_scope(|| request::prepare(invocation.called(), words, &submitter, setting));
-    let prepared = match prepared {
+    let prepared = match request::prepare(invocation.called(), words, &submitter, setting) {
         Ok(Outcome::Submit(prepared)) => *prepared,
         Ok(Outcome::Answer(id)) => return options::answered(&table::described(), id).unwrap_or(0),
         Err(complaint) => return complaint.say(),
@@ -81,7 +76,7 @@ fn run(invocation: &Invocation) -> u8 {
     if let Err(exit) = cluster::check(&client, "cluster", prepared.asked.clusters.as_deref()) {
         return exit;
     }
-    client::runtime().block_on(act(&client, prepared, &zone).instrument(span))
+    client::runtime().block_on(act(&client, prepared, &zone))
 }
 
 async fn act(client: &Client, prepared: Prepared, zone: &TimeZone) -> u8 {
