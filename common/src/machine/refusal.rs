@@ -16,6 +16,9 @@ pub enum Refusal {
     RootJobs,
     #[error("Job/step already completing or completed")]
     AlreadyDone(JobId),
+    /// What is over can't be changed any more.
+    #[error("Job has already finished")]
+    Finished(JobId),
     #[error("Invalid partition name specified")]
     NoSuchPartition(String),
     #[error("No partition specified or system default partition")]
@@ -107,6 +110,7 @@ impl Refusal {
             | Self::NotOperator
             | Self::RootJobs
             | Self::AlreadyDone(_)
+            | Self::Finished(_)
             | Self::NoDefaultPartition
             | Self::NoSuchNode(_)
             | Self::NodeCount
@@ -162,7 +166,8 @@ impl Refusal {
             Self::NotRequeueable(_) | Self::Disabled => Some(2056),
             Self::ScriptTooLarge => Some(2013),
             Self::NodeState => Some(2024),
-            Self::ReasonMissing
+            Self::Finished(_)
+            | Self::ReasonMissing
             | Self::Unsupported(_)
             | Self::Token
             | Self::AlreadyFormed

@@ -133,7 +133,7 @@ fn only_its_owner_and_operators_touch_a_job() {
     let cancel = |by| Command::Cancel { by, job, signal: None };
     assert_eq!(cluster.send(cancel(by)), Err(Refusal::Denied));
     let by = cluster.by(BOB);
-    assert_eq!(cluster.send(Command::Hold { by, job, admin: false }), Err(Refusal::Denied));
+    assert_eq!(cluster.send(Command::Hold { by, job, admin: false }), Err(Refusal::NotOperator));
     let mut other = spec(ALICE);
     other.user = BOB;
     assert_eq!(cluster.submit(ALICE, other), Err(Refusal::Denied), "not for another user");
@@ -142,6 +142,9 @@ fn only_its_owner_and_operators_touch_a_job() {
     assert_eq!(end_state(&cluster, job), Some(EndState::Cancelled));
     let by = cluster.by(ALICE);
     assert_eq!(cluster.send(cancel(by)), Err(Refusal::AlreadyDone(job)));
+    let by = cluster.by(ALICE);
+    let hold = Command::Hold { by, job, admin: false };
+    assert_eq!(cluster.send(hold), Err(Refusal::Finished(job)));
     let by = cluster.by(ALICE);
     assert_eq!(
         cluster.send(Command::Cancel { by, job: JobId(999), signal: None }),
@@ -162,6 +165,27 @@ fn an_operators_hold_is_not_the_owners_to_release() {
     let by = cluster.by(ROOT);
     cluster.send(Command::Release { by, job }).expect("root may");
     assert!(cluster.state.jobs[&job].priority > 0);
+    assert!(!cluster.state.queues.is_empty());
+}
+
+/// As in Slurm, where `scontrol hold` of a job that runs takes effect when it is requeued.
+#[test]
+fn a_job_that_is_held_while_it_runs_waits_once_it_is_requeued() {
+    let (mut cluster, job) = running();
+    let by = cluster.by(ROOT);
+    cluster.send(Command::Hold { by, job, admin: true }).expect("root may");
+    assert!(matches!(cluster.state.jobs[&job].phase, Phase::Active(_)), "it goes on");
+    let by = cluster.by(ALICE);
+    cluster.send(Command::Requeue { by, job, hold: false }).expect("it is hers");
+    let at = cluster.now;
+    let exit = ExitStatus { code: 0, signal: 15 };
+    cluster.report("n1", job, 1, Report::Ended { at, exit, out_of_memory: false });
+    let waits = &cluster.state.jobs[&job];
+    assert!(waits.is_pending());
+    assert_eq!((waits.hold, waits.priority), (Hold::Admin, 0));
+    assert!(cluster.state.queues.is_empty());
+    let by = cluster.by(ROOT);
+    cluster.send(Command::Release { by, job }).expect("root may");
     assert!(!cluster.state.queues.is_empty());
 }
 

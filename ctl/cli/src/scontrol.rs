@@ -147,9 +147,9 @@ fn interact(session: &mut Session<'_>) -> u8 {
             continue;
         }
         match command(session, &words) {
-            Done::Exit(0) => {}
-            Done::Exit(failed) => exit = failed,
-            Done::Quit => return exit,
+            // The last command's counts, and that of the end is 0.
+            Done::Exit(code) => exit = code,
+            Done::Quit => return 0,
         }
         last = line;
     }

@@ -182,8 +182,10 @@ impl State {
             job.signals.clear();
             job.signals_sent = 0;
             job.begin = requeue.begin;
-            job.hold = if requeue.hold { Hold::User } else { Hold::None };
-            job.priority = if requeue.hold { 0 } else { priority };
+            if requeue.hold && job.hold == Hold::None {
+                job.hold = Hold::User;
+            }
+            job.priority = if job.hold == Hold::None { priority } else { 0 };
         });
     }
 

@@ -2,19 +2,16 @@
 
 use std::sync::Arc;
 
-use super::{
-    owned,
-    submit::{check_limits, may_use, next_priority, partition},
-};
+use super::submit::{check_limits, may_use, next_priority, partition};
 use crate::{
     id::JobId,
     job::{Hold, Job, JobChanges, JobSpec, Phase},
     machine::{By, Event, Refusal, State},
 };
 
+/// A job that runs is held, too: it waits to be released once it is requeued.
 pub(super) fn hold(state: &State, by: &By, job: JobId, admin: bool) -> Result<Vec<Event>, Refusal> {
-    let job = owned(state, by.user, job)?;
-    pending(job)?;
+    let job = changeable(state, by, job)?;
     let hold = if admin && state.is_operator(by.user) { Hold::Admin } else { Hold::User };
     // A user's own hold does not loosen an operator's.
     if job.hold == hold || job.hold == Hold::Admin && !state.is_operator(by.user) {
@@ -24,8 +21,7 @@ pub(super) fn hold(state: &State, by: &By, job: JobId, admin: bool) -> Result<Ve
 }
 
 pub(super) fn release(state: &State, by: &By, job: JobId) -> Result<Vec<Event>, Refusal> {
-    let job = owned(state, by.user, job)?;
-    pending(job)?;
+    let job = changeable(state, by, job)?;
     match job.hold {
         Hold::Admin if !state.is_operator(by.user) => Err(Refusal::Denied),
         Hold::None => Ok(vec![]),
@@ -36,11 +32,18 @@ pub(super) fn release(state: &State, by: &By, job: JobId) -> Result<Vec<Event>, 
     }
 }
 
-fn pending(job: &Job) -> Result<(), Refusal> {
-    match job.phase {
-        Phase::Pending => Ok(()),
-        Phase::Active(_) | Phase::Completing { .. } => Err(Refusal::NotPending(job.id)),
-        Phase::Ended { .. } => Err(Refusal::AlreadyDone(job.id)),
+/// The job, if it is this user's to change and not over. To others Slurm says something else here
+/// than where they would end it.
+fn changeable<'a>(state: &'a State, by: &By, job: JobId) -> Result<&'a Job, Refusal> {
+    let job = state.jobs.get(&job).ok_or(Refusal::NoSuchJob(job))?;
+    if job.spec.user != by.user && !state.is_operator(by.user) {
+        return Err(Refusal::NotOperator);
+    }
+    match &job.phase {
+        Phase::Pending | Phase::Active(_) | Phase::Completing { requeue: Some(_), .. } => Ok(job),
+        Phase::Completing { requeue: None, .. } | Phase::Ended { .. } => {
+            Err(Refusal::Finished(job.id))
+        }
     }
 }
 
@@ -50,13 +53,10 @@ pub(super) fn update_job(
     job: JobId,
     changes: JobChanges,
 ) -> Result<Vec<Event>, Refusal> {
-    let job = owned(state, by.user, job)?;
+    let job = changeable(state, by, job)?;
     let operator = state.is_operator(by.user);
-    match &job.phase {
-        Phase::Ended { .. } => return Err(Refusal::AlreadyDone(job.id)),
-        Phase::Completing { .. } => return Err(Refusal::AlreadyDone(job.id)),
-        Phase::Active(_) if changes_layout(&changes) => return Err(Refusal::NotPending(job.id)),
-        Phase::Active(_) | Phase::Pending => {}
+    if !job.is_pending() && changes_layout(&changes) {
+        return Err(Refusal::NotPending(job.id));
     }
     if !operator {
         may_change(job, &changes)?;
