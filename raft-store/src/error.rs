@@ -92,3 +92,9 @@ impl StoreError {
         Self::disk(folder, io::Error::other(error.to_string()))
     }
 }
+
+/// An error with all that caused it, in one line.
+pub(crate) fn chain(error: &dyn std::error::Error) -> String {
+    let causes = std::iter::successors(error.source(), |cause| cause.source());
+    causes.fold(error.to_string(), |text, cause| format!("{text}: {cause}"))
+}

@@ -204,21 +204,32 @@ impl History {
         decode_batch(batch).map_err(wrong)
     }
 
-    /// Adds what was applied of the batch at `index`: `entries`, and `batch` in the wire's form.
+    /// Adds what was applied of the batch at `index`: the entries `applied`, which are those of
+    /// `batch` but for the ones at the places `void`.
     pub(crate) fn feed_batch(
         &self,
         feed: &mut Feed,
         index: u64,
-        batch: wire::Batch,
-        entries: &[Entry],
+        batch: &Bytes,
+        void: &[usize],
+        applied: &[Entry],
     ) {
-        let stripped = strip(batch).encode_to_vec();
+        if applied.is_empty() {
+            return;
+        }
         feed.any = true;
-        let record = format::encode_raw(Kind::HistoryBatch, &stripped);
+        let mut events = applied.iter().flat_map(|entry| &entry.events);
+        let whole =
+            void.is_empty() && !events.any(|event| matches!(event, Event::BlobStored { .. }));
+        let record = if whole {
+            format::encode_raw(Kind::HistoryBatch, batch)
+        } else {
+            format::encode_raw(Kind::HistoryBatch, &strip(batch, void).encode_to_vec())
+        };
         feed.batch.put_cf(self.family(ENTRIES), index.to_be_bytes(), record);
         let jobs = self.family(JOBS);
         let mut last = None;
-        for job in entries.iter().flat_map(|entry| &entry.events).filter_map(job_of) {
+        for job in applied.iter().flat_map(|entry| &entry.events).filter_map(job_of) {
             // Events of a job often follow each other; what is put twice is only put in vain.
             if last.replace(job) != Some(job) {
                 feed.batch.put_cf(jobs, job_key(job, index), []);
@@ -292,8 +303,11 @@ pub(crate) fn job_of(event: &Event) -> Option<JobId> {
     }
 }
 
-/// Leaves the contents of blobs out.
-fn strip(mut batch: wire::Batch) -> wire::Batch {
+/// Leaves out the contents of blobs, and the entries that were not applied.
+fn strip(batch: &Bytes, void: &[usize]) -> wire::Batch {
+    let mut batch = wire::Batch::decode(batch.clone()).expect("it was decoded before");
+    let mut place = 0..;
+    batch.entries.retain(|_| place.next().is_some_and(|place| !void.contains(&place)));
     for event in batch.entries.iter_mut().flat_map(|entry| &mut entry.events) {
         if let Some(wire::event::Kind::BlobStored(blob)) = &mut event.kind {
             blob.content = Bytes::new();

@@ -10,6 +10,7 @@
 mod disk;
 mod error;
 mod format;
+mod haste;
 mod health;
 mod history;
 mod lead;

@@ -23,6 +23,7 @@ use trust::tls::Keyring;
 use crate::{
     History, Identity, MembershipError, Options, RaftService, StoreError, Unavailable,
     disk::Disk,
+    haste::{self, Doubts},
     health::Health,
     lead,
     machine::Board,
@@ -122,6 +123,7 @@ pub(crate) struct Shared {
     /// It is being shut down: that Raft ends is no failure.
     pub(crate) ending: AtomicBool,
     appends: mpsc::UnboundedSender<Append>,
+    pub(crate) doubts: Doubts,
     history: History,
     receiver: Receiver,
     reads: Reads,
@@ -176,12 +178,14 @@ impl Log {
             disk: opened.disk,
             ending: AtomicBool::new(false),
             appends,
+            doubts: Doubts::default(),
             history: opened.history,
             receiver,
             reads,
         });
         tokio::spawn(pump(shared.raft.clone(), queue));
         lead::start(&shared);
+        haste::start(&shared);
         read::start(&shared, queries);
         Ok(Self { shared })
     }
@@ -189,8 +193,8 @@ impl Log {
     /// What answers the other controllers: to be added to [`trust::serve::server`].
     #[must_use]
     pub fn service(&self) -> RaftService {
-        let Shared { own, raft, receiver, .. } = self.shared.as_ref();
-        service::service(Arc::clone(own), raft.clone(), receiver.clone())
+        let Shared { own, raft, receiver, doubts, .. } = self.shared.as_ref();
+        service::service(Arc::clone(own), raft.clone(), receiver.clone(), doubts.clone())
     }
 
     /// Forms a cluster of this one. Once in the life of a cluster; again, it does nothing.

@@ -21,6 +21,7 @@ use tokio::sync::watch;
 
 use crate::{
     Applied, History,
+    error::chain,
     health::Health,
     history::Feed,
     snapshot::{SnapshotFile, Snapshots},
@@ -120,14 +121,12 @@ impl Machine {
 
     /// Applies a batch, or says why this replica can't follow the log any further.
     fn follow(&mut self, index: u64, batch: Batch, feed: &mut Feed) -> Result<Verdict, String> {
-        let mut batch = wire::Batch::decode(batch.0)
+        let wire = wire::Batch::decode(batch.0.clone())
             .map_err(|error| format!("entry {index} of the log can't be decoded: {error}"))?;
-        let mut applied = Vec::with_capacity(batch.entries.len());
-        let mut verdict = Verdict::Applied;
-        // The history keeps what was applied, in the wire's form.
-        let mut kept = Vec::with_capacity(batch.entries.len());
-        for entry in batch.entries.drain(..) {
-            let fact = Fact::try_from(entry.clone()).map_err(|error| {
+        let mut applied = Vec::with_capacity(wire.entries.len());
+        let mut void = Vec::new();
+        for (place, entry) in wire.entries.into_iter().enumerate() {
+            let fact = Fact::try_from(entry).map_err(|error| {
                 format!(
                     "entry {index} of the log can't be understood: {error}. A newer release may \
                      have written it: upgrade this controller"
@@ -136,16 +135,12 @@ impl Machine {
             if self.state.precedes(&fact) {
                 self.apply_one(&fact, feed);
                 applied.push(fact);
-                kept.push(entry);
             } else {
-                verdict = Verdict::Void;
+                void.push(place);
             }
         }
-        if !applied.is_empty() {
-            batch.entries = kept;
-            self.parts.history.feed_batch(feed, index, batch, &applied);
-        }
-        Ok(verdict)
+        self.parts.history.feed_batch(feed, index, &batch.0, &void, &applied);
+        Ok(if void.is_empty() { Verdict::Applied } else { Verdict::Void })
     }
 
     fn apply_one(&mut self, fact: &Fact, feed: &mut Feed) {
@@ -184,7 +179,7 @@ impl Machine {
     /// Ends a round: the history has it, everybody can see it, and who waits is told.
     fn end_round(&mut self, round: &mut Round) -> io::Result<()> {
         let Round { feed, told, batches: _ } = std::mem::take(round);
-        self.parts.history.write(feed).map_err(|error| self.fail(&error.to_string()))?;
+        self.parts.history.write(feed).map_err(|error| self.fail(&chain(&error)))?;
         self.publish();
         for (responder, verdict) in told {
             responder.send(verdict);
@@ -271,7 +266,7 @@ impl RaftStateMachine<TypeConfig> for Machine {
         });
         let adopted = adopting.await.map_err(io::Error::other).flatten();
         let (state, adopted) = adopted.map_err(|error: io::Error| {
-            self.fail(&format!("a snapshot that came in can't be kept: {error}"))
+            self.fail(&format!("a snapshot that came in can't be kept: {}", chain(&error)))
         })?;
         self.replace(meta, state);
         self.newest.put(meta.clone(), adopted);
@@ -305,9 +300,8 @@ impl RaftSnapshotBuilder<TypeConfig> for Builder {
             snapshots.write(&meta, &state)
         });
         let written = writing.await.map_err(io::Error::other).flatten();
-        let file = written.map_err(|error| {
-            self.health.fail(format!("a snapshot can't be written: {error}"));
-            error
+        let file = written.inspect_err(|error| {
+            self.health.fail(format!("a snapshot can't be written: {}", chain(error)));
         })?;
         self.newest.put(self.meta.clone(), file.clone());
         Ok(Snapshot { meta: self.meta.clone(), snapshot: file })

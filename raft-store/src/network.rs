@@ -115,6 +115,15 @@ impl Network {
         Connection { route, line, history: self.history.clone() }
     }
 
+    /// Says that this controller is there, which makes the connection if there is none.
+    pub(crate) async fn greet(&self, raft_id: u64, peer: &Peer) -> Result<(), Status> {
+        let Connection { route, line, .. } = self.connection(raft_id, peer);
+        let mut line = line.map_err(Status::unavailable)?;
+        let request = pb::GreetRequest { route: Some(route) };
+        let reply = timeout(READ_LIMIT, line.control.greet(request)).await;
+        reply.map_err(|_| Status::deadline_exceeded("no answer in time"))?.map(drop)
+    }
+
     /// Asks the leader how far a reader must have applied.
     pub(crate) async fn read_index(&self, raft_id: u64, peer: &Peer) -> Result<u64, Status> {
         let Connection { route, line, .. } = self.connection(raft_id, peer);

@@ -15,7 +15,9 @@ use tokio_stream::wrappers::ReceiverStream;
 use tonic::{Request, Response, Status, Streaming};
 use trust::gate;
 
-use crate::{Identity, network::MESSAGE_LIMIT, transfer::Receiver, types::Raft, wire};
+use crate::{
+    Identity, haste::Doubts, network::MESSAGE_LIMIT, transfer::Receiver, types::Raft, wire,
+};
 
 /// The service of one log, for [`trust::serve::server`].
 pub type RaftService = raft_server::RaftServer<Answers>;
@@ -26,10 +28,16 @@ pub struct Answers {
     own: Arc<Identity>,
     raft: Raft,
     receiver: Receiver,
+    doubts: Doubts,
 }
 
-pub(crate) fn service(own: Arc<Identity>, raft: Raft, receiver: Receiver) -> RaftService {
-    raft_server::RaftServer::new(Answers { own, raft, receiver })
+pub(crate) fn service(
+    own: Arc<Identity>,
+    raft: Raft,
+    receiver: Receiver,
+    doubts: Doubts,
+) -> RaftService {
+    raft_server::RaftServer::new(Answers { own, raft, receiver, doubts })
         .max_decoding_message_size(MESSAGE_LIMIT)
         .max_encoding_message_size(MESSAGE_LIMIT)
 }
@@ -86,6 +94,14 @@ impl raft_server::Raft for Answers {
     type AppendStream = Replies<pb::AppendReply>;
     type SnapshotStream = Replies<pb::SnapshotReply>;
 
+    async fn greet(
+        &self,
+        request: Request<pb::GreetRequest>,
+    ) -> Result<Response<pb::GreetReply>, Status> {
+        self.checked(request, |message| message.route.as_ref())?;
+        Ok(Response::new(pb::GreetReply {}))
+    }
+
     async fn append(
         &self,
         request: Request<Streaming<pb::AppendRequest>>,
@@ -93,10 +109,12 @@ impl raft_server::Raft for Answers {
         let caller = gate::caller(&request)?.controller().map(str::to_owned);
         let broken = Arc::new(AtomicBool::new(false));
         let (answers, mark) = (self.clone(), Arc::clone(&broken));
+        let mut stream = self.doubts.stream();
         // The stream ends at the first message that is not right: openraft takes no errors here.
         let requests = request.into_inner().scan((), move |(), message| {
             let message = message.and_then(|message| {
                 answers.check(caller.as_deref(), message.route.as_ref())?;
+                stream.comes_from(message.route.as_ref().map_or(0, |route| route.from));
                 wire::to_append(message)
             });
             if let Err(status) = &message {

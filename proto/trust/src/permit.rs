@@ -130,6 +130,7 @@ pub const TABLE: &[(&str, Roles)] = &[
     ("/rafter.node.v1.Node/Vouch", NODE),
     ("/rafter.node.v1.Node/Renew", NODE.or(CONTROLLER)),
     ("/rafter.node.v1.Node/Fetch", NODE),
+    ("/rafter.raft.v1.Raft/Greet", CONTROLLER),
     ("/rafter.raft.v1.Raft/Append", CONTROLLER),
     ("/rafter.raft.v1.Raft/Heartbeat", CONTROLLER),
     ("/rafter.raft.v1.Raft/Vote", CONTROLLER),

@@ -3,10 +3,8 @@
 use std::{collections::BTreeSet, path::PathBuf, sync::Arc};
 
 use common::{id::ContentHash, machine::State};
-use prost::Message as _;
 use proto::{
     convert::decode_batch,
-    log,
     raft::{self as pb, snapshot_part::Part, snapshot_reply::Reply},
 };
 use tokio::{fs::File, io::AsyncWriteExt as _, sync::mpsc, task::spawn_blocking};
@@ -15,6 +13,7 @@ use tonic::{Status, Streaming};
 use super::{AHEAD, CHUNK};
 use crate::{
     History,
+    error::chain,
     history::Feed,
     machine::Board,
     snapshot::{SnapshotFile, Snapshots},
@@ -104,7 +103,7 @@ impl Receiver {
     ) -> Result<(), Status> {
         let snapshot = Snapshot { meta, snapshot };
         let installed = self.raft.install_full_snapshot(vote, snapshot).await;
-        let installed = installed.map_err(|error| Status::internal(error.to_string()))?;
+        let installed = installed.map_err(|error| Status::internal(chain(&error)))?;
         let vote = Some(wire::from_vote(&installed.vote));
         reply(replies, Reply::Installed(pb::Installed { vote })).await
     }
@@ -171,20 +170,19 @@ impl Receiver {
         }
         let mut feed = Feed::default();
         self.history.feed_blob(&mut feed, found, content);
-        self.history.write(feed).map_err(|error| Status::internal(error.to_string()))
+        self.history.write(feed).map_err(|error| Status::internal(chain(&error)))
     }
 
     fn take_history(&self, part: pb::HistoryPart) -> Result<(), Status> {
         let pb::HistoryPart { index, batch, ended } = part;
         let wrong = |error: &dyn std::fmt::Display| Status::data_loss(error.to_string());
         let entries = decode_batch(batch.clone()).map_err(|error| wrong(&error))?;
-        let batch = log::Batch::decode(batch).map_err(|error| wrong(&error))?;
         let mut feed = Feed::default();
-        self.history.feed_batch(&mut feed, index, batch, &entries);
+        self.history.feed_batch(&mut feed, index, &batch, &[], &entries);
         for job in &ended {
             self.history.feed_ended(&mut feed, job);
         }
-        self.history.write(feed).map_err(|error| Status::internal(error.to_string()))
+        self.history.write(feed).map_err(|error| Status::internal(chain(&error)))
     }
 }
 
@@ -193,7 +191,7 @@ async fn take_file(
     unfinished: &Unfinished,
     size: u64,
 ) -> Result<(), Status> {
-    let disk = |error: std::io::Error| Status::internal(error.to_string());
+    let disk = |error: std::io::Error| Status::internal(chain(&error));
     let mut file = File::create(&unfinished.0).await.map_err(disk)?;
     let (mut taken, mut unsynced) = (0, 0);
     loop {
@@ -242,5 +240,5 @@ async fn blocking<T: Send + 'static>(
 ) -> Result<T, Status> {
     let done = spawn_blocking(work).await;
     let done = done.map_err(|error| Status::data_loss(error.to_string()))?;
-    done.map_err(|error| Status::internal(error.to_string()))
+    done.map_err(|error| Status::internal(chain(&error)))
 }

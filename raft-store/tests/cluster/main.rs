@@ -1,5 +1,6 @@
 //! The log over real disks and real connections: one process plays all the controllers.
 
+mod figures;
 mod membership;
 mod single;
 mod snapshots;

@@ -1,5 +1,11 @@
 //! When the log can't go on, it says so, and acknowledges nothing.
 
+use std::{
+    fs,
+    path::Path,
+    process::{Command, Stdio},
+};
+
 use bytes::Bytes;
 use common::{id::Term, machine::Entry, time::Timestamp};
 use proto::convert::encode_batch;
@@ -8,16 +14,24 @@ use raft_store::Lost;
 use crate::world::World;
 
 #[test]
-fn an_entry_that_can_t_be_decoded_stops_every_replica() {
+fn an_entry_that_can_t_be_decoded_stops_whoever_would_apply_it() {
     let (world, head) = World::three(|_| {});
     let log = world.log(0);
     let batch = Bytes::from_static(&[0x0A, 0xFF, 0xFF]);
     assert_eq!(world.run(0, log.append(batch, head.state.term.0)), Err(Lost));
-    for node in 0..3 {
-        let stopped = world.run(node, world.log(node).stopped());
-        assert!(stopped.reason.contains("can't be decoded"), "{stopped}");
-        world.until(node, |known| !known.ready && known.leader.is_none());
-    }
+    let stopped = world.run(0, log.stopped());
+    assert!(stopped.reason.contains("can't be decoded"), "{stopped}");
+    world.until(0, |known| !known.ready && known.leader.is_none());
+    // One of the others leads next, commits the entry, and stops as well. The last one is alone
+    // then, and may never hear that it is committed.
+    let (second, third) = (world.log(1), world.log(2));
+    let stopped = world.run(1, async {
+        tokio::select! {
+            stopped = second.stopped() => stopped,
+            stopped = third.stopped() => stopped,
+        }
+    });
+    assert!(stopped.reason.contains("can't be decoded"), "{stopped}");
     let read = world.run(0, log.read_barrier());
     assert!(read.is_err(), "{read:?}");
     let more = world.run(0, log.append(encode_batch(&[]), head.state.term.0));
@@ -55,4 +69,55 @@ fn a_state_that_can_t_follow_stops_the_log() {
     assert_eq!(world.run(0, append), Err(Lost));
     let stopped = world.run(0, world.log(0).stopped());
     assert!(stopped.reason.contains("diverged"), "{stopped}");
+}
+
+/// Where the test inside the small file system finds it.
+const SMALL: &str = "RAFTER_TEST_SMALL_DISK";
+
+/// Runs the next test again, in a mount namespace of its own, on a disk of a few megabytes.
+#[test]
+fn a_full_disk_stops_the_log_and_loses_nothing() {
+    let folder = tempfile::tempdir().unwrap();
+    let script = "mount -t tmpfs -o size=448m none \"$1\" && exec \"$2\" --exact --ignored \
+                  --nocapture stops::on_a_disk_that_fills_up";
+    let ran = Command::new("unshare")
+        .args(["--mount", "--map-root-user", "sh", "-c", script, "sh"])
+        .arg(folder.path())
+        .arg(std::env::current_exe().unwrap())
+        .env(SMALL, folder.path())
+        .stdin(Stdio::null())
+        .output()
+        .expect("unshare of util-linux");
+    let output = String::from_utf8_lossy(&ran.stdout);
+    let errors = String::from_utf8_lossy(&ran.stderr);
+    assert!(ran.status.success(), "{output}\n{errors}");
+    assert!(output.contains("1 passed"), "{output}\n{errors}");
+}
+
+#[test]
+#[ignore = "run by the test above"]
+fn on_a_disk_that_fills_up() {
+    let disk = std::env::var_os(SMALL).expect("run by the test above");
+    let (mut world, mut head) = World::formed_in(Path::new(&disk));
+    let ballast = Path::new(&disk).join("ballast");
+    fs::write(&ballast, vec![1; 224 << 20]).unwrap();
+    let mut acknowledged = Vec::new();
+    let reason = loop {
+        let script = format!("#!{}{}", "x".repeat(1 << 20), acknowledged.len());
+        let (entry, job) = head.submit(&script);
+        match world.append(0, &head, &[entry]) {
+            Ok(_) => acknowledged.push(job),
+            Err(Lost) => break world.run(0, world.log(0).stopped()).reason,
+        }
+        assert!(acknowledged.len() < 2_000, "the disk never fills up");
+    };
+    assert!(reason.contains("No space left"), "{reason}");
+    assert!(acknowledged.len() > 3, "{reason}");
+    world.nodes[0].kill();
+    fs::remove_file(&ballast).unwrap();
+    world.start(0);
+    let head = world.lead(0);
+    for job in acknowledged {
+        assert!(head.state.job(job).is_some(), "job {job} was acknowledged");
+    }
 }

@@ -2,7 +2,7 @@
 
 use std::{
     net::{SocketAddr, TcpListener},
-    path::PathBuf,
+    path::{Path, PathBuf},
     sync::Arc,
     time::{Duration, Instant, SystemTime},
 };
@@ -72,8 +72,12 @@ impl Node {
 
 impl World {
     pub(crate) fn new() -> Self {
+        Self::new_in(&std::env::temp_dir())
+    }
+
+    fn new_in(place: &Path) -> Self {
         let authority = Authority::generate(SystemTime::now()).expect("an authority");
-        let folder = tempfile::tempdir().expect("a folder");
+        let folder = tempfile::tempdir_in(place).expect("a folder");
         Self { authority, folder, nodes: Vec::new(), tune: |_| {} }
     }
 
@@ -155,6 +159,16 @@ impl World {
     pub(crate) fn formed_with(tune: fn(&mut Options)) -> (Self, Head) {
         let mut world = Self::new();
         world.tune = tune;
+        world.form()
+    }
+
+    /// As [`Self::formed`], with its stores in `place`.
+    pub(crate) fn formed_in(place: &Path) -> (Self, Head) {
+        Self::new_in(place).form()
+    }
+
+    fn form(self) -> (Self, Head) {
+        let mut world = self;
         world.add(1);
         world.start(0);
         let log = world.log(0);
