@@ -1,7 +1,7 @@
 //! Controllers that do what the test says.
 
 use std::{
-    collections::HashMap,
+    collections::{HashMap, VecDeque},
     path::Path,
     pin::Pin,
     sync::{Arc, Mutex, MutexGuard},
@@ -43,6 +43,8 @@ pub(crate) struct Controller {
 pub(crate) struct Session {
     pub(crate) hello: wire::Hello,
     reports: Streaming<wire::NodeMessage>,
+    /// Reports that came before they were asked for.
+    said: VecDeque<wire::Report>,
     orders: mpsc::Sender<Result<wire::LeaderMessage, Status>>,
     pub(crate) term: u64,
     beats: tokio::task::AbortHandle,
@@ -100,26 +102,57 @@ impl Cluster {
         Token::issue(JoinRole::Node, "n1", expires, self.authority.anchor()).expect("a token")
     }
 
-    /// The next node that attaches to a controller, once it was welcomed.
+    /// The next node that attaches to a controller. Its first heartbeat shows that it was welcomed,
+    /// and by this one: it asks all of them at once.
     pub(crate) fn attached(&mut self, controller: usize) -> Session {
+        loop {
+            let next = self.controllers[controller].sessions.recv();
+            let session = self.runtime.block_on(async { timeout(BOUND, next).await });
+            let session = session.expect("a node attaches in time");
+            let mut session = session.expect("the controller serves");
+            loop {
+                match self.heard(&mut session) {
+                    Some(Up::Heartbeat(_)) => return session,
+                    Some(Up::Report(report)) => session.said.push_back(report),
+                    Some(Up::Hello(_)) => panic!("a second hello"),
+                    None => break,
+                }
+            }
+        }
+    }
+
+    /// Forgets whoever said hello to the controller before.
+    pub(crate) fn forget(&mut self, controller: usize) {
+        while self.controllers[controller].sessions.try_recv().is_ok() {}
+    }
+
+    /// A node says hello to the controller, and hangs up on its welcome.
+    pub(crate) fn shunned(&mut self, controller: usize) {
         let next = self.controllers[controller].sessions.recv();
         let session = self.runtime.block_on(async { timeout(BOUND, next).await });
-        session.expect("a node attaches in time").expect("the controller serves")
+        let mut session = session.expect("a node says hello in time").expect("a session");
+        assert_eq!(self.heard(&mut session), None, "the node stays");
+    }
+
+    fn heard(&self, session: &mut Session) -> Option<Up> {
+        let next = session.reports.message();
+        let message = self.runtime.block_on(async { timeout(BOUND, next).await });
+        let message = message.expect("the node says something in time");
+        message.ok().flatten().map(|message| message.kind.expect("a kind"))
     }
 
     /// What the node says next, beside heartbeats; none where it has hung up.
     pub(crate) fn said(&self, session: &mut Session) -> Option<wire::Report> {
-        self.runtime.block_on(async {
-            loop {
-                let message = timeout(BOUND, session.reports.message()).await;
-                let message = message.expect("the node says something in time");
-                match message.ok().flatten()?.kind.expect("a kind") {
-                    Up::Report(report) => return Some(report),
-                    Up::Heartbeat(_) => {}
-                    Up::Hello(_) => panic!("a second hello"),
-                }
+        if let Some(report) = session.said.pop_front() {
+            return Some(report);
+        }
+        loop {
+            match self.heard(session)? {
+                Up::Report(report) => return Some(report),
+                Up::Heartbeat(_) => {}
+                Up::Hello(_) => panic!("a second hello"),
             }
-        })
+        }
     }
 
     pub(crate) fn tell(&self, session: &Session, kind: Down) {
@@ -242,7 +275,7 @@ impl node_server::Node for Service {
         let welcome = wire::LeaderMessage { term, kind: Some(Down::Welcome(welcome)) };
         orders.send(Ok(welcome)).await.expect("there is room");
         let beats = tokio::spawn(beat(orders.clone(), term)).abort_handle();
-        let session = Session { hello, reports, orders, term, beats };
+        let session = Session { hello, reports, said: VecDeque::new(), orders, term, beats };
         self.0.sessions.send(session).await.expect("the test goes on");
         Ok(Response::new(Box::pin(ReceiverStream::new(stream))))
     }

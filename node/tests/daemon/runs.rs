@@ -266,3 +266,31 @@ fn a_script_that_does_not_come_along_is_fetched() {
     said(&cluster, &mut session);
     assert_eq!(exit_code(&said(&cluster, &mut session)), 4);
 }
+
+#[test]
+fn a_run_whose_supervisor_is_killed_is_lost_with_all_that_is_left_of_it() {
+    let mut cluster = Cluster::new(1);
+    let host = Host::join(&cluster);
+    let mut session = cluster.attached(0);
+    let script = waiting(&host);
+    cluster.tell(&session, launch(&job(7, 1, &script, &host.path("")), &script));
+    said(&cluster, &mut session);
+    said(&cluster, &mut session);
+    until("the script runs", || host.path("began").exists());
+    let spool = step::spool::Spool::open(&host.path("spool")).expect("a spool");
+    let started = spool.folder(7, 1).started().expect("read").expect("it has started");
+    let stat = text(&Path::new("/proc").join(started.pid.to_string()).join("stat"));
+    let parent = stat.rsplit_once(") ").and_then(|(_, rest)| rest.split(' ').nth(1));
+    let supervisor = parent.and_then(|pid| pid.parse().ok()).expect("the script's parent");
+    nix::sys::signal::kill(
+        nix::unistd::Pid::from_raw(supervisor),
+        nix::sys::signal::Signal::SIGKILL,
+    )
+    .expect("killed");
+    let lost = said(&cluster, &mut session);
+    assert!(matches!(lost, Said::Lost(_)), "{lost:?}");
+    let gone = || !Path::new("/proc").join(started.pid.to_string()).exists();
+    until("the script is gone, too", gone);
+    cluster.tell(&session, release(7, 1));
+    until("the run is forgotten", || host.runs().is_empty());
+}
