@@ -137,11 +137,12 @@ pub(crate) async fn jobs(client: &Client, request: JobsRequest) -> Result<JobsRe
     client.call(Target::Any, attempt).await
 }
 
-/// The host's file may be older than the pass, or younger: whoever is in either may be asked.
+/// The host's file may be older than the pass, or younger: who is in either may be asked. A
+/// controller that has moved is in both, at two addresses, of which one answers.
 fn merged(site: &[Address], pass: Vec<Address>) -> Vec<Address> {
     let mut addresses = pass;
     for address in site {
-        if addresses.iter().all(|known| known.name != address.name) {
+        if !addresses.contains(address) {
             addresses.push(address.clone());
         }
     }
@@ -159,4 +160,18 @@ fn waiting_line(failure: &Failure, limit: Duration) -> Option<ProgressBar> {
     line.set_message(format!("{failure}; giving up after {} s", limit.as_secs()));
     line.enable_steady_tick(TICK);
     Some(line)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn who_is_in_either_list_may_be_asked() {
+        let at = |name: &str, port: &str| Address { name: name.into(), address: port.into() };
+        let site = [at("ctl1", "h:1"), at("ctl2", "h:2")];
+        let pass = vec![at("ctl2", "h:9"), at("ctl1", "h:1"), at("ctl3", "h:3")];
+        let expected = [at("ctl2", "h:9"), at("ctl1", "h:1"), at("ctl3", "h:3"), at("ctl2", "h:2")];
+        assert_eq!(merged(&site, pass), expected);
+    }
 }
