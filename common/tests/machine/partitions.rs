@@ -141,6 +141,11 @@ fn a_job_that_fits_nowhere_is_told_why() {
     assert_eq!(never(together), lacking(Lacking::Nodes));
     assert_eq!(never(|spec| spec.excluded_nodes = vec!["n1".into()]), lacking(Lacking::Nodes));
     assert_eq!(never(|spec| spec.layout.min_nodes = 0), Some(Refusal::NodeCount));
+    let held = |spec: &mut JobSpec| {
+        spec.hold = true;
+        spec.layout.cpus_per_task = Some(9);
+    };
+    assert_eq!(never(held), None, "it may be changed before it is released");
 }
 
 #[test]

@@ -182,7 +182,11 @@ pub(super) fn check_limits(
     if spec.layout.min_nodes == 0 {
         return Err(Refusal::NodeCount);
     }
-    if let Some(lacking) = lacking(state, config, partition, spec) {
+    // Slurm looks for nodes as a job comes in, and not for one that is held: whether it will ever
+    // fit, `squeue` says once it is released.
+    if !spec.hold
+        && let Some(lacking) = lacking(state, config, partition, spec)
+    {
         return Err(Refusal::CannotEverFit(lacking));
     }
     if config.enforce_part_limits == EnforcePartLimits::No {
