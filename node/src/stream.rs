@@ -19,7 +19,10 @@ use proto::{
     ctl::{PingRequest, controller_client::ControllerClient},
     node::{self as wire, leader_message, node_client::NodeClient, node_message, report},
 };
-use tokio::{sync::mpsc, time::timeout};
+use tokio::{
+    sync::mpsc,
+    time::{Instant, timeout, timeout_at},
+};
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::{Status, Streaming, transport::Channel};
 use trust::{
@@ -28,6 +31,9 @@ use trust::{
 };
 
 use crate::run::{Launch, Order, RunId, Signal, Termination};
+
+#[cfg(test)]
+mod tests;
 
 /// The first pause after a refusal, by how much each further one is longer, and the longest.
 const FIRST_PAUSE: Duration = Duration::from_millis(20);
@@ -87,6 +93,8 @@ impl Reports {
 #[derive(Debug)]
 pub struct Orders {
     messages: Streaming<wire::LeaderMessage>,
+    /// When the leader counts as silent. Waits that are given up for other work do not move it.
+    deadline: Instant,
 }
 
 /// Why a stream ended.
@@ -132,8 +140,9 @@ impl Orders {
     /// # Errors
     /// Where the stream is over.
     pub async fn next(&mut self) -> Result<(Term, Said), Gone> {
-        let message = timeout(PATIENCE, self.messages.message());
+        let message = timeout_at(self.deadline, self.messages.message());
         let message = message.await.map_err(|_| Gone::Silent(PATIENCE))?;
+        self.deadline = Instant::now() + PATIENCE;
         let message = message.map_err(Gone::Broken)?.ok_or(Gone::Closed)?;
         Ok((Term(message.term), said(message)?))
     }
@@ -246,7 +255,7 @@ async fn open(channel: Channel, name: &str, hello: &wire::Hello) -> Result<Attac
         config: *config,
         controllers,
         reports: Reports(sender),
-        orders: Orders { messages },
+        orders: Orders { messages, deadline: Instant::now() + PATIENCE },
     })
 }
 
