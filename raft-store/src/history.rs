@@ -16,6 +16,7 @@ use common::{
     id::{ContentHash, JobId},
     job::Job,
     machine::{Entry, Event},
+    time::Timestamp,
 };
 use prost::Message as _;
 use proto::{convert::decode_batch, log as wire, types};
@@ -151,11 +152,13 @@ impl History {
         let Some(record) = record.map_err(|error| self.failed(&error))? else {
             return Ok(None);
         };
-        let content = format::decode_raw(Kind::EndedJob, &record)
+        self.unwrap_job(&record).map(Some)
+    }
+
+    fn unwrap_job(&self, record: &[u8]) -> Result<types::Job, StoreError> {
+        let content = format::decode_raw(Kind::EndedJob, record)
             .map_err(|error| self.damaged("an ended job", error))?;
-        let job =
-            types::Job::decode(content).map_err(|error| self.damaged("an ended job", error))?;
-        Ok(Some(job))
+        types::Job::decode(content).map_err(|error| self.damaged("an ended job", error))
     }
 
     /// The content of a script or environment.
@@ -263,6 +266,35 @@ impl History {
         let mut options = WriteOptions::default();
         options.disable_wal(true);
         self.db.write_opt(feed.batch, &options).map_err(|error| self.failed(&error))
+    }
+
+    /// Forgets what happened, and who ended, before `cutoff`. A little at a time: it may be much,
+    /// and nobody waits for it.
+    pub(crate) fn prune(&self, cutoff: Timestamp) -> Result<(), StoreError> {
+        for batch in self.batches(0) {
+            let (index, batch) = batch?;
+            let entries = self.decoded(index, batch)?;
+            if entries.iter().any(|entry| entry.at >= cutoff) {
+                break;
+            }
+            let mut feed = Feed { any: true, ..Feed::default() };
+            feed.batch.delete_cf(self.family(ENTRIES), index.to_be_bytes());
+            for job in entries.iter().flat_map(|entry| &entry.events).filter_map(job_of) {
+                feed.batch.delete_cf(self.family(JOBS), job_key(job, index));
+            }
+            self.write(feed)?;
+        }
+        for item in self.db.iterator_cf(self.family(ENDED), IteratorMode::Start) {
+            let (key, record) = item.map_err(|error| self.failed(&error))?;
+            let job = self.unwrap_job(&record)?;
+            let job = Job::try_from(job).map_err(|error| self.damaged("an ended job", error))?;
+            if job.end().is_some_and(|end| end.at < cutoff) {
+                let mut feed = Feed { any: true, ..Feed::default() };
+                feed.batch.delete_cf(self.family(ENDED), key);
+                self.write(feed)?;
+            }
+        }
+        Ok(())
     }
 
     /// Puts on the disk all that was written before.

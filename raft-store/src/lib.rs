@@ -28,6 +28,7 @@ mod tail;
 mod transfer;
 mod trial;
 mod types;
+mod upkeep;
 mod wal;
 mod wire;
 mod writer;

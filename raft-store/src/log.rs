@@ -34,6 +34,7 @@ use crate::{
     service,
     transfer::Receiver,
     types::{Batch, Peer, Raft, TypeConfig, Verdict},
+    upkeep,
 };
 
 /// The state after some entry of the log. It never changes: the next one is another.
@@ -124,7 +125,7 @@ pub(crate) struct Shared {
     pub(crate) ending: AtomicBool,
     appends: mpsc::UnboundedSender<Append>,
     pub(crate) doubts: Doubts,
-    history: History,
+    pub(crate) history: History,
     receiver: Receiver,
     reads: Reads,
 }
@@ -186,6 +187,7 @@ impl Log {
         tokio::spawn(pump(shared.raft.clone(), queue));
         lead::start(&shared);
         haste::start(&shared);
+        upkeep::start(&shared);
         read::start(&shared, queries);
         Ok(Self { shared })
     }

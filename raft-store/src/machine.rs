@@ -3,7 +3,10 @@
 use std::{
     io,
     panic::{AssertUnwindSafe, catch_unwind},
-    sync::{Arc, Mutex, PoisonError},
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicU64, Ordering},
+    },
 };
 
 use common::{
@@ -40,6 +43,8 @@ pub(crate) struct Board {
     pub(crate) applied: watch::Sender<Arc<Applied>>,
     /// The term of the last entry of the log that was applied.
     pub(crate) term: watch::Sender<u64>,
+    /// Bytes of batches that were applied so far.
+    pub(crate) bytes: AtomicU64,
 }
 
 /// What the machine needs to work with.
@@ -220,6 +225,10 @@ impl RaftStateMachine<TypeConfig> for Machine {
         let mut round = Round::default();
         while let Some((entry, responder)) = entries.try_next().await? {
             let id = entry.log_id;
+            let bytes = match &entry.payload {
+                Payload::Normal(batch) => batch.0.len() as u64,
+                Payload::Blank | Payload::Membership(_) => 0,
+            };
             let verdict = match entry.payload {
                 Payload::Blank => Verdict::Applied,
                 Payload::Normal(batch) => self.follow_or_fail(id.index, batch, &mut round.feed)?,
@@ -229,6 +238,7 @@ impl RaftStateMachine<TypeConfig> for Machine {
                 }
             };
             self.last = Some(id);
+            self.parts.board.bytes.fetch_add(bytes, Ordering::Relaxed);
             round.told.extend(responder.map(|responder| (responder, verdict)));
             round.batches += 1;
             if round.batches == ROUND {

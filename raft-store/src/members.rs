@@ -13,7 +13,7 @@ use openraft::{
     async_runtime::watch::WatchReceiver as _,
     errors::{ClientWriteError, InitializeError, RaftError},
 };
-use tokio::time::timeout;
+use tokio::time::{sleep, timeout};
 
 use crate::{
     Member, MembershipError, Progress,
@@ -21,8 +21,11 @@ use crate::{
     types::{Peer, Raft, StoredMembership, TypeConfig},
 };
 
-/// How long one who is admitted may take to catch up before the caller is told to come again.
-const CATCH_UP: Duration = Duration::from_secs(30);
+/// How far behind one may be who is made a voter, in entries: it is in the next request.
+const CLOSE: u64 = 64;
+
+/// How often it is looked at how far it is.
+const LOOK: Duration = Duration::from_millis(20);
 
 fn membership(raft: &Raft) -> std::sync::Arc<StoredMembership> {
     raft.server_metrics().borrow_watched().membership_config.clone()
@@ -109,11 +112,29 @@ pub(crate) async fn admit(
     if held.is_some_and(|member| member.voter) {
         return Ok(());
     }
-    // Adding it again changes nothing, and waits until it has caught up.
-    let name = peer.name.clone();
-    let caught_up = timeout(CATCH_UP, shared.raft.add_learner(raft_id, peer, true)).await;
-    caught_up.map_err(|_| MembershipError::Behind { name })?.map_err(failed)?;
+    let name = peer.name;
+    timeout(shared.options.catch_up, caught_up(shared, raft_id))
+        .await
+        .map_err(|_| MembershipError::Behind { name })??;
     change(&shared.raft, ChangeMembers::AddVoterIds(BTreeSet::from([raft_id]))).await
+}
+
+/// Waits until it has nearly all of the log on its disk. One that is not there at all must not
+/// become a voter: the next majority could be one that needs it.
+async fn caught_up(shared: &Shared, raft_id: u64) -> Result<(), MembershipError> {
+    loop {
+        {
+            let metrics = shared.raft.metrics();
+            let metrics = metrics.borrow_watched();
+            let replication = metrics.replication.as_ref().ok_or(MembershipError::NotLeader)?;
+            let matched = replication.get(&raft_id).copied().flatten();
+            let last = metrics.last_log_index.unwrap_or(0);
+            if matched.is_some_and(|id| id.index + CLOSE >= last) {
+                return Ok(());
+            }
+        }
+        sleep(LOOK).await;
+    }
 }
 
 pub(crate) async fn dismiss(shared: &Shared, raft_id: u64) -> Result<(), MembershipError> {

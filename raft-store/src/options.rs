@@ -31,6 +31,10 @@ pub struct Options {
     pub snapshot_every: u64,
     /// How many batches before a snapshot stay in the log, for followers that are a little behind.
     pub keep_behind_snapshot: u64,
+    /// How many bytes of batches cause a snapshot, however few the batches are.
+    pub snapshot_bytes: u64,
+    /// How long [`crate::Log::admit`] waits for a controller to catch up.
+    pub catch_up: Duration,
 }
 
 impl Options {
@@ -44,6 +48,8 @@ impl Options {
             election_timeout: (Duration::from_millis(300), Duration::from_millis(600)),
             snapshot_every: 50_000,
             keep_behind_snapshot: 10_000,
+            snapshot_bytes: 1 << 30,
+            catch_up: Duration::from_secs(30),
         }
     }
 }

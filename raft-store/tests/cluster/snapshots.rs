@@ -102,6 +102,43 @@ fn a_follower_far_behind_gets_a_snapshot_with_contents_and_history() {
 }
 
 #[test]
+fn large_batches_cause_a_snapshot_though_they_are_few() {
+    let (mut world, mut head) = World::formed_with(|options| options.snapshot_bytes = 1 << 20);
+    for number in 0..30 {
+        let (entry, _) = head.submit(&format!("#!{}{number}", "x".repeat(100 << 10)));
+        world.append(0, &head, &[entry]).expect("appended");
+    }
+    until("a snapshot", || !snapshots(&world, 0).is_empty());
+    world.nodes[0].kill();
+    world.start(0);
+    assert_eq!(world.lead(0).state, head.state);
+}
+
+#[test]
+fn the_history_is_kept_as_long_as_the_configuration_says() {
+    let (world, mut head) = World::formed();
+    let (submitted, old) = head.submit("true");
+    let mut entries = vec![submitted];
+    entries.extend(head.run(old));
+    world.append(0, &head, &entries).expect("appended");
+    head.pass(24 * 3_600);
+    let (submitted, young) = head.submit("true");
+    let mut entries = vec![submitted];
+    entries.extend(head.run(young));
+    let index = world.append(0, &head, &entries).expect("appended");
+    head.pass(2 * 24 * 3_600);
+    let (entry, _) = head.submit("true");
+    world.append(0, &head, &[entry]).expect("appended");
+    let history = world.log(0).history();
+    until("pruned", || history.ended_job(old).expect("read").is_none());
+    let kept = history.entries(0, 100).unwrap();
+    assert_eq!(kept.first().map(|(index, _)| *index), Some(index), "two days and a bit");
+    assert_eq!(kept.len(), 4);
+    assert_eq!(history.of_job(old, 0, 100).unwrap(), []);
+    assert!(history.ended_job(young).unwrap().is_some());
+}
+
+#[test]
 fn a_damaged_snapshot_is_refused_with_advice() {
     let (mut world, mut head) = World::formed_with(often);
     for _ in 0..60 {

@@ -173,6 +173,7 @@ fn config() -> Config {
         return_to_service: 1,
         select_memory: false,
         max_job_count: 1_000_000,
+        history_retention_days: 2,
         nodes: vec![node],
         partitions: vec![partition],
         ..Config::defaults("test")
