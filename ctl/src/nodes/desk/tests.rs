@@ -162,3 +162,26 @@ fn following_finds_what_a_look_at_all_nodes_finds() {
     let released = given.iter().filter(|(_, order)| matches!(order, Order::Release { .. }));
     assert!(released.count() > 10, "the story has too little in it");
 }
+
+#[test]
+fn a_requeued_run_is_released_and_its_next_attempt_is_another_order() {
+    let (mut cluster, mut desk) = attached();
+    let job = cluster.submit(1);
+    cluster.allocate(job, "n1", 1);
+    follow(&mut desk, &cluster);
+    desk.hear(&n1(), 1, run(job), SeenStage::Running, cluster.now);
+    cluster.report("n1", job, Report::Running);
+    let by = cluster.by(UserId(1001));
+    cluster.send(Command::Requeue { by, job, hold: false });
+    let at = cluster.now;
+    let cause = Cause::Requeue;
+    let order = Order::Terminate { job, attempt: Attempt::FIRST, cause, at };
+    assert_eq!(follow(&mut desk, &cluster), [order]);
+    desk.hear(&n1(), 1, run(job), SeenStage::Over, cluster.now);
+    cluster.ends("n1", job);
+    assert!(cluster.state().jobs[&job].is_pending(), "it waits for its next run");
+    assert_eq!(follow(&mut desk, &cluster), [release(job)]);
+    cluster.now = cluster.now + Span::from_seconds(200);
+    cluster.allocate(job, "n1", 1);
+    assert_eq!(follow(&mut desk, &cluster), [Order::Launch { job, attempt: Attempt(2) }]);
+}
