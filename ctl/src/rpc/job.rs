@@ -54,6 +54,9 @@ fn submission(request: Request<wire::SubmitRequest>) -> Result<Submission, Statu
     if spec.encoded_len() > MAX_SPEC {
         return Err(refused(&Refusal::ScriptTooLarge));
     }
+    if let Some(field) = unclean(&spec) {
+        return Err(Status::invalid_argument(format!("`{field}` can't be used")));
+    }
     spec.user = uid.0;
     spec.user_name = name;
     let mut spec = JobSpec::try_from(spec).map_err(|error| invalid(&error))?;
@@ -61,6 +64,32 @@ fn submission(request: Request<wire::SubmitRequest>) -> Result<Submission, Statu
     spec.environment = ContentHash::default();
     spec.trace = spec.trace.filter(|trace| telemetry::context::is_traceparent(trace));
     Ok(Submission { by, spec, script, environment })
+}
+
+/// The first text that could not be given to a process: NULs end texts there, and a folder that
+/// depends on where a daemon happens to stand is none.
+fn unclean(spec: &types::JobSpec) -> Option<&'static str> {
+    let optional = [
+        ("account", &spec.account),
+        ("comment", &spec.comment),
+        ("command", &spec.command),
+        ("std_in", &spec.std_in),
+        ("std_out", &spec.std_out),
+        ("std_err", &spec.std_err),
+        ("export", &spec.export),
+    ];
+    let optional = optional.into_iter().filter_map(|(name, text)| Some((name, text.as_ref()?)));
+    let texts = [
+        ("name", &spec.name),
+        ("group_name", &spec.group_name),
+        ("work_dir", &spec.work_dir),
+        ("submit_line", &spec.submit_line),
+        ("submit_host", &spec.submit_host),
+    ];
+    let arguments = spec.arguments.iter().map(|argument| ("arguments", argument));
+    let mut all = texts.into_iter().chain(optional).chain(arguments);
+    let nul = all.find(|(_, text)| text.contains('\0')).map(|(name, _)| name);
+    nul.or((!spec.work_dir.starts_with('/')).then_some("work_dir"))
 }
 
 /// Sends a command that is only carried out or refused.

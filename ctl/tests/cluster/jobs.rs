@@ -40,6 +40,10 @@ async fn refusals_have_slurm_s_words_and_numbers() {
     assert_eq!(refusal(alice.submit(nodes)).await, slurm("Invalid node name specified", 2009));
     let long = with(&|spec| spec.comment = Some("x".repeat(300_000)));
     assert_eq!(refusal(alice.submit(long)).await.errno, Some(2013));
+    let relative = with(&|spec| spec.work_dir = "tmp".to_owned());
+    assert_eq!(refusal(alice.submit(relative)).await.code, Code::InvalidArgument);
+    let nul = with(&|spec| spec.arguments = vec!["a\0LD_PRELOAD=b".to_owned()]);
+    assert_eq!(refusal(alice.submit(nul)).await.code, Code::InvalidArgument);
     let mut short = submission();
     short.request = vec![1; 15].into();
     assert_eq!(refusal(alice.submit(short)).await.code, Code::InvalidArgument);

@@ -6,4 +6,5 @@ mod members;
 mod nodes;
 mod permissions;
 mod reads;
+mod three;
 mod world;

@@ -9,16 +9,19 @@ use common::{
 };
 use proto::{
     ctl as wire_ctl,
-    node::{self as wire, leader_message::Kind as Down, node_message::Kind as Up, report},
+    node::{
+        self as wire, leader_message::Kind as Down, node_client::NodeClient,
+        node_message::Kind as Up, report,
+    },
     types,
 };
 use tokio::{sync::mpsc, time::timeout};
 use tokio_stream::wrappers::ReceiverStream;
-use tonic::{Code, Status, Streaming};
+use tonic::{Code, Status, Streaming, transport::Channel};
 
 use crate::world::{ALICE, BOUND, World, id, refusal, submit};
 
-struct FakeNode {
+pub(crate) struct FakeNode {
     up: mpsc::Sender<wire::NodeMessage>,
     down: Streaming<wire::LeaderMessage>,
     welcome: wire::Welcome,
@@ -29,16 +32,23 @@ fn inventory() -> types::Inventory {
     types::Inventory { cpus: 4, memory_mib: 1_000, incarnation: 7, ..types::Inventory::default() }
 }
 
-fn said(job: u32, kind: report::Kind) -> wire::Report {
+pub(crate) fn said(job: u32, kind: report::Kind) -> wire::Report {
     wire::Report { job, attempt: 1, kind: Some(kind) }
 }
 
-fn ended() -> report::Kind {
+pub(crate) fn ended() -> report::Kind {
     report::Kind::Ended(wire::Ended { at: 1, ..wire::Ended::default() })
 }
 
 impl FakeNode {
     async fn attach(world: &World, name: &str, steps: Vec<wire::Report>) -> Result<Self, Status> {
+        Self::attach_to(world.node(name), steps).await
+    }
+
+    pub(crate) async fn attach_to(
+        mut controller: NodeClient<Channel>,
+        steps: Vec<wire::Report>,
+    ) -> Result<Self, Status> {
         let (up, messages) = mpsc::channel(64);
         let step = |report: wire::Report| wire::StepStatus {
             job: report.job,
@@ -52,19 +62,19 @@ impl FakeNode {
         };
         let hello = wire::NodeMessage { kind: Some(Up::Hello(hello)) };
         up.send(hello).await.expect("there is room");
-        let mut down = world.node(name).attach(ReceiverStream::new(messages)).await?.into_inner();
+        let mut down = controller.attach(ReceiverStream::new(messages)).await?.into_inner();
         let first = down.message().await?.expect("a welcome");
         let Some(Down::Welcome(welcome)) = first.kind else { panic!("not welcome: {first:?}") };
         Ok(Self { up, down, welcome, term: first.term })
     }
 
-    async fn report(&self, job: u32, kind: report::Kind) {
+    pub(crate) async fn report(&self, job: u32, kind: report::Kind) {
         let message = wire::NodeMessage { kind: Some(Up::Report(said(job, kind))) };
         self.up.send(message).await.expect("the stream is open");
     }
 
     /// The next order, past all beats.
-    async fn order(&mut self) -> Down {
+    pub(crate) async fn order(&mut self) -> Down {
         loop {
             let message = timeout(BOUND, self.down.message()).await.expect("an order in time");
             let message = message.expect("the stream goes on").expect("and does not end");
@@ -76,7 +86,7 @@ impl FakeNode {
         }
     }
 
-    async fn launch(&mut self) -> wire::Launch {
+    pub(crate) async fn launch(&mut self) -> wire::Launch {
         let order = self.order().await;
         let Down::Launch(launch) = order else { panic!("no launch: {order:?}") };
         launch
@@ -89,7 +99,7 @@ impl FakeNode {
     }
 
     /// Whether nothing but beats comes until the second beat.
-    async fn is_told_nothing(&mut self) -> bool {
+    pub(crate) async fn is_told_nothing(&mut self) -> bool {
         for _ in 0..2 {
             let message = timeout(BOUND, self.down.message()).await.expect("a beat in time");
             let message = message.expect("the stream goes on").expect("and does not end");
@@ -116,7 +126,7 @@ fn end(world: &World, job: u32) -> Option<EndState> {
     }
 }
 
-fn launched(launch: &wire::Launch) -> u32 {
+pub(crate) fn launched(launch: &wire::Launch) -> u32 {
     launch.job.as_ref().expect("a job").id
 }
 

@@ -2,6 +2,7 @@
 
 use std::{
     future::Future,
+    path::Path,
     sync::{Arc, Mutex},
     time::{Duration, SystemTime},
 };
@@ -37,9 +38,9 @@ pub(crate) struct World {
     pub(crate) address: String,
     pub(crate) log: Log,
     /// What the configuration file says; an error is what is wrong with it.
-    pub(crate) file: Arc<Mutex<Result<Config, String>>>,
+    pub(crate) file: File,
     controller: Controller,
-    _scratch: tempfile::TempDir,
+    scratch: tempfile::TempDir,
 }
 
 /// Nodes `n1` and `n2` with 4 CPUs each in partition `cpu`; `login` is a login host.
@@ -68,44 +69,24 @@ impl World {
     pub(crate) async fn with(config: Config) -> Self {
         let scratch = tempfile::tempdir().expect("a folder");
         let authority = Authority::generate(SystemTime::now()).expect("an authority");
-        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
-        let address = listener.local_addr().expect("an address").to_string();
-        let identity = Identity {
-            cluster: ClusterId(authority.cluster().0),
-            raft_id: 1,
-            name: "ctl1".to_owned(),
-            address: address.clone(),
-        };
-        let own = sign_own(&authority, "ctl1", SystemTime::now()).expect("a certificate");
-        let keyring = Arc::new(Keyring::new(own).expect("a keyring"));
-        let folder = scratch.path().join("store");
-        Log::create(&folder, &identity).expect("a store");
-        let options = Options {
-            heartbeat: Duration::from_millis(50),
-            election_timeout: (Duration::from_millis(150), Duration::from_millis(300)),
-            ..Options::new(folder, identity.clone())
-        };
-        let log = Log::open(options, Arc::clone(&keyring)).await.expect("a log");
-        log.form().await.expect("formed");
         let file = Arc::new(Mutex::new(Ok(config)));
-        let read = Arc::clone(&file);
-        let controller = Controller::start(Parts {
-            identity,
-            operator: Some(UserId(OPERATOR)),
-            authority: again(&authority),
-            keyring,
-            log: log.clone(),
-            listener,
-            read_config: Arc::new(move || read.lock().expect("not poisoned").clone()),
-        });
-        let controller = controller.expect("started");
-        let world = Self { authority, address, log, file, controller, _scratch: scratch };
+        let folder = scratch.path().join("store");
+        let started = Started::new(&authority, "ctl1", 1, &folder, &file, None).await;
+        let Started { address, log, controller } = started;
+        let world = Self { authority, address, log, file, controller, scratch };
         world.until(|| world.log.applied().state.controllers.len() == 1).await;
         world
     }
 
     pub(crate) async fn stop(self) {
         self.controller.stop().await;
+    }
+
+    /// One more controller, which has joined under this name and number.
+    pub(crate) async fn another(&self, name: &str, raft_id: u64, listener: TcpListener) -> Started {
+        let folder = self.scratch.path().join(name);
+        let listener = Some(listener);
+        Started::new(&self.authority, name, raft_id, &folder, &self.file, listener).await
     }
 
     /// Waits for a level, with a bound.
@@ -130,12 +111,21 @@ impl World {
     }
 
     pub(crate) fn channel(&self, subject: Option<Subject>) -> Channel {
+        self.channel_to(&self.address, "ctl1", subject)
+    }
+
+    pub(crate) fn channel_to(
+        &self,
+        address: &str,
+        name: &str,
+        subject: Option<Subject>,
+    ) -> Channel {
         let config = match subject {
-            Some(subject) => self.keyring(subject).client(Some("ctl1")),
+            Some(subject) => self.keyring(subject).client(Some(name)),
             None => joining(self.authority.anchor().pin()),
         };
         let config = Arc::new(config.expect("a configuration"));
-        channel(&self.address, config, Life::Command).expect("an address")
+        channel(address, config, Life::Command).expect("an address")
     }
 
     pub(crate) fn user(&self, uid: u32) -> ControllerClient<Channel> {
@@ -145,6 +135,58 @@ impl World {
 
     pub(crate) fn node(&self, name: &str) -> NodeClient<Channel> {
         NodeClient::new(self.channel(Some(Subject::Node { name: name.to_owned() })))
+    }
+}
+
+/// A controller with its log.
+pub(crate) struct Started {
+    pub(crate) address: String,
+    pub(crate) log: Log,
+    pub(crate) controller: Controller,
+}
+
+type File = Arc<Mutex<Result<Config, String>>>;
+
+impl Started {
+    async fn new(
+        authority: &Authority,
+        name: &str,
+        raft_id: u64,
+        folder: &Path,
+        file: &File,
+        listener: Option<TcpListener>,
+    ) -> Self {
+        let listener = match listener {
+            Some(listener) => listener,
+            None => TcpListener::bind("127.0.0.1:0").await.expect("a port"),
+        };
+        let address = listener.local_addr().expect("an address").to_string();
+        let identity = Identity {
+            cluster: ClusterId(authority.cluster().0),
+            raft_id,
+            name: name.to_owned(),
+            address: address.clone(),
+        };
+        let own = sign_own(authority, name, SystemTime::now()).expect("a certificate");
+        let keyring = Arc::new(Keyring::new(own).expect("a keyring"));
+        Log::create(folder, &identity).expect("a store");
+        let options = Options::new(folder.to_owned(), identity.clone());
+        let log = Log::open(options, Arc::clone(&keyring)).await.expect("a log");
+        let first = raft_id == 1;
+        if first {
+            log.form().await.expect("formed");
+        }
+        let read = Arc::clone(file);
+        let controller = Controller::start(Parts {
+            identity,
+            operator: first.then_some(UserId(OPERATOR)),
+            authority: again(authority),
+            keyring,
+            log: log.clone(),
+            listener,
+            read_config: Arc::new(move || read.lock().expect("not poisoned").clone()),
+        });
+        Self { address, log, controller: controller.expect("started") }
     }
 }
 
