@@ -66,3 +66,13 @@ pub(crate) fn assert_same(command: &str, ours: &str, theirs: &str) {
     }
     assert_eq!(ours, theirs, "{command}");
 }
+
+/// Every long option of the real command, without its dashes; but not those that all have.
+pub(crate) fn long_options(command: &str) -> Vec<String> {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/slurm/long-options.txt");
+    let text = fs::read_to_string(path).expect("the capture is there");
+    let prefix = format!("{command} --");
+    let options = text.lines().filter_map(|line| line.strip_prefix(&prefix));
+    let common = ["help", "usage", "version"];
+    options.filter(|option| !common.contains(option)).map(str::to_owned).collect()
+}

@@ -42,6 +42,14 @@ impl Refused {
     }
 }
 
+/// Long options of `T` and those that it refuses, hidden ones and aliases included.
+#[cfg(test)]
+pub(crate) fn long_names<T: Parser>(refuse: &[Refused]) -> Vec<String> {
+    let command = described::<T>("test");
+    let table = table(&command, refuse);
+    table.longs.iter().map(|long| long.name.to_owned()).collect()
+}
+
 /// Reads the command line. An error is the exit code: what there was to say has been said.
 pub(crate) fn parse<T: Parser>(invocation: &Invocation, refuse: &[Refused]) -> Result<T, u8> {
     let mut command = described::<T>(invocation.name());

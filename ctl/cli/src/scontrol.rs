@@ -203,3 +203,9 @@ fn set(flag: &mut bool, to: bool) -> u8 {
     *flag = to;
     0
 }
+
+/// Every long option, be it to be refused.
+#[cfg(test)]
+fn known_options() -> Vec<String> {
+    options::long_names::<Args>(REFUSED)
+}

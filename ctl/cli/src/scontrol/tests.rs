@@ -204,3 +204,14 @@ fn json_has_slurms_keys_order_and_values() {
         captures::assert_same(command, &ours, &render::json::text(&theirs[key][0], false));
     }
 }
+
+/// Every long option of the real command is known, be it to be refused.
+#[test]
+fn all_of_slurms_options_are_known() {
+    let known = super::known_options();
+    let real = captures::long_options("scontrol");
+    assert!(real.len() > 14, "only {} options", real.len());
+    for option in real {
+        assert!(known.contains(&option), "--{option} is not known");
+    }
+}

@@ -285,3 +285,9 @@ fn states(text: &str) -> Result<node::Wanted, u8> {
         1
     })
 }
+
+/// Every long option, be it to be refused.
+#[cfg(test)]
+pub(super) fn known() -> Vec<String> {
+    options::long_names::<Args>(REFUSED)
+}

@@ -1,5 +1,6 @@
 //! `sinfo` against what the real one printed (`tests/slurm`).
 
+use proptest::prelude::*;
 use proto::ctl::{NodeView, NodesReply};
 
 use super::{COMMAND, field::Style, json, options, text, with_rows};
@@ -184,4 +185,36 @@ fn partitions_without_nodes_have_a_row_if_they_are_named() {
     let expected = "cpu*|n/a|0|0/0/0/0|0|none|(null)|0:0:0|0.00|0|(null)|Unknown|0/0|0/0/0/0|0|\
                     N/A|||0||0|all|NO|1-infinite\n";
     assert_eq!(out, expected);
+}
+
+/// Every long option of the real command is known, be it to be refused.
+#[test]
+fn all_of_slurms_options_are_known() {
+    let known = options::known();
+    let real = captures::long_options("sinfo");
+    assert!(real.len() > 25, "only {} options", real.len());
+    for option in real {
+        assert!(known.contains(&option), "--{option} is not known");
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(256))]
+
+    #[test]
+    fn any_words_are_taken_or_refused(
+        sort in "[-#,+a-zA-Z0-9ä ]{0,12}",
+        states in "[a-zA-Z_,&^]{0,20}",
+        nodes in "[n0-9,\\[\\]-]{0,20}",
+        format in "[%.0-9a-zA-Z:,]{0,20}",
+    ) {
+        for command in [
+            format!("sinfo '--sort={sort}' '--format={format}' '--nodes={nodes}'"),
+            format!("sinfo -N -e '--states={states}' '--Format={format}'"),
+        ] {
+            let (out, exit) = run(&command, &draining());
+            prop_assert!(exit <= 1, "{}", command);
+            prop_assert!(out.len() < 10_000_000, "{}", command);
+        }
+    }
 }

@@ -118,7 +118,7 @@ struct Args {
     #[arg(long, value_name = "MINUTES")]
     running_under: Option<u64>,
     /// Jobs of sibling clusters, of which there are none
-    #[arg(long)]
+    #[arg(long, alias = "sib")]
     sibling: bool,
     /// In this order, such as 'P,t,-p'
     #[arg(short = 'S', long, value_name = "LETTERS", allow_hyphen_values = true)]
@@ -144,18 +144,6 @@ struct Args {
     verbose: u8,
     #[arg(hide = true)]
     operands: Vec<String>,
-}
-
-/// Whether the command line alone is understood.
-#[cfg(test)]
-pub(super) fn parsed(invocation: &Invocation) -> Result<(), u8> {
-    options::parse::<Args>(invocation, REFUSED).map(|_| ())
-}
-
-/// Whether the option is known, to be refused.
-#[cfg(test)]
-pub(super) fn is_refused(long: &str) -> bool {
-    REFUSED.iter().any(|refused| format!("{refused:?}").contains(&format!("\"{long}\"")))
 }
 
 /// What real squeue has, and Rafter has not.
@@ -449,4 +437,10 @@ fn dump(args: &Args) -> String {
     ];
     let rows: String = rows.iter().map(|(name, value)| format!("{name}{value}\n")).collect();
     format!("{rule}\n{rows}{rule}\n\n\n")
+}
+
+/// Every long option, be it to be refused.
+#[cfg(test)]
+pub(super) fn known() -> Vec<String> {
+    options::long_names::<Args>(REFUSED)
 }

@@ -3,6 +3,7 @@
 use std::time::Instant;
 
 use common::hostlist::Hostlist;
+use proptest::prelude::*;
 use proto::{
     ctl::{JobView, JobsReply},
     types::Reason,
@@ -250,21 +251,33 @@ fn ended_jobs_are_shown_to_who_asks_for_them() {
 /// Every long option of the real command is known, be it to be refused.
 #[test]
 fn all_of_slurms_options_are_known() {
-    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/slurm/long-options.txt");
-    let text = std::fs::read_to_string(path).expect("the capture is there");
-    let options = text.lines().filter_map(|line| line.strip_prefix("squeue "));
-    let mut tried = 0;
-    for option in options.filter(|option| !["--help", "--usage", "--version"].contains(option)) {
-        let exits = [option.to_owned(), format!("{option}=1")].map(|option| {
-            let invocation = Invocation::new(COMMAND, "squeue", vec![option.into()]);
-            let invocation = invocation.expect("the words are text");
-            options::parsed(&invocation).is_ok()
-        });
-        let refused = super::options::is_refused(option.trim_start_matches("--"));
-        assert!(exits.contains(&true) || refused, "{option} is not known");
-        tried += 1;
+    let known = options::known();
+    let real = captures::long_options("squeue");
+    assert!(real.len() > 40, "only {} options", real.len());
+    for option in real {
+        assert!(known.contains(&option), "--{option} is not known");
     }
-    assert!(tried > 40, "only {tried} options were tried");
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(256))]
+
+    #[test]
+    fn any_words_are_taken_or_refused(
+        sort in "[-#,+a-zA-Z0-9ä ]{0,12}",
+        states in "[a-zA-Z_,]{0,20}",
+        jobs in "[0-9,_+.a\\[\\]-]{0,20}",
+        format in "[%.0-9a-zA-Z:,]{0,20}",
+    ) {
+        for command in [
+            format!("squeue '--sort={sort}' '--format={format}'"),
+            format!("squeue '--states={states}' '--jobs={jobs}' '--Format={format}'"),
+        ] {
+            let (out, exit) = run(&command, &samples::jobs(), SUBMITTED);
+            prop_assert!(exit <= 1, "{}", command);
+            prop_assert!(out.len() < 10_000_000, "{}", command);
+        }
+    }
 }
 
 #[test]

@@ -66,6 +66,15 @@ pub(crate) struct Fake {
     pub(crate) jobs: Script<JobsReply>,
     pub(crate) jobs_asked: Asked<JobsRequest>,
     pub(crate) status: Script<StatusReply>,
+    pub(crate) nodes: Script<NodesReply>,
+    pub(crate) script: Script<BatchScriptReply>,
+    /// What every change is answered.
+    pub(crate) change: Script<Done>,
+    pub(crate) held: Asked<HoldRequest>,
+    pub(crate) released: Asked<ReleaseRequest>,
+    pub(crate) requeued: Asked<RequeueRequest>,
+    pub(crate) jobs_changed: Asked<UpdateJobRequest>,
+    pub(crate) nodes_changed: Asked<UpdateNodeRequest>,
 }
 
 /// What tonic serves.
@@ -105,20 +114,25 @@ impl Controller for Service {
     async fn test_only(&self, _: Request<SubmitRequest>) -> Reply<TestOnlyReply> {
         not_here()
     }
-    async fn hold(&self, _: Request<HoldRequest>) -> Reply<Done> {
-        not_here()
+    async fn hold(&self, request: Request<HoldRequest>) -> Reply<Done> {
+        self.0.held.note(request.into_inner());
+        self.0.change.next().map(Response::new)
     }
-    async fn release(&self, _: Request<ReleaseRequest>) -> Reply<Done> {
-        not_here()
+    async fn release(&self, request: Request<ReleaseRequest>) -> Reply<Done> {
+        self.0.released.note(request.into_inner());
+        self.0.change.next().map(Response::new)
     }
-    async fn requeue(&self, _: Request<RequeueRequest>) -> Reply<Done> {
-        not_here()
+    async fn requeue(&self, request: Request<RequeueRequest>) -> Reply<Done> {
+        self.0.requeued.note(request.into_inner());
+        self.0.change.next().map(Response::new)
     }
-    async fn update_job(&self, _: Request<UpdateJobRequest>) -> Reply<Done> {
-        not_here()
+    async fn update_job(&self, request: Request<UpdateJobRequest>) -> Reply<Done> {
+        self.0.jobs_changed.note(request.into_inner());
+        self.0.change.next().map(Response::new)
     }
-    async fn update_node(&self, _: Request<UpdateNodeRequest>) -> Reply<Done> {
-        not_here()
+    async fn update_node(&self, request: Request<UpdateNodeRequest>) -> Reply<Done> {
+        self.0.nodes_changed.note(request.into_inner());
+        self.0.change.next().map(Response::new)
     }
     async fn issue_token(&self, _: Request<IssueTokenRequest>) -> Reply<IssueTokenReply> {
         not_here()
@@ -127,13 +141,13 @@ impl Controller for Service {
         not_here()
     }
     async fn reconfigure(&self, _: Request<ReconfigureRequest>) -> Reply<Done> {
-        not_here()
+        self.0.change.next().map(Response::new)
     }
     async fn batch_script(&self, _: Request<BatchScriptRequest>) -> Reply<BatchScriptReply> {
-        not_here()
+        self.0.script.next().map(Response::new)
     }
     async fn nodes(&self, _: Request<NodesRequest>) -> Reply<NodesReply> {
-        not_here()
+        self.0.nodes.next().map(Response::new)
     }
     async fn config(&self, _: Request<ConfigRequest>) -> Reply<ConfigReply> {
         not_here()

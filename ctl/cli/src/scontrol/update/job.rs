@@ -240,6 +240,8 @@ fn time_limit(update: &mut Update, pair: &Pair<'_>) -> Result<(), Wrong> {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
     fn read(line: &str) -> Result<Update, Wrong> {
@@ -300,6 +302,25 @@ mod tests {
         ];
         for (line, expected) in cases {
             assert_eq!(read(line), Err(expected.to_owned()), "{line}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn any_words_are_taken_or_refused(
+            key in "[a-zA-Z/]{0,14}",
+            sign in "[+-]?",
+            value in "[-+a-z0-9:, ä'\"\\[\\]]{0,12}",
+        ) {
+            let keys = ["TimeLimit", "Nice", "NumNodes", "StartTime", "ReqNodeList", "MinMemoryCPU"];
+            for key in keys.into_iter().chain([key.as_str()]) {
+                let word = format!("{key}{sign}={value}");
+                let words = ["JobId=5", &word];
+                let now = Timestamp::from_seconds(1_000_000);
+                if let Err(wrong) = parse(&words, now, &TimeZone::UTC) {
+                    prop_assert!(wrong.ends_with('\n'), "{}: {}", word, wrong);
+                }
+            }
         }
     }
 }
