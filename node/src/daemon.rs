@@ -46,6 +46,9 @@ pub const QUEUE: usize = 1_024;
 /// Between two heartbeats, unless `SlurmdTimeout` is short.
 const HEARTBEAT: Duration = Duration::from_secs(5);
 
+/// How often the machine is measured again.
+const MEASURING: Duration = Duration::from_secs(60);
+
 /// How long a stopping daemon waits for what it is writing.
 const SETTLING: Duration = Duration::from_secs(5);
 
@@ -54,6 +57,8 @@ pub struct Parts {
     pub life: Life,
     pub cluster: ClusterId,
     pub inventory: Inventory,
+    /// How many CPUs the node poses as, whatever it has.
+    pub pose: Option<u32>,
     pub agent: Agent,
     /// What the agent wants done at the start.
     pub acts: Vec<Act>,
@@ -78,6 +83,7 @@ pub struct Daemon {
     spans: HashMap<RunId, (Span, Instant)>,
     heartbeat: Interval,
     detached_at: Instant,
+    measured_at: Instant,
     measures: Measures,
 }
 
@@ -107,6 +113,7 @@ impl Daemon {
             spans: HashMap::new(),
             heartbeat: beats(HEARTBEAT),
             detached_at: Instant::now(),
+            measured_at: Instant::now(),
             measures: Measures::new(),
         }
     }
@@ -281,7 +288,26 @@ impl Daemon {
         let (cpu_load, free_memory_mib) = inventory::load();
         if let Err(clogged) = reports.heartbeat(cpu_load, free_memory_mib) {
             self.detach(&clogged.to_string());
+        } else if self.has_changed() {
+            // The next hello says so: the leader compares it with what it knows.
+            self.detach("the machine has changed");
         }
+    }
+
+    /// Measures the machine, now and then, and takes over what has become of it.
+    fn has_changed(&mut self) -> bool {
+        if self.measured_at.elapsed() < MEASURING {
+            return false;
+        }
+        self.measured_at = Instant::now();
+        let Parts { inventory: known, pose, .. } = &mut self.parts;
+        let measured = inventory::measure(*pose, known.incarnation, known.daemon_started);
+        let changed = inventory::has_changed(known, &measured);
+        if changed {
+            tracing::warn!(?known, ?measured, "the machine has changed");
+            *known = measured;
+        }
+        changed
     }
 
     fn carry_out(&mut self, acts: Vec<Act>) {

@@ -86,6 +86,15 @@ pub fn measure(pose: Option<u32>, incarnation: Incarnation, now: Timestamp) -> I
     }
 }
 
+/// Whether the machine itself has become another one, as by a CPU taken offline. A kernel moves its
+/// total of memory by a few MiB, which is no change.
+#[must_use]
+pub fn has_changed(before: &Inventory, now: &Inventory) -> bool {
+    let layout = |it: &Inventory| (it.cpus, it.sockets, it.cores_per_socket, it.threads_per_core);
+    let moved = before.memory_mib.abs_diff(now.memory_mib);
+    layout(before) != layout(now) || moved > before.memory_mib / 50
+}
+
 /// The CPUs that this process, and so its jobs, may use.
 fn usable_cpus() -> BTreeSet<usize> {
     let Ok(set) = sched_getaffinity(Pid::from_raw(0)) else {
@@ -183,6 +192,17 @@ mod tests {
         assert_eq!(parse_meminfo(text, "Swap"), None);
         assert_eq!(parse_loadavg("10.07 2.01 1.00 1/289 9\n"), Some(1007));
         assert_eq!(parse_loadavg("10"), None);
+    }
+
+    #[test]
+    fn a_machine_changes_by_more_than_a_few_mebibytes() {
+        let before = measure(Some(4), Incarnation(7), Timestamp(1));
+        let later =
+            Inventory { booted: Timestamp(5), daemon_started: Timestamp(9), ..before.clone() };
+        assert!(!has_changed(&before, &later));
+        let less = before.memory_mib - before.memory_mib / 10;
+        assert!(has_changed(&before, &Inventory { memory_mib: less, ..before.clone() }));
+        assert!(has_changed(&before, &measure(Some(3), Incarnation(7), Timestamp(1))));
     }
 
     #[test]

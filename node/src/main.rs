@@ -94,6 +94,7 @@ async fn start(options: Options) -> Result<()> {
     tokio::spawn(node::stream::keep_warm(Arc::clone(&controllers)));
     let parts = Parts {
         inventory: inventory::measure(options.cpus, incarnation, now()),
+        pose: options.cpus,
         life,
         cluster,
         agent,

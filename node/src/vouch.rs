@@ -16,7 +16,7 @@ use proto::node::{VouchRequest, node_client::NodeClient};
 use tokio::{
     net::{UnixListener, UnixStream},
     sync::Semaphore,
-    time::timeout,
+    time::{Instant, timeout},
 };
 use trust::{
     controllers::{Call, CallError, Controllers, Target},
@@ -28,6 +28,10 @@ use crate::{account, join::addresses_of};
 /// How many users are served at a time, and how many connections one of them may hold.
 const CONNECTIONS: usize = 256;
 const CONNECTIONS_OF_ONE: usize = 8;
+
+/// The least time between two certificates of one user. Commands keep theirs for hours; who asks
+/// more often waits, and costs the controllers no more than this.
+const PACE: Duration = Duration::from_millis(50);
 
 /// How long a command may take to ask its question.
 const QUESTION: Duration = Duration::from_secs(5);
@@ -103,9 +107,15 @@ struct Desk {
     controllers: Arc<Controllers>,
     /// The authority's certificate, PEM.
     authority: String,
-    /// How many connections each user holds.
-    held: Mutex<HashMap<u32, usize>>,
+    held: Mutex<HashMap<u32, Held>>,
     free: Arc<Semaphore>,
+}
+
+/// What a user holds of the desk.
+struct Held {
+    connections: usize,
+    /// When the next certificate is due, at the earliest.
+    next: Instant,
 }
 
 impl Desk {
@@ -139,6 +149,7 @@ impl Desk {
     async fn answer(&self, uid: u32, stream: &mut UnixStream) -> Option<Result<Vouched, String>> {
         let question = timeout(QUESTION, read_request(stream)).await.ok()?;
         let signing_request = question.ok()?;
+        tokio::time::sleep_until(self.turn(uid)).await;
         Some(self.vouch(uid, signing_request).await)
     }
 
@@ -170,21 +181,29 @@ impl Desk {
     }
 
     fn enter(&self, uid: u32) -> bool {
+        let now = Instant::now();
         let mut held = self.held.lock().unwrap_or_else(PoisonError::into_inner);
-        let mine = held.entry(uid).or_default();
-        let free = *mine < CONNECTIONS_OF_ONE;
-        *mine += usize::from(free);
+        held.retain(|_, one| one.connections > 0 || one.next > now);
+        let mine = held.entry(uid).or_insert(Held { connections: 0, next: now });
+        let free = mine.connections < CONNECTIONS_OF_ONE;
+        mine.connections += usize::from(free);
         free
+    }
+
+    /// When the user's turn is. Each asks for one of its own.
+    fn turn(&self, uid: u32) -> Instant {
+        let now = Instant::now();
+        let mut held = self.held.lock().unwrap_or_else(PoisonError::into_inner);
+        let mine = held.get_mut(&uid).expect("who asks has entered");
+        let turn = mine.next.max(now);
+        mine.next = turn + PACE;
+        turn
     }
 
     fn leave(&self, uid: u32) {
         let mut held = self.held.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(mine) = held.get_mut(&uid) {
-            *mine = mine.checked_sub(1).expect("who leaves has entered");
-            if *mine == 0 {
-                held.remove(&uid);
-            }
-        }
+        let mine = held.get_mut(&uid).expect("who leaves has entered");
+        mine.connections = mine.connections.checked_sub(1).expect("who leaves has entered");
     }
 }
 
@@ -208,15 +227,30 @@ mod tests {
         assert_eq!(fs::read_to_string(&file).expect("untouched"), "mine");
     }
 
-    #[test]
-    fn one_user_can_not_hold_all_connections() {
-        let controllers = Controllers::joining(vec![], [0; 32]);
-        let desk = Desk {
-            controllers: Arc::new(controllers),
+    fn desk() -> Desk {
+        Desk {
+            controllers: Arc::new(Controllers::joining(vec![], [0; 32])),
             authority: String::new(),
             held: Mutex::default(),
             free: Arc::new(Semaphore::new(1)),
-        };
+        }
+    }
+
+    #[test]
+    fn a_user_who_asks_often_waits() {
+        let desk = desk();
+        assert!(desk.enter(7) && desk.enter(8));
+        let first = desk.turn(7);
+        assert!(desk.turn(7) >= first + PACE);
+        assert!(desk.turn(7) >= first + PACE * 2);
+        assert!(desk.turn(8) < desk.turn(7), "another user has turns of its own");
+        desk.leave(7);
+        assert!(desk.enter(7) && desk.turn(7) >= first + PACE * 4, "hanging up does not help");
+    }
+
+    #[test]
+    fn one_user_can_not_hold_all_connections() {
+        let desk = desk();
         for _ in 0..CONNECTIONS_OF_ONE {
             assert!(desk.enter(7));
         }
