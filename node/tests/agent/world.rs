@@ -43,6 +43,8 @@ struct Logged {
     end: Option<Report>,
     /// The leader gave the node up: whatever it says of this run comes too late.
     given_up: bool,
+    /// The node said that it has it.
+    seen: bool,
     /// The node said that it is over.
     over: bool,
 }
@@ -321,6 +323,7 @@ impl World {
                 self.work(0);
                 self.hear();
             }
+            self.refuse();
             while let Some((run, _)) = pick(&self.alive, 0) {
                 let terminated = self.alive[&run].is_some();
                 assert!(terminated, "{run} goes on, whom nobody wants");

@@ -115,6 +115,7 @@ impl World {
     }
 
     pub(super) fn report(&mut self, run: RunId, report: &Report) {
+        self.log.get_mut(&run).expect("nobody reports what was not ordered").seen = true;
         match report {
             Report::Launching | Report::Running | Report::Delivered { .. } => {}
             Report::Ended { .. } | Report::LaunchFailed { .. } | Report::Lost { .. } => {
@@ -144,11 +145,14 @@ impl World {
         self.attached = true;
         self.heard = self.term;
         self.think(Input::Attached { term: self.term });
-        // What the log does not want any more, as the leader sees from what the node listed.
-        let unwanted: Vec<RunId> =
-            self.log.iter().filter(|(_, l)| l.given_up && !l.over).map(|(run, _)| *run).collect();
-        let listed = self.agent.clone().hello();
-        for run in unwanted.into_iter().filter(|run| listed.contains_key(run)) {
+        self.refuse();
+    }
+
+    /// Terminates what the log does not want any more, of what the node says that it has.
+    pub(super) fn refuse(&mut self) {
+        let unwanted = |logged: &Logged| logged.given_up && logged.seen && !logged.over;
+        let runs = self.log.iter().filter(|(_, logged)| unwanted(logged)).map(|(run, _)| *run);
+        for run in runs.collect::<Vec<_>>() {
             self.order(Self::terminate_of(run));
         }
     }
