@@ -26,7 +26,8 @@ pub(crate) struct Options {
     #[arg(long, value_name = "DIR")]
     pub(crate) state_dir: Option<PathBuf>,
     /// Where client.conf is, by which commands on this host find the cluster.
-    #[arg(long, value_name = "DIR", env = site::FOLDER_VARIABLE, default_value = site::DEFAULT_FOLDER)]
+    #[arg(long, value_name = "DIR")]
+    #[arg(env = site::FOLDER_VARIABLE, default_value = site::DEFAULT_FOLDER)]
     pub(crate) site_dir: PathBuf,
     /// Where it listens, and where others reach it. By itself the port of the configuration.
     #[arg(long, value_name = "HOST:PORT")]
