@@ -412,8 +412,8 @@ fn search(parts: &mut Parts) -> Pin<Box<dyn Future<Output = Attached> + Send>> {
     Box::pin(async move {
         attach(&controllers, &hello, least, |controller, trouble| match trouble {
             // As is usual where a leader has died.
-            Trouble::Unreachable(reason) => {
-                tracing::info!(controller, reason, "can't reach a controller");
+            Trouble::Away(reason) => {
+                tracing::info!(controller, reason, "a controller does not serve");
             }
             Trouble::Refused(reason) => {
                 tracing::warn!(controller, reason, "the leader does not welcome the node");

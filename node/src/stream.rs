@@ -24,7 +24,7 @@ use tokio::{
     time::{Instant, timeout, timeout_at},
 };
 use tokio_stream::wrappers::ReceiverStream;
-use tonic::{Status, Streaming, transport::Channel};
+use tonic::{Code, Status, Streaming, transport::Channel};
 use trust::{
     connect::Broken,
     controllers::{Address, Controllers, LEADER_KEY},
@@ -39,6 +39,10 @@ mod tests;
 const FIRST_PAUSE: Duration = Duration::from_millis(20);
 const PAUSE_GROWTH: f64 = 1.25;
 const LONGEST_PAUSE: Duration = Duration::from_millis(500);
+
+/// Between two attempts with a leader that will not have the node, as of a login host that runs no
+/// jobs: it may change its mind with its configuration.
+const REFUSED_PAUSE: Duration = Duration::from_secs(5);
 
 /// How long one controller may take to welcome the node.
 const WELCOME: Duration = Duration::from_secs(10);
@@ -151,8 +155,8 @@ impl Orders {
 /// Why a controller did not welcome the node.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Trouble {
-    /// It is not there, or it and the node don't trust each other.
-    Unreachable(String),
+    /// It is not there, leads no more, or it and the node don't trust each other.
+    Away(String),
     /// It leads, and will not have the node.
     Refused(String),
 }
@@ -197,16 +201,17 @@ async fn persist(
         let trouble = match greet(controllers, &name, hello).await {
             Ok(attached) if attached.term >= least => return attached,
             Ok(attached) => {
-                Some(Trouble::Refused(format!("its term {} is of the past", attached.term)))
+                Some(Trouble::Away(format!("its term {} is of the past", attached.term)))
             }
             Err(trouble) => trouble,
         };
         if trouble.is_some() && trouble != known {
-            known.clone_from(&trouble);
             // Nobody waits for it to be read.
-            let _ = trouble.map(|trouble| troubles.try_send((name.clone(), trouble)));
+            let _ = trouble.clone().map(|trouble| troubles.try_send((name.clone(), trouble)));
         }
-        tokio::time::sleep(pause).await;
+        known = trouble;
+        let refused = matches!(known, Some(Trouble::Refused(_)));
+        tokio::time::sleep(if refused { REFUSED_PAUSE } else { pause }).await;
         pause = pause.mul_f64(PAUSE_GROWTH).min(LONGEST_PAUSE);
     }
 }
@@ -218,13 +223,17 @@ async fn greet(
     hello: &wire::Hello,
 ) -> Result<Attached, Option<Trouble>> {
     let channel = controllers.channel(name).ok_or(None)?;
-    let channel = channel.map_err(|error| Some(Trouble::Unreachable(crate::reason(&error))))?;
+    let channel = channel.map_err(|error| Some(Trouble::Away(crate::reason(&error))))?;
     match timeout(WELCOME, open(channel, name, hello)).await {
-        Err(_) => Err(Some(Trouble::Unreachable("no welcome in time".to_owned()))),
+        Err(_) => Err(Some(Trouble::Away("no welcome in time".to_owned()))),
         Ok(Ok(attached)) => Ok(attached),
         Ok(Err(Gone::Broken(status))) if status.metadata().contains_key(LEADER_KEY) => Err(None),
         Ok(Err(Gone::Broken(status))) => Err(Some(match Broken::from_status(&status) {
-            Some(broken) => Trouble::Unreachable(broken.to_string()),
+            Some(broken) => Trouble::Away(broken.to_string()),
+            // As where leadership was lost meanwhile.
+            None if status.code() == Code::Unavailable => {
+                Trouble::Away(status.message().to_owned())
+            }
             None => Trouble::Refused(status.message().to_owned()),
         })),
         Ok(Err(gone)) => Err(Some(Trouble::Refused(gone.text()))),
