@@ -312,8 +312,8 @@ mod tests {
             sign in "[+-]?",
             value in "[-+a-z0-9:, ä'\"\\[\\]]{0,12}",
         ) {
-            let keys = ["TimeLimit", "Nice", "NumNodes", "StartTime", "ReqNodeList", "MinMemoryCPU"];
-            for key in keys.into_iter().chain([key.as_str()]) {
+            let known = ["TimeLimit", "Nice", "NumNodes", "StartTime", "NodeList", "MinMemoryCPU"];
+            for key in known.into_iter().chain([key.as_str()]) {
                 let word = format!("{key}{sign}={value}");
                 let words = ["JobId=5", &word];
                 let now = Timestamp::from_seconds(1_000_000);
