@@ -16,6 +16,9 @@ pub enum Refusal {
     RootJobs,
     #[error("Job/step already completing or completed")]
     AlreadyDone(JobId),
+    /// It has to be released first.
+    #[error("Job is in held state, pending scheduler release")]
+    Held(JobId),
     /// What is over can't be changed any more.
     #[error("Job has already finished")]
     Finished(JobId),
@@ -111,6 +114,7 @@ impl Refusal {
             | Self::RootJobs
             | Self::AlreadyDone(_)
             | Self::Finished(_)
+            | Self::Held(_)
             | Self::NoDefaultPartition
             | Self::NoSuchNode(_)
             | Self::NodeCount
@@ -167,6 +171,7 @@ impl Refusal {
             Self::ScriptTooLarge => Some(2013),
             Self::NodeState => Some(2024),
             Self::Finished(_)
+            | Self::Held(_)
             | Self::ReasonMissing
             | Self::Unsupported(_)
             | Self::Token

@@ -2,7 +2,7 @@
 
 use common::{
     id::{Attempt, JobId, NodeName},
-    job::{EndState, ExitStatus, Hold, Phase, Reason, SignalScope, Stage, WarnSignal},
+    job::{EndState, ExitStatus, Hold, JobChanges, Phase, Reason, SignalScope, Stage, WarnSignal},
     machine::{
         Answer, Cause, Command, NodeChanges, NodeTarget, Order, Refusal, Report, Seen, SeenStage,
         missing, next_alarm, orders, timers,
@@ -162,6 +162,10 @@ fn an_operators_hold_is_not_the_owners_to_release() {
     assert!(cluster.state.queues.is_empty());
     let by = cluster.by(ALICE);
     assert_eq!(cluster.send(Command::Release { by, job }), Err(Refusal::Denied));
+    let changes = Box::new(JobChanges { priority: Some(5), ..JobChanges::default() });
+    let by = cluster.by(ROOT);
+    let update = Command::UpdateJob { by, job, changes };
+    assert_eq!(cluster.send(update), Err(Refusal::Held(job)), "a priority does not release it");
     let by = cluster.by(ROOT);
     cluster.send(Command::Release { by, job }).expect("root may");
     assert!(cluster.state.jobs[&job].priority > 0);

@@ -58,6 +58,10 @@ pub(super) fn update_job(
     if !job.is_pending() && changes_layout(&changes) {
         return Err(Refusal::NotPending(job.id));
     }
+    let raised = changes.priority.is_some_and(|priority| priority > 0);
+    if raised && job.hold != Hold::None {
+        return Err(Refusal::Held(job.id));
+    }
     if !operator {
         may_change(job, &changes)?;
     }
@@ -79,9 +83,8 @@ fn may_change(job: &Job, changes: &JobChanges) -> Result<(), Refusal> {
     let longer = changes.time_limit.is_some_and(|limit| limit > job.time_limit);
     let active = matches!(job.phase, Phase::Active(_));
     let higher = changes.priority.is_some_and(|priority| priority > job.priority);
-    let unhold = job.hold == Hold::Admin && changes.priority.is_some_and(|priority| priority > 0);
     let nicer = changes.nice.is_some_and(|nice| nice < job.spec.nice.min(0) || nice < 0);
-    if longer && active || higher || unhold || nicer {
+    if longer && active || higher || nicer {
         return Err(Refusal::Denied);
     }
     Ok(())
