@@ -3,7 +3,7 @@
 use std::{path::Path, sync::Arc, time::Duration, time::SystemTime};
 
 use anyhow::Context as _;
-use raft_store::{Identity, Log, Options};
+use raft_store::{Identity, Log, Options, StoreError};
 use tokio::net::TcpListener;
 use trust::{authority::Authority, controllers::Address, store::Pass, tls::Keyring};
 
@@ -79,8 +79,10 @@ fn make_store(home: &Home, standing: &Standing, identity: &Identity) -> anyhow::
     if standing.stored {
         return Ok(());
     }
-    if !home.store().exists() {
-        Log::create(&home.store(), identity)?;
+    match Log::create(&home.store(), identity) {
+        // An earlier start made it, and came no further.
+        Ok(()) | Err(StoreError::Exists { .. }) => {}
+        Err(error) => return Err(error.into()),
     }
     Ok(home.set_standing(&Standing { stored: true, ..standing.clone() })?)
 }

@@ -19,6 +19,7 @@ use tokio::{
     sync::watch,
     time::{Instant, sleep, sleep_until},
 };
+use trust::connect::Broken;
 
 use crate::{log::Shared, members};
 
@@ -130,6 +131,8 @@ async fn campaign(shared: &Shared, from: u64, rank: u32, open: &Open) {
 }
 
 async fn greet(shared: Weak<Shared>) {
+    // What went wrong with whom, so that it is told once.
+    let mut told: BTreeMap<u64, String> = BTreeMap::new();
     loop {
         let Some(strong) = shared.upgrade() else {
             return;
@@ -138,13 +141,21 @@ async fn greet(shared: Weak<Shared>) {
         let others = membership.membership().nodes().filter(|(id, _)| **id != strong.own.raft_id);
         let greetings = others.map(|(id, peer)| {
             let network = strong.network.clone();
-            async move {
-                if let Err(status) = network.greet(*id, peer).await {
-                    tracing::debug!(peer = peer.name, "not greeted: {}", status.message());
+            async move { (*id, &peer.name, network.greet(*id, peer).await) }
+        });
+        for (raft_id, name, greeted) in futures::future::join_all(greetings).await {
+            match greeted {
+                Ok(()) => drop(told.remove(&raft_id)),
+                Err(status) => {
+                    let text = Broken::from_status(&status)
+                        .map_or_else(|| status.message().to_owned(), |broken| broken.to_string());
+                    if told.get(&raft_id) != Some(&text) {
+                        tracing::warn!("controller {name} can't be reached: {text}");
+                        told.insert(raft_id, text);
+                    }
                 }
             }
-        });
-        futures::future::join_all(greetings).await;
+        }
         drop(strong);
         sleep(GREETING).await;
     }

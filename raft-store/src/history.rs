@@ -55,8 +55,20 @@ pub(crate) struct Feed {
 }
 
 impl History {
+    /// Makes an empty one.
+    pub(crate) fn create(folder: &Path) -> Result<(), StoreError> {
+        Self::open_or_create(folder, true).map(drop)
+    }
+
     pub(crate) fn open(folder: &Path) -> Result<Self, StoreError> {
-        let options = common_options(true);
+        if !folder.join("CURRENT").exists() {
+            return Err(StoreError::damaged(folder, "the history is missing".to_owned()));
+        }
+        Self::open_or_create(folder, false)
+    }
+
+    fn open_or_create(folder: &Path, create: bool) -> Result<Self, StoreError> {
+        let options = common_options(create);
         let mut family = rocksdb::Options::default();
         family.set_write_buffer_size(32 << 20);
         family.set_max_write_buffer_number(4);

@@ -108,7 +108,9 @@ impl Machine {
     }
 
     fn replace(&mut self, meta: &SnapshotMeta, state: State) {
-        self.state = state;
+        let old = std::mem::replace(&mut self.state, state);
+        // Freeing a million jobs takes a while.
+        std::thread::spawn(move || drop(old));
         self.last = meta.last_log_id;
         self.membership = meta.last_membership.clone();
         self.publish();

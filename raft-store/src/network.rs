@@ -170,7 +170,7 @@ fn failure(status: &Status) -> Failure {
         Some(broken) => unreachable(broken),
         None if away => unreachable(status.message()),
         None => {
-            tracing::warn!(?code, "a controller refused: {}", status.message());
+            tracing::debug!(?code, "a controller refused: {}", status.message());
             // It is not who we think, or does not take us for who we are: asking again at once
             // would not help.
             let stranger = matches!(

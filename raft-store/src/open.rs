@@ -6,7 +6,12 @@
 //!   FOLDER/snapshots/  files
 //! ```
 
-use std::{path::Path, sync::Arc, time::Duration};
+use std::{
+    fs::{self, File},
+    path::Path,
+    sync::Arc,
+    time::Duration,
+};
 
 use openraft::{Config, SnapshotPolicy};
 
@@ -25,8 +30,18 @@ const LOG: &str = "log";
 const HISTORY: &str = "history";
 const SNAPSHOTS: &str = "snapshots";
 
+/// The log comes last: a store that has its identity has all else, and one that has not was never
+/// finished, and may be made again.
 pub(crate) fn create(folder: &Path, identity: &Identity) -> Result<(), StoreError> {
-    Disk::create(&folder.join(LOG), identity)
+    let disk = |source| StoreError::disk(folder, source);
+    fs::create_dir_all(folder).map_err(disk)?;
+    History::create(&folder.join(HISTORY))?;
+    Snapshots::open(&folder.join(SNAPSHOTS))?;
+    Disk::create(&folder.join(LOG), identity)?;
+    for made in [Some(folder), folder.parent()].into_iter().flatten() {
+        File::open(made).and_then(|folder| folder.sync_all()).map_err(disk)?;
+    }
+    Ok(())
 }
 
 /// A store that was read and checked.

@@ -28,6 +28,7 @@ impl StoreBuilder<TypeConfig, Storage, Machine, TempDir> for Builder {
         let health = Health::new();
         Disk::create(&log, &identity).expect("a store");
         let (disk, held) = Disk::open(&log, &identity, health.clone()).expect("it opens");
+        History::create(&folder.path().join("history")).expect("a history");
         let history = History::open(&folder.path().join("history")).expect("a history");
         let snapshots = Snapshots::open(&folder.path().join("snapshots")).expect("a folder");
         let snapshots = Arc::new(snapshots);

@@ -110,6 +110,15 @@ fn a_store_is_opened_by_its_owner_alone() {
 }
 
 #[test]
+fn a_store_without_its_history_is_refused() {
+    let (mut world, _) = World::formed();
+    world.nodes[0].stop();
+    std::fs::remove_dir_all(world.nodes[0].folder.join("history")).unwrap();
+    let refused = world.try_start(0).expect_err("the contents of scripts are gone");
+    assert!(matches!(refused, StoreError::Damaged { .. }), "{refused}");
+}
+
+#[test]
 fn a_wiped_store_is_refused_and_none_is_made_over_another() {
     let (mut world, _) = World::formed();
     world.nodes[0].stop();

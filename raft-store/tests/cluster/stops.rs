@@ -121,3 +121,73 @@ fn on_a_disk_that_fills_up() {
         assert!(head.state.job(job).is_some(), "job {job} was acknowledged");
     }
 }
+
+/// Where the test on the freezing file system finds it.
+const FREEZING: &str = "RAFTER_TEST_FREEZING_DISK";
+
+/// Runs the next test again, with a file system of its own that it may freeze. Only root can.
+#[test]
+fn a_leader_whose_disk_stalls_hands_over() {
+    let user = Command::new("id").arg("-u").output().expect("id of coreutils");
+    if user.stdout != b"0\n" {
+        println!("skipped: only root can freeze a file system");
+        return;
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let script = "truncate -s 512M \"$1/image\" && mkfs.ext4 -q \"$1/image\" && mkdir \"$1/disk\" \
+                  && mount -o loop \"$1/image\" \"$1/disk\" && exec \"$2\" --exact --ignored \
+                  --nocapture stops::on_a_disk_that_freezes";
+    let ran = Command::new("unshare")
+        .args(["--mount", "sh", "-c", script, "sh"])
+        .arg(folder.path())
+        .arg(std::env::current_exe().unwrap())
+        .env(FREEZING, folder.path().join("disk"))
+        .stdin(Stdio::null())
+        .output()
+        .expect("unshare of util-linux");
+    let output = String::from_utf8_lossy(&ran.stdout);
+    let errors = String::from_utf8_lossy(&ran.stderr);
+    assert!(ran.status.success(), "{output}\n{errors}");
+    assert!(output.contains("1 passed"), "{output}\n{errors}");
+}
+
+/// Thaws the file system whatever becomes of the test.
+struct Frozen<'a>(&'a Path);
+
+impl<'a> Frozen<'a> {
+    fn new(disk: &'a Path) -> Self {
+        let froze = Command::new("fsfreeze").arg("--freeze").arg(disk).status();
+        assert!(froze.expect("fsfreeze of util-linux").success());
+        Self(disk)
+    }
+}
+
+impl Drop for Frozen<'_> {
+    fn drop(&mut self) {
+        let thawed = Command::new("fsfreeze").arg("--unfreeze").arg(self.0).status();
+        assert!(thawed.expect("fsfreeze of util-linux").success());
+    }
+}
+
+#[test]
+#[ignore = "run by the test above"]
+fn on_a_disk_that_freezes() {
+    let disk = std::env::var_os(FREEZING).expect("run by the test above");
+    let disk = Path::new(&disk);
+    let (world, mut head) = World::three_with_first_in(disk);
+    let frozen = Frozen::new(disk);
+    // Something to write, so that the leader meets the disk.
+    let (entry, job) = head.submit("true");
+    let append = world.log(0).append(encode_batch(&[entry]), head.state.term.0);
+    let leader = world.leader_but(0);
+    let mut next = world.lead(leader);
+    assert!(next.state.term < head.state.term || next.state.job(job).is_some());
+    let (entry, second) = next.submit("true");
+    let index = world.append(leader, &next, &[entry]).expect("two go on without it");
+    drop(frozen);
+    let state = world.applied(0, index);
+    assert!(state.job(second).is_some(), "it follows again");
+    if world.run(0, append).is_ok() {
+        assert!(state.job(job).is_some(), "it was acknowledged");
+    }
+}

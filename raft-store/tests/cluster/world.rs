@@ -28,6 +28,8 @@ pub(crate) struct World {
     pub(crate) authority: Authority,
     pub(crate) folder: TempDir,
     pub(crate) nodes: Vec<Node>,
+    /// Where stores are made from here on, if not in the folder.
+    elsewhere: Option<TempDir>,
     /// Changes the options with which logs are opened.
     pub(crate) tune: fn(&mut Options),
 }
@@ -78,7 +80,7 @@ impl World {
     fn new_in(place: &Path) -> Self {
         let authority = Authority::generate(SystemTime::now()).expect("an authority");
         let folder = tempfile::tempdir_in(place).expect("a folder");
-        Self { authority, folder, nodes: Vec::new(), tune: |_| {} }
+        Self { authority, folder, nodes: Vec::new(), elsewhere: None, tune: |_| {} }
     }
 
     /// A controller that was never started: its store is made.
@@ -86,7 +88,7 @@ impl World {
         let name = format!("ctl{raft_id}");
         let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
         let address = listener.local_addr().expect("an address");
-        let folder = self.folder.path().join(&name);
+        let folder = self.elsewhere.as_ref().unwrap_or(&self.folder).path().join(&name);
         let cluster = common::id::ClusterId(self.authority.cluster().0);
         let identity = Identity { cluster, raft_id, name, address: address.to_string() };
         Log::create(&folder, &identity).expect("a store");
@@ -181,7 +183,19 @@ impl World {
 
     /// A cluster of three, the first of which leads.
     pub(crate) fn three(tune: fn(&mut Options)) -> (Self, Head) {
-        let (mut world, head) = Self::formed_with(tune);
+        let (world, head) = Self::formed_with(tune);
+        world.grown(head)
+    }
+
+    /// As [`Self::three`], with the first one's store in `place`.
+    pub(crate) fn three_with_first_in(place: &Path) -> (Self, Head) {
+        let (mut world, head) = Self::formed_in(place);
+        world.elsewhere = Some(tempfile::tempdir().expect("a folder"));
+        world.grown(head)
+    }
+
+    fn grown(mut self, head: Head) -> (Self, Head) {
+        let world = &mut self;
         for raft_id in [2, 3] {
             let node = world.add(raft_id);
             world.start(node);
@@ -189,7 +203,7 @@ impl World {
             let log = world.log(0);
             world.run(0, log.admit(raft_id, &name, &address)).expect("admitted");
         }
-        (world, head)
+        (self, head)
     }
 
     /// Waits until `node` leads, and takes its head.
@@ -207,9 +221,15 @@ impl World {
 
     /// Waits until one of the running controllers leads.
     pub(crate) fn leader(&self) -> usize {
+        self.leader_but(usize::MAX)
+    }
+
+    /// As [`Self::leader`], and it is not `but`.
+    pub(crate) fn leader_but(&self, but: usize) -> usize {
         let deadline = Instant::now() + BOUND;
         loop {
             let running = (0..self.nodes.len()).filter(|node| self.nodes[*node].is_running());
+            let running = running.filter(|node| *node != but);
             for node in running {
                 if self.log(node).leadership().borrow().ready {
                     return node;
