@@ -1,4 +1,4 @@
-//! Whether a partition could ever run a job: what Slurm refuses at once, instead of letting it wait.
+//! Whether a partition could ever run a job: what Slurm refuses at once, and does not let wait.
 
 use std::collections::BTreeSet;
 

@@ -1,8 +1,8 @@
 //! What the scheduler does, as transcripts: `scenarios/*.txt`.
 //!
 //! A file begins with lines of `slurm.conf`, up to the first empty line. Then each line that begins
-//! with `> ` is a command, and what it answers stands below it. `UPDATE_EXPECT=1` writes the answers
-//! anew; every change of them is then to be read with care.
+//! with `> ` is a command, and what it answers stands below it. `UPDATE_EXPECT=1` writes the
+//! answers anew; every change of them is then to be read with care.
 //!
 //! | command | |
 //! |---|---|
