@@ -11,7 +11,12 @@ use proto::{
     node::{join_server::JoinServer, node_server::NodeServer},
 };
 use raft_store::{Identity, Log};
-use tokio::{net::TcpListener, sync::watch, task::JoinHandle, time::sleep};
+use tokio::{
+    net::TcpListener,
+    sync::{oneshot, watch},
+    task::JoinHandle,
+    time::sleep,
+};
 use trust::{
     authority::{Authority, Validity},
     credential::CONTROLLER_LIFETIME,
@@ -56,6 +61,8 @@ pub struct Parts {
 pub struct Controller {
     shared: Arc<Shared>,
     scheduler: Arc<leader::Scheduler>,
+    /// Closed when the scheduler's thread ends.
+    death: oneshot::Receiver<()>,
     stop: watch::Sender<bool>,
     serving: JoinHandle<Result<(), tonic::transport::Error>>,
     tasks: Vec<JoinHandle<()>>,
@@ -83,7 +90,7 @@ impl Controller {
             started: clock::now(),
             measures,
         });
-        let scheduler = leader::Scheduler::start(Arc::clone(&shared));
+        let (scheduler, death) = leader::Scheduler::start(Arc::clone(&shared));
         let (stop, stopped) = watch::channel(false);
         let connections = incoming(listener, config, Limits::STANDARD);
         let serving = tokio::spawn(serve(Arc::clone(&shared), connections, stopped));
@@ -92,15 +99,16 @@ impl Controller {
             tokio::spawn(watch_scheduler(Arc::clone(&shared), Arc::clone(&scheduler))),
             tokio::spawn(renew(Arc::clone(&shared))),
         ];
-        Ok(Self { shared, scheduler, stop, serving, tasks })
+        Ok(Self { shared, scheduler, death, stop, serving, tasks })
     }
 
-    /// Waits until the log or the listening has come to an end by itself, and says why. The process
+    /// Waits until a part that all depends on has come to an end by itself, and says why. The process
     /// is to end then, too.
     pub async fn ended(&mut self) -> String {
         let log = self.shared.log.clone();
         tokio::select! {
             stopped = log.stopped() => stopped.to_string(),
+            _ = &mut self.death => "the scheduler has failed".to_owned(),
             served = &mut self.serving => match served {
                 Ok(Ok(())) => "the port is closed".to_owned(),
                 Ok(Err(error)) => format!("the port can't be served: {error}"),
@@ -116,13 +124,14 @@ impl Controller {
         }
         self.stop.send_replace(true);
         self.scheduler.stop();
-        let serving = self.serving.abort_handle();
-        if tokio::time::timeout(LAST_WORDS, self.serving).await.is_err() {
-            // Streams of nodes and followers of events have no end of their own.
-            serving.abort();
-        }
+        // With the leader's tasks, the streams of nodes end, and these look for another leader.
         for task in self.tasks {
             task.abort();
+        }
+        let serving = self.serving.abort_handle();
+        if tokio::time::timeout(LAST_WORDS, self.serving).await.is_err() {
+            // Followers of events have no end of their own.
+            serving.abort();
         }
         self.shared.log.shutdown().await;
     }

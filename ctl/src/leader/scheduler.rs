@@ -20,7 +20,11 @@ use common::{
     time::Timestamp,
 };
 use sched::Plan;
-use tokio::{runtime::Handle, sync::watch, time::sleep};
+use tokio::{
+    runtime::Handle,
+    sync::{oneshot, watch},
+    time::sleep,
+};
 
 use crate::{
     clock,
@@ -51,18 +55,23 @@ pub(crate) struct Scheduler {
 }
 
 impl Scheduler {
-    /// Starts the thread. It ends when it is told to, or when the proposer does.
+    /// Starts the thread. It ends when it is told to, or when the proposer does; the receiver is
+    /// closed then, and also where it has failed.
     ///
     /// # Panics
     /// Where the system gives no thread.
-    pub(crate) fn start(shared: Arc<Shared>) -> Arc<Self> {
+    pub(crate) fn start(shared: Arc<Shared>) -> (Arc<Self>, oneshot::Receiver<()>) {
         let (began, alive, stop) = (Instant::now(), AtomicU64::new(0), watch::Sender::new(false));
         let scheduler = Arc::new(Self { began, alive, stop });
         let (runtime, own) = (Handle::current(), Arc::clone(&scheduler));
         let thread = thread::Builder::new().name("scheduler".to_owned());
-        let run = move || runtime.block_on(own.run(&shared));
+        let (lives, death) = oneshot::channel();
+        let run = move || {
+            runtime.block_on(own.run(&shared));
+            drop(lives);
+        };
         thread.spawn(run).expect("a controller without a scheduler is of no use");
-        scheduler
+        (scheduler, death)
     }
 
     /// Lets the thread end after the pass that it is in.

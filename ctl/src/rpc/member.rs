@@ -4,7 +4,7 @@
 //! |---|---|---|
 //! | holder of a token | itself, under the token's name | any |
 //! | node, controller | itself anew | while the configuration or the membership names it |
-//! | login host (`LoginHosts`) | any user of its own | any |
+//! | login host (`RafterLoginHosts`) | any user of its own | any |
 //! | compute node | a user who has a job that holds the node | never root, nor an operator |
 //!
 //! A login host is trusted with every user, as a host is whose root can become any of them: name
