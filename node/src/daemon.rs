@@ -310,12 +310,13 @@ impl Daemon {
         changed
     }
 
+    /// Has done what the agent wants: all of it, even where the stream is lost on the way.
     fn carry_out(&mut self, acts: Vec<Act>) {
+        let mut lost = None;
         for act in acts {
             match act {
                 Act::KeepTerm(term) => self.keep(term),
-                // What else the agent wanted of this stream is of no use without it.
-                Act::Detach => return self.detach("the leader is of the past"),
+                Act::Detach => lost = Some("the leader is of the past"),
                 Act::Prepare(launch) => self.prepare(*launch),
                 Act::Spawn(run) => self.supervise(run, Some(Arc::clone(&self.parts.program))),
                 Act::Watch(run) => self.supervise(run, None),
@@ -334,10 +335,13 @@ impl Daemon {
                 Act::Remove(run) => self.parts.disk.remove(run),
                 Act::Report { run, report } => {
                     if !self.report(run, report) {
-                        return self.detach("the leader takes no more reports");
+                        lost = Some("the leader takes no more reports");
                     }
                 }
             }
+        }
+        if let Some(reason) = lost {
+            self.detach(reason);
         }
     }
 
