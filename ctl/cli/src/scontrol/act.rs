@@ -209,3 +209,18 @@ pub(super) fn errnumstr(session: &Session<'_>, word: &str) -> u8 {
         None => session.complain(&format!("scontrol: error: {word} is no error of Rafter's\n")),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ranges_are_spelled_out_within_reason() {
+        assert_eq!(range("7"), Some(vec![7]));
+        assert_eq!(range("5-7"), Some(vec![5, 6, 7]));
+        assert_eq!(range("5-5"), Some(vec![5]));
+        for wrong in ["7-5", "0-4294967295", "abc", "", "-", "5-", "1_2", "5-7-9"] {
+            assert_eq!(range(wrong), None, "{wrong:?}");
+        }
+    }
+}

@@ -327,3 +327,67 @@ fn tres(cpus: u32, mib: u64, nodes: u32) -> String {
 pub(crate) fn list(names: &[String]) -> String {
     Hostlist::from_names(names).to_string()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::view::samples::{self, SUBMITTED, Sample as _, place};
+
+    fn at(view: &JobView, seconds: u64) -> Job<'_> {
+        Job::of(view, Timestamp::from_seconds(seconds)).expect("a whole view")
+    }
+
+    #[test]
+    fn a_run_without_a_limit_ends_when_it_ends() {
+        let runs = samples::pending(1, "a", 1, Reason::None).runs(SUBMITTED, vec![]);
+        let job = at(&runs, SUBMITTED + 90);
+        assert_eq!((job.finish(), job.time_left()), (Err(NoLimit), None));
+        assert_eq!(job.elapsed(), Span::from_seconds(90));
+        let limited = runs.clone().minutes(1);
+        // The limit has passed, and the run is being ended.
+        assert_eq!(at(&limited, SUBMITTED + 90).time_left(), Some(Span(0)));
+        let ended = limited.ended(SUBMITTED + 70, EndState::Timeout);
+        let job = at(&ended, SUBMITTED + 90);
+        assert_eq!(job.elapsed(), Span::from_seconds(70));
+        assert_eq!(job.finish(), Ok(Some(Timestamp::from_seconds(SUBMITTED + 70))));
+        assert!(job.shows_reason());
+    }
+
+    #[test]
+    fn the_failed_node_is_named_where_it_can_only_be_one() {
+        let failed = |places| {
+            let run = samples::pending(1, "a", 1, Reason::None).runs(SUBMITTED, places);
+            run.ended(SUBMITTED, EndState::NodeFail)
+        };
+        let one = failed(vec![place("n7", 1, 1)]);
+        assert_eq!(at(&one, SUBMITTED).failed_node(), Some("n7"));
+        let two = failed(vec![place("n7", 1, 1), place("n8", 1, 1)]);
+        assert_eq!(at(&two, SUBMITTED).failed_node(), None);
+        let done = one.clone().ended(SUBMITTED, EndState::Completed);
+        assert_eq!(at(&done, SUBMITTED).failed_node(), None);
+    }
+
+    #[test]
+    fn the_command_has_its_arguments() {
+        let mut view = samples::pending(1, "a", 1, Reason::None);
+        assert_eq!(at(&view, SUBMITTED).command(), None);
+        view.spec().command = Some("/a/b.sh".to_owned());
+        view.spec().arguments = vec!["-x".to_owned(), "y z".to_owned()];
+        assert_eq!(at(&view, SUBMITTED).command().as_deref(), Some("/a/b.sh -x y z"));
+    }
+
+    #[test]
+    fn memory_that_is_not_asked_for_is_not_mentioned() {
+        let mut view = samples::pending(1, "a", 1, Reason::None);
+        view.memory_mib = 0;
+        assert_eq!(at(&view, SUBMITTED).requested(), "cpu=1,node=1,billing=1");
+        view.memory = None;
+        assert_eq!(at(&view, SUBMITTED).memory_mib(), 0);
+    }
+
+    #[test]
+    fn answers_that_lack_a_job_are_not_guessed_at() {
+        let view = JobView::default();
+        assert_eq!(Job::of(&view, Timestamp(0)).err(), Some(Malformed("job")));
+    }
+}

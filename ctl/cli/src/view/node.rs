@@ -305,6 +305,35 @@ mod tests {
         }
     }
 
+    #[test]
+    fn what_a_node_does_follows_from_its_jobs() {
+        use crate::view::samples::{self, NodeSample as _};
+        let compact = |view: &NodeView| Node::of(view).expect("a whole view").state().compact();
+        let full = samples::node(1).holds(8, 800);
+        assert_eq!(compact(&samples::node(1)), "idle");
+        assert_eq!(compact(&full), "alloc");
+        assert_eq!(compact(&samples::node(1).holds(7, 800)), "mix");
+        // A job that completes holds its CPUs, but does nothing any more.
+        let completing = |view: &NodeView, jobs| NodeView { completing_jobs: jobs, ..view.clone() };
+        assert_eq!(compact(&completing(&full, 1)), "comp");
+        let mut two = full.clone();
+        two.node().jobs = 2;
+        assert_eq!(compact(&completing(&two, 1)), "alloc+");
+        assert_eq!(compact(&completing(&two, 2)), "comp");
+        let mut silent = full.clone();
+        silent.silent = true;
+        assert_eq!(compact(&silent), "alloc*");
+        for (availability, expected) in [
+            (Availability::Unknown, "unk"),
+            (Availability::Down, "down"),
+            (Availability::Lost, "down*"),
+        ] {
+            let mut view = full.clone();
+            view.node().availability = availability.into();
+            assert_eq!(compact(&view), expected);
+        }
+    }
+
     /// What the real sinfo shows of n1 ALLOCATED+DRAIN, n2 MIXED, n4 IDLE+DRAIN, n6 DOWN+DRAIN.
     #[test]
     fn states_are_asked_for_by_what_a_node_does_and_by_flags() {
