@@ -16,7 +16,7 @@ use openraft::{
     OptionalSend, RaftNetworkFactory,
     base::{BoxFuture, BoxStream},
     errors::{NetworkError, RPCError, ReplicationClosed, StreamingError, Unreachable},
-    network::{RPCOption, RaftNetworkV2},
+    network::{RPCOption, RaftNetworkV2, stream_append_sequential},
     raft::{
         AppendEntriesRequest, AppendEntriesResponse, SnapshotResponse, StreamAppendError,
         StreamAppendResult, TransferLeaderRequest, TransferLeaderResponse, VoteRequest,
@@ -65,8 +65,16 @@ struct Line {
     entries: Client,
     control: Client,
     snapshots: Client,
-    /// In which term, and up to where, it said that it has our entries on its disk.
-    matched: Arc<Mutex<(u64, u64)>>,
+    confirmed: Arc<Mutex<Confirmed>>,
+}
+
+/// What a peer said that it has of our entries on its disk, in our current term.
+#[derive(Default)]
+struct Confirmed {
+    term: u64,
+    upto: Option<u64>,
+    /// It took something back, and that was told.
+    broken: bool,
 }
 
 impl Network {
@@ -96,7 +104,7 @@ impl Network {
             entries: connect()?,
             control: connect()?,
             snapshots: connect()?,
-            matched: Arc::default(),
+            confirmed: Arc::default(),
         };
         lines.insert(raft_id, line.clone());
         Ok(line)
@@ -112,7 +120,7 @@ impl Network {
             tracing::warn!(peer = peer.name, address = peer.address, "can't be called: {error}");
             error
         });
-        Connection { route, line, history: self.history.clone() }
+        Connection { route, line, heartbeats: false, history: self.history.clone() }
     }
 
     /// Says that this controller is there, which makes the connection if there is none.
@@ -141,12 +149,18 @@ impl RaftNetworkFactory<TypeConfig> for Network {
     async fn new_client(&mut self, target: u64, peer: &Peer) -> Connection {
         self.connection(target, peer)
     }
+
+    async fn new_heartbeat_client(&mut self, target: u64, peer: &Peer) -> Connection {
+        Connection { heartbeats: true, ..self.connection(target, peer) }
+    }
 }
 
 /// One peer, for one purpose.
 pub(crate) struct Connection {
     route: pb::Route,
     line: Result<Line, String>,
+    /// It carries heartbeats, which must not wait behind entries.
+    heartbeats: bool,
     /// What a snapshot takes along.
     history: History,
 }
@@ -202,46 +216,51 @@ impl Line {
     /// Whether the answer can be believed. A peer whose log is shorter than what it once confirmed
     /// in this term has lost what others rely on: nothing it says counts until it is replaced.
     fn vouch(&self, term: u64, appended: &StreamAppendResult<TypeConfig>) -> Result<(), Failure> {
-        let mut matched = self.matched.lock().unwrap_or_else(PoisonError::into_inner);
-        if matched.0 != term {
-            *matched = (term, 0);
+        let mut confirmed = self.confirmed.lock().unwrap_or_else(PoisonError::into_inner);
+        if confirmed.term != term {
+            *confirmed = Confirmed { term, ..Confirmed::default() };
         }
         match appended {
-            Ok(Some(id)) => matched.1 = matched.1.max(id.index),
-            Err(StreamAppendError::Conflict(id)) if id.index < matched.1 => {
-                let name = &self.peer.name;
-                tracing::error!(
-                    "controller {name} has lost entries of its log that it had confirmed. Remove \
-                     it from the cluster (rafter controller remove {name}), and let it join anew, \
-                     empty"
-                );
-                return Err(unreachable("its log went back"));
+            Ok(Some(id)) => confirmed.upto = confirmed.upto.max(Some(id.index)),
+            Err(StreamAppendError::Conflict(id)) if Some(id.index) <= confirmed.upto => {
+                if !confirmed.broken {
+                    let name = &self.peer.name;
+                    tracing::error!(
+                        "controller {name} has lost entries of its log that it had confirmed. \
+                         Remove it from the cluster (rafter controller remove {name}), and let it \
+                         join anew, empty"
+                    );
+                }
+                confirmed.broken = true;
             }
             Ok(None) | Err(StreamAppendError::Conflict(_) | StreamAppendError::HigherVote(_)) => {}
         }
-        Ok(())
+        if confirmed.broken { Err(unreachable("its log went back")) } else { Ok(()) }
     }
 }
 
 impl RaftNetworkV2<TypeConfig> for Connection {
     type SnapshotData = crate::snapshot::SnapshotFile;
 
-    /// Heartbeats: entries go by [`Self::stream_append`].
+    /// One by itself: a heartbeat. Entries go by [`Self::stream_append`].
     async fn append_entries(
         &mut self,
         request: AppendEntriesRequest<TypeConfig>,
         option: RPCOption,
     ) -> Result<AppendEntriesResponse<TypeConfig>, Failure> {
+        let term = request.vote.leader_id.term;
         let request = wire::from_append(self.route.clone(), request);
-        let reply = short(&option, self.line()?.control.heartbeat(request)).await?;
+        let line = self.line()?;
+        let reply = short(&option, line.control.heartbeat(request)).await?;
         let appended = wire::to_appended(reply).map_err(|status| failure(&status))?;
+        line.vouch(term, &appended)?;
         Ok(appended.into())
     }
 
     fn stream_append<'s, S>(
         &'s mut self,
         requests: S,
-        _option: RPCOption,
+        option: RPCOption,
     ) -> BoxFuture<
         's,
         Result<BoxStream<'s, Result<StreamAppendResult<TypeConfig>, Failure>>, Failure>,
@@ -249,6 +268,9 @@ impl RaftNetworkV2<TypeConfig> for Connection {
     where
         S: Stream<Item = AppendEntriesRequest<TypeConfig>> + OptionalSend + Unpin + 'static,
     {
+        if self.heartbeats {
+            return stream_append_sequential(self, requests, option);
+        }
         Box::pin(async move {
             let route = self.route.clone();
             let line = self.line()?;

@@ -1,6 +1,9 @@
 //! Who takes part, and who may not.
 
-use std::time::{Duration, Instant};
+use std::{
+    path::Path,
+    time::{Duration, Instant},
+};
 
 use raft_store::{Identity, Log, MembershipError, StoreError};
 
@@ -95,6 +98,44 @@ fn one_that_is_not_there_does_not_become_a_voter() {
     }
     assert_eq!(world.applied(node, index), head.state);
     assert!(log.members().iter().all(|member| member.voter));
+}
+
+#[test]
+fn a_store_that_went_back_in_time_is_not_believed() {
+    let (mut world, mut head) = World::three(|_| {});
+    world.nodes[2].stop();
+    let (folder, kept) = (world.nodes[2].folder.clone(), world.folder.path().join("kept"));
+    copy(&folder, &kept);
+    world.start(2);
+    let mut last = 0;
+    for _ in 0..10 {
+        let (entry, _) = head.submit("true");
+        last = world.append(0, &head, &[entry]).expect("appended");
+    }
+    world.applied(2, last);
+    let term = world.log(0).leadership().borrow().term;
+    world.nodes[2].kill();
+    std::fs::remove_dir_all(&folder).unwrap();
+    copy(&kept, &folder);
+    world.start(2);
+    assert!(!World::settled(|| world.log(2).applied().index >= last), "it was believed");
+    // The others are not disturbed: the same one leads, and goes on.
+    let (entry, _) = head.submit("true");
+    world.append(0, &head, &[entry]).expect("appended");
+    assert_eq!(world.log(0).leadership().borrow().term, term);
+}
+
+fn copy(from: &Path, to: &Path) {
+    std::fs::create_dir(to).expect("a folder");
+    for item in std::fs::read_dir(from).expect("a folder") {
+        let path = item.expect("an entry").path();
+        let other = to.join(path.file_name().expect("a name"));
+        if path.is_dir() {
+            copy(&path, &other);
+        } else {
+            std::fs::copy(&path, &other).expect("copied");
+        }
+    }
 }
 
 #[test]
