@@ -78,7 +78,7 @@ impl Host {
             life: 0,
             boot: 1,
             skew: 0,
-            agent: Agent::new(Term(0), Timestamp(0), []).0,
+            agent: Agent::new(Term(0), []).0,
             incarnation: random.number(),
             term: Term(0),
             folders: BTreeMap::new(),
@@ -119,8 +119,6 @@ impl Host {
 
 impl World {
     pub(super) fn start_host(&mut self, node: usize) {
-        let skew = self.hosts[node].skew;
-        let now = self.clock(skew);
         let host = &mut self.hosts[node];
         if host.alive {
             return;
@@ -130,14 +128,14 @@ impl World {
         let boot = host.boot;
         let found = |folder: &Folder| match &folder.end {
             Some(end) => Found::Over(end.clone()),
-            None if folder.boot != boot => Found::Lost,
-            None if folder.begun => Found::Running,
+            // What was begun, or only ordered, before the machine was booted is begun no more.
+            None if folder.begun || folder.boot != boot => Found::Running,
             None => Found::Launching,
         };
         // A folder that was not complete is nothing.
         host.folders.retain(|_, folder| folder.complete || folder.end.is_some());
         let found: Vec<_> = host.folders.iter().map(|(run, f)| (*run, found(f))).collect();
-        let (agent, acts) = Agent::new(host.term, now, found);
+        let (agent, acts) = Agent::new(host.term, found);
         host.agent = agent;
         let life = host.life;
         self.say(format_args!("n{node} starts"));
