@@ -257,6 +257,8 @@ fn boot_id() -> String {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
     fn scratch() -> tempfile::TempDir {
@@ -306,6 +308,29 @@ mod tests {
         ];
         for damaged in damaged {
             assert!(Standing::parse(&damaged, path).is_err(), "{damaged:?}");
+        }
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(128))]
+
+        #[test]
+        fn no_text_panics(text in "(rafter controller 1\n)?([a-z_]{0,8} ?\\PC{0,12}\n){0,6}") {
+            let _ = Standing::parse(&text, Path::new("identity"));
+        }
+
+        #[test]
+        fn what_is_written_reads_back(
+            cluster in any::<[u8; 16]>(),
+            name in "[A-Za-z0-9_-]{1,20}",
+            raft_id in any::<u64>(),
+            operator in any::<Option<u32>>(),
+            stored in any::<bool>(),
+        ) {
+            let (cluster, operator) = (ClusterId(cluster), operator.map(UserId));
+            let standing = Standing { cluster, name, raft_id, operator, stored };
+            let read = Standing::parse(&standing.text(), Path::new("identity"));
+            prop_assert_eq!(read.ok(), Some(standing));
         }
     }
 

@@ -100,3 +100,44 @@ fn wire_cause(cause: Cause) -> wire::Cause {
         Cause::Stale => wire::Cause::Stale,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+    use prost::Message as _;
+
+    use super::*;
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(256))]
+
+        #[test]
+        fn whatever_a_node_says_is_a_report_or_is_none(bytes in any::<Vec<u8>>()) {
+            if let Ok(wire) = wire::Report::decode(bytes.as_slice()) {
+                let (job, attempt) = (wire.job, wire.attempt);
+                if let Ok((found, run, said)) = report(wire) {
+                    prop_assert_eq!((found.0, run.0), (job, attempt));
+                    let _ = stage(&said);
+                }
+            }
+        }
+
+        #[test]
+        fn an_explanation_is_cut_between_characters(
+            message in "\\PC{0,2000}",
+            code in any::<u32>(),
+        ) {
+            let failed = wire::LaunchFailed { at: 1, message: message.clone(), node_fault: true };
+            let kind = Some(report::Kind::LaunchFailed(failed));
+            let (_, _, said) = report(wire::Report { job: 1, attempt: 1, kind }).expect("a report");
+            let Report::LaunchFailed { message: kept, .. } = said else { panic!("{said:?}") };
+            prop_assert!(kept.len() <= MAX_TEXT && message.starts_with(&kept));
+            prop_assert!(kept.len() + 4 > message.len().min(MAX_TEXT));
+
+            let ended = wire::Ended { exit_code: code, ..wire::Ended::default() };
+            let kind = Some(report::Kind::Ended(ended));
+            let taken = report(wire::Report { job: 1, attempt: 1, kind });
+            prop_assert_eq!(taken.is_ok(), code < 256);
+        }
+    }
+}
