@@ -102,8 +102,8 @@ impl Controller {
         Ok(Self { shared, scheduler, death, stop, serving, tasks })
     }
 
-    /// Waits until a part that all depends on has come to an end by itself, and says why. The process
-    /// is to end then, too.
+    /// Waits until a part that all depends on has come to an end by itself, and says why. The
+    /// process is to end then, too.
     pub async fn ended(&mut self) -> String {
         let log = self.shared.log.clone();
         tokio::select! {
