@@ -74,6 +74,10 @@ impl Shared {
     fn publish(&self, leadership: Leadership) {
         self.leadership.send_if_modified(|known| {
             let changed = *known != leadership;
+            if known.leader != leadership.leader || known.term != leadership.term {
+                let leader = leadership.leader.as_deref().unwrap_or("nobody");
+                tracing::info!(term = leadership.term, leader, "who leads");
+            }
             *known = leadership;
             changed
         });

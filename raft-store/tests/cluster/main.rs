@@ -7,4 +7,5 @@ mod snapshots;
 mod stops;
 mod story;
 mod three;
+mod trouble;
 mod world;

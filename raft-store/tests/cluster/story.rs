@@ -1,6 +1,9 @@
 //! Something to put into the log: a leader's head that decides commands.
 
-use std::sync::Arc;
+use std::sync::{
+    Arc,
+    atomic::{AtomicU64, Ordering},
+};
 
 use bytes::Bytes;
 use common::{
@@ -72,9 +75,9 @@ impl Head {
     }
 
     fn request(&self) -> RequestId {
+        static COUNT: AtomicU64 = AtomicU64::new(0);
         let mut request = [0; 16];
-        request[..8].copy_from_slice(&self.term.0.to_be_bytes());
-        request[8..].copy_from_slice(&self.state.sequence.to_be_bytes());
+        request[..8].copy_from_slice(&COUNT.fetch_add(1, Ordering::Relaxed).to_be_bytes());
         RequestId(request)
     }
 
