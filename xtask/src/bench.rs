@@ -44,6 +44,9 @@ pub(crate) struct Options {
     /// Put the clusters' disks here [default: the target folder]
     #[arg(long, value_name = "DIR")]
     dir: Option<PathBuf>,
+    /// Use the programs in this folder and build none
+    #[arg(long, value_name = "FOLDER", hide = true)]
+    programs: Option<PathBuf>,
 }
 
 /// What is measured.
@@ -76,7 +79,10 @@ enum Rival {
 /// # Errors
 /// Where something can't be measured, or a job was lost.
 pub(crate) fn run_parts(options: &Options) -> Result<()> {
-    let built = cluster::build(&["ctl", "node", "step", "cli", "chaos-tests"])?;
+    let built = match &options.programs {
+        Some(folder) => std::path::absolute(folder)?,
+        None => cluster::build(&["ctl", "node", "step", "cli", "chaos-tests"])?,
+    };
     let interrupt = Interrupt::listen()?;
     let folder = match &options.dir {
         Some(dir) => std::path::absolute(dir)?,
