@@ -18,6 +18,9 @@ use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 /// Between two looks: the first, and the longest.
 const PAUSE: (Duration, Duration) = (Duration::from_millis(5), Duration::from_millis(100));
 
+/// How long a wait stays silent where there is no terminal.
+const SILENT: Duration = Duration::from_secs(10);
+
 /// Whether somebody wants us to stop. From here on a signal only says so: who waits asks for it,
 /// and stops what it has started.
 #[derive(Clone)]
@@ -59,6 +62,7 @@ impl Interrupt {
         let shown = Waiting::show(&what);
         let started = Instant::now();
         let mut pause = PAUSE.0;
+        let mut silent = !std::io::stderr().is_terminal();
         loop {
             self.check()?;
             if let Some(found) = found()? {
@@ -67,6 +71,10 @@ impl Interrupt {
             if started.elapsed() >= bound {
                 drop(shown);
                 bail!("{what}: in vain, for {} s", bound.as_secs());
+            }
+            if silent && started.elapsed() >= SILENT {
+                silent = false;
+                eprintln!("still {what}");
             }
             thread::sleep(pause);
             pause = (pause * 2).min(PAUSE.1);

@@ -26,10 +26,11 @@ impl Sorted {
     }
 }
 
-/// Milliseconds, with as many digits as mean something.
+/// Milliseconds, or microseconds where that is little, with as many digits as mean something.
 pub(super) fn ms(time: Duration) -> String {
     let ms = time.as_secs_f64() * 1e3;
     match ms {
+        ms if ms < 0.1 => format!("{:.1} µs", ms * 1e3),
         ms if ms < 10.0 => format!("{ms:.2} ms"),
         ms if ms < 100.0 => format!("{ms:.1} ms"),
         ms => format!("{} ms", grouped(ms)),
@@ -83,6 +84,7 @@ mod tests {
 
     #[test]
     fn figures_are_readable() {
+        assert_eq!(ms(Duration::from_nanos(1_540)), "1.5 µs");
         assert_eq!(ms(Duration::from_micros(1_234)), "1.23 ms");
         assert_eq!(ms(Duration::from_micros(56_780)), "56.8 ms");
         assert_eq!(ms(Duration::from_millis(12_345)), "12,345 ms");
