@@ -101,6 +101,32 @@ fn a_follower_far_behind_gets_a_snapshot_with_contents_and_history() {
     assert_eq!(world.applied(2, index), head.state);
 }
 
+/// More than a message holds: of the state, and of one script.
+#[test]
+fn a_snapshot_of_thousands_of_jobs_is_sent_in_chunks() {
+    let (mut world, mut head) = World::three(often);
+    world.nodes[2].kill();
+    let long = "#!/bin/sh\n".to_owned() + &"true\n".repeat(600_000);
+    let (entry, job) = head.submit(&long);
+    world.append(0, &head, &[entry]).expect("appended");
+    for _ in 0..60 {
+        let entries: Vec<_> = (0..100).map(|_| head.submit("true").0).collect();
+        world.append(0, &head, &entries).expect("appended");
+    }
+    until("a snapshot", || !snapshots(&world, 0).is_empty());
+    let (entry, _) = head.submit("last");
+    let index = world.append(0, &head, &[entry]).expect("appended");
+    let size = fs::metadata(&snapshots(&world, 0)[0]).expect("a file").len();
+    assert!(size > 1 << 20, "{size} bytes are one chunk");
+    world.start(2);
+    assert!(world.applied(2, index) == head.state);
+    let script = head.state.job(job).expect("it is there").spec.script;
+    assert_eq!(world.log(2).blob(script).unwrap().expect("sent, too"), long.as_bytes());
+    world.nodes[2].kill();
+    world.start(2);
+    assert!(world.applied(2, index) == head.state);
+}
+
 #[test]
 fn large_batches_cause_a_snapshot_though_they_are_few() {
     let (mut world, mut head) = World::formed_with(|options| options.snapshot_bytes = 1 << 20);

@@ -74,24 +74,37 @@ fn a_state_that_can_t_follow_stops_the_log() {
 /// Where the test inside the small file system finds it.
 const SMALL: &str = "RAFTER_TEST_SMALL_DISK";
 
-/// Runs the next test again, in a mount namespace of its own, on a disk of a few megabytes.
-#[test]
-fn a_full_disk_stops_the_log_and_loses_nothing() {
-    let folder = tempfile::tempdir().unwrap();
-    let script = "mount -t tmpfs -o size=448m none \"$1\" && exec \"$2\" --exact --ignored \
-                  --nocapture stops::on_a_disk_that_fills_up";
+/// Runs `test` again in a mount namespace of its own, where `prepare` has made a file system in
+/// the folder `$1/disk`. Where the machine does not let it be made, there is nothing to test.
+fn on_a_disk_of_its_own(namespace: &[&str], prepare: &str, test: &str, variable: &str) {
+    let folder = tempfile::tempdir().expect("a folder");
+    let run = "echo prepared && exec \"$2\" --exact --ignored --nocapture \"$3\"";
+    let script = format!("mkdir \"$1/disk\" && {prepare} && {run}");
     let ran = Command::new("unshare")
-        .args(["--mount", "--map-root-user", "sh", "-c", script, "sh"])
+        .args(namespace)
+        .args(["sh", "-c", &script, "sh"])
         .arg(folder.path())
-        .arg(std::env::current_exe().unwrap())
-        .env(SMALL, folder.path())
+        .arg(std::env::current_exe().expect("this test"))
+        .arg(test)
+        .env(variable, folder.path().join("disk"))
         .stdin(Stdio::null())
         .output()
         .expect("unshare of util-linux");
     let output = String::from_utf8_lossy(&ran.stdout);
     let errors = String::from_utf8_lossy(&ran.stderr);
+    if !output.contains("prepared") {
+        println!("skipped: no file system could be made: {errors}");
+        return;
+    }
     assert!(ran.status.success(), "{output}\n{errors}");
     assert!(output.contains("1 passed"), "{output}\n{errors}");
+}
+
+#[test]
+fn a_full_disk_stops_the_log_and_loses_nothing() {
+    let namespace = ["--mount", "--map-root-user"];
+    let prepare = "mount -t tmpfs -o size=448m none \"$1/disk\"";
+    on_a_disk_of_its_own(&namespace, prepare, "stops::on_a_disk_that_fills_up", SMALL);
 }
 
 #[test]
@@ -100,7 +113,7 @@ fn on_a_disk_that_fills_up() {
     let disk = std::env::var_os(SMALL).expect("run by the test above");
     let (mut world, mut head) = World::formed_in(Path::new(&disk));
     let ballast = Path::new(&disk).join("ballast");
-    fs::write(&ballast, vec![1; 224 << 20]).unwrap();
+    fs::write(&ballast, vec![1; 320 << 20]).unwrap();
     let mut acknowledged = Vec::new();
     let reason = loop {
         let script = format!("#!{}{}", "x".repeat(1 << 20), acknowledged.len());
@@ -125,30 +138,12 @@ fn on_a_disk_that_fills_up() {
 /// Where the test on the freezing file system finds it.
 const FREEZING: &str = "RAFTER_TEST_FREEZING_DISK";
 
-/// Runs the next test again, with a file system of its own that it may freeze. Only root can.
+/// Only root can make and freeze a file system.
 #[test]
 fn a_leader_whose_disk_stalls_hands_over() {
-    let user = Command::new("id").arg("-u").output().expect("id of coreutils");
-    if user.stdout != b"0\n" {
-        println!("skipped: only root can freeze a file system");
-        return;
-    }
-    let folder = tempfile::tempdir().unwrap();
-    let script = "truncate -s 512M \"$1/image\" && mkfs.ext4 -q \"$1/image\" && mkdir \"$1/disk\" \
-                  && mount -o loop \"$1/image\" \"$1/disk\" && exec \"$2\" --exact --ignored \
-                  --nocapture stops::on_a_disk_that_freezes";
-    let ran = Command::new("unshare")
-        .args(["--mount", "sh", "-c", script, "sh"])
-        .arg(folder.path())
-        .arg(std::env::current_exe().unwrap())
-        .env(FREEZING, folder.path().join("disk"))
-        .stdin(Stdio::null())
-        .output()
-        .expect("unshare of util-linux");
-    let output = String::from_utf8_lossy(&ran.stdout);
-    let errors = String::from_utf8_lossy(&ran.stderr);
-    assert!(ran.status.success(), "{output}\n{errors}");
-    assert!(output.contains("1 passed"), "{output}\n{errors}");
+    let prepare = "truncate -s 512M \"$1/image\" && mkfs.ext4 -q \"$1/image\" \
+                   && mount -o loop \"$1/image\" \"$1/disk\"";
+    on_a_disk_of_its_own(&["--mount"], prepare, "stops::on_a_disk_that_freezes", FREEZING);
 }
 
 /// Thaws the file system whatever becomes of the test.
