@@ -3,6 +3,17 @@
 //! [`Log`] is the handle. It appends batches of entries, says who leads, and publishes the state
 //! that follows from what is committed. Raft is openraft's, the disk is RocksDB's.
 //!
+//! ```text
+//!   append ──▶ openraft ──▶ storage, tail ──▶ writer (one thread) ──▶ RocksDB: log, vote
+//!                 │  │
+//!                 │  └────▶ network ──TLS──▶ service of the others
+//!                 ▼ committed
+//!              machine ──▶ history: RocksDB    snapshot: files ──transfer──▶ who is behind
+//!                 │
+//!                 ▼
+//!              applied states, for readers
+//! ```
+//!
 //! **Invariants:** nothing outside this crate names openraft. An append that succeeded is on the
 //! disks of a majority, synced, and is applied here. Where the log can't go on (a broken disk, an
 //! entry that can't be decoded), it says so through [`Log::stopped`], and acknowledges nothing.

@@ -12,13 +12,21 @@ use openraft::{
     ReadPolicy,
     async_runtime::watch::WatchReceiver as _,
     errors::{LinearizableReadError, RaftError},
+    metrics::RaftServerMetrics,
+    type_config::alias::WatchReceiverOf,
 };
 use tokio::{
     sync::{mpsc, oneshot},
     time::timeout,
 };
 
-use crate::{Applied, Unavailable, log::Shared};
+use crate::{
+    Applied, Unavailable,
+    log::Shared,
+    types::{Peer, TypeConfig},
+};
+
+type Metrics = RaftServerMetrics<TypeConfig>;
 
 /// How long a majority may take to confirm that this controller leads.
 const CONFIRM: Duration = Duration::from_secs(2);
@@ -79,22 +87,44 @@ fn tell(readers: Vec<oneshot::Sender<Answer>>, answer: &Answer) {
     }
 }
 
-/// How far to wait, from whoever leads.
+/// How far to wait, from whoever leads. Where another one leads before there is an answer, it is
+/// asked instead: the first may never answer again.
 async fn index(shared: &Shared) -> Result<u64, Unavailable> {
-    let (id, peer) = {
-        let metrics = shared.raft.server_metrics();
-        let metrics = metrics.borrow_watched();
-        let id = metrics.current_leader.ok_or(Unavailable::NoLeader)?;
-        let peer = metrics.membership_config.membership().get_node(&id).cloned();
-        (id, peer.ok_or(Unavailable::NoLeader)?)
-    };
+    let mut metrics = shared.raft.server_metrics();
+    loop {
+        let (id, peer) = {
+            let known = metrics.borrow_and_update();
+            let id = known.current_leader.ok_or(Unavailable::NoLeader)?;
+            let peer = known.membership_config.membership().get_node(&id).cloned();
+            (id, peer.ok_or(Unavailable::NoLeader)?)
+        };
+        tokio::select! {
+            answer = ask_leader(shared, id, &peer) => return answer,
+            () = another_leads(&mut metrics, id) => {}
+        }
+    }
+}
+
+async fn ask_leader(shared: &Shared, id: u64, peer: &Peer) -> Result<u64, Unavailable> {
     if id == shared.own.raft_id {
         return own_index(shared).await;
     }
-    shared.network.read_index(id, &peer).await.map_err(|status| Unavailable::Unreachable {
-        name: peer.name,
+    shared.network.read_index(id, peer).await.map_err(|status| Unavailable::Unreachable {
+        name: peer.name.clone(),
         reason: status.message().to_owned(),
     })
+}
+
+async fn another_leads(metrics: &mut WatchReceiverOf<TypeConfig, Metrics>, id: u64) {
+    loop {
+        if metrics.borrow_and_update().current_leader != Some(id) {
+            return;
+        }
+        if metrics.changed().await.is_err() {
+            // Raft has ended; the answer says so.
+            std::future::pending::<()>().await;
+        }
+    }
 }
 
 /// How far to wait, where this controller leads: a majority confirms it.

@@ -32,9 +32,10 @@ use crate::{
     types::{LogId, SnapshotMeta, term_of},
 };
 
-/// Bytes that are written at a time. After each the writer syncs and rests for as long as they
-/// took: neither the disk nor a processor is taken from the log for long.
+/// Bytes that are written at a time. After each the writer syncs and rests for so many times as
+/// long as they took: neither the disk nor a processor is taken from the log for long.
 const CHUNK: usize = 1 << 20;
+const REST: u32 = 3;
 
 const UNFINISHED: &str = "unfinished";
 
@@ -188,7 +189,7 @@ impl Gently {
             self.file.write_all(&self.buffer)?;
             self.file.sync_data()?;
             self.buffer.clear();
-            std::thread::sleep(self.since.elapsed());
+            std::thread::sleep(REST * self.since.elapsed());
             self.since = Instant::now();
         }
         Ok(())
