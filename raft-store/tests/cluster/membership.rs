@@ -112,7 +112,12 @@ fn a_store_that_went_back_in_time_is_not_believed() {
         let (entry, _) = head.submit("true");
         last = world.append(0, &head, &[entry]).expect("appended");
     }
-    world.applied(2, last);
+    // The leader has to know that it has them.
+    let deadline = Instant::now() + BOUND;
+    while !world.log(0).progress().iter().any(|peer| peer.raft_id == 3 && peer.matched >= last) {
+        assert!(Instant::now() < deadline, "it is never confirmed");
+        std::thread::sleep(Duration::from_millis(5));
+    }
     let term = world.log(0).leadership().borrow().term;
     world.nodes[2].kill();
     std::fs::remove_dir_all(&folder).unwrap();
