@@ -2,7 +2,7 @@
 
 use std::{sync::Arc, time::Duration};
 
-use common::id::ClusterId;
+use common::{id::ClusterId, machine::FORMAT};
 use proto::node::{JoinReply, JoinRequest, join_client::JoinClient};
 use trust::{
     authority::{Anchor, Authority},
@@ -98,6 +98,7 @@ async fn ask(
         token: token.text().reveal().to_owned(),
         signing_request,
         address: settings.address.clone(),
+        format: FORMAT,
     };
     let message = Arc::new(message);
     let mut waiting = |failure: &trust::controllers::Failure| {

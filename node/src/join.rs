@@ -110,6 +110,7 @@ pub async fn join(
         token: token.text().reveal().to_owned(),
         signing_request: key.signing_request()?,
         address: String::new(),
+        format: 0,
     };
     let call = Call::within(Target::Leader, JOIN_LIMIT);
     let reply = controllers.call(call, |channel| ask_to_join(channel, request.clone())).await?;

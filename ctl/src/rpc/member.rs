@@ -62,7 +62,7 @@ pub(super) async fn join(
 /// The token is spent in the log before anything is signed. The same holder (by the key that it
 /// wants certified) may ask again, and gets the same answer.
 async fn take_in(shared: &Shared, request: wire::JoinRequest) -> Result<wire::JoinReply, Status> {
-    let wire::JoinRequest { token, signing_request, address } = request;
+    let wire::JoinRequest { token, signing_request, address, format } = request;
     let token: Token =
         token.parse().map_err(|error| Status::invalid_argument(format!("{error}")))?;
     if !token.names(shared.authority.anchor()) {
@@ -92,6 +92,15 @@ async fn take_in(shared: &Shared, request: wire::JoinRequest) -> Result<wire::Jo
     let known = view.state.controllers.get(&name).filter(|known| known.raft_id != raft_id);
     if joins && known.is_some() {
         return Err(refused(&Refusal::ControllerKnown(name.to_string())));
+    }
+    // The log may hold events that it can't read: it would stop at the first.
+    if joins && format < view.state.format {
+        let (needed, name) = (view.state.format, token.name());
+        let text = format!(
+            "{name} understands events of format {format}, and the log is of format {needed}: \
+             it must be a newer release"
+        );
+        return Err(Status::failed_precondition(text));
     }
     drop(view);
     // Signed before the token is spent, though not handed out: a request that can't be signed

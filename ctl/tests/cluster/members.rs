@@ -1,5 +1,6 @@
 //! Joining, renewing, and vouching.
 
+use common::machine::FORMAT;
 use proto::{
     ctl as wire_ctl,
     node::{self as wire, join_client::JoinClient},
@@ -25,6 +26,7 @@ fn request(key: &KeyRequest, token: &str, address: &str) -> wire::JoinRequest {
         token: token.to_owned(),
         signing_request: key.signing_request().expect("a request"),
         address: address.to_owned(),
+        format: FORMAT,
     }
 }
 
@@ -78,6 +80,11 @@ async fn a_controller_joins_with_the_authority_and_a_number_of_its_own() {
     let nowhere = refusal(joiner(&world).join(request(&key, &token, "ctl2"))).await;
     assert_eq!(nowhere.code, Code::InvalidArgument);
     let ask = request(&key, &token, "127.0.0.1:9");
+    // One that can't read the log is not taken in, and the token is not spent.
+    let old = wire::JoinRequest { format: FORMAT - 1, ..ask.clone() };
+    let refused = refusal(joiner(&world).join(old)).await;
+    assert_eq!(refused.code, Code::FailedPrecondition);
+    assert!(refused.text.contains("must be a newer release"), "{refused:?}");
     let reply = joiner(&world).join(ask.clone()).await.expect("joined").into_inner();
     let again = joiner(&world).join(ask).await.expect("joined").into_inner();
     assert_eq!(reply.raft_id, again.raft_id, "asked again, it is the same controller");

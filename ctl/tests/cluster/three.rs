@@ -5,6 +5,7 @@ use std::sync::Arc;
 use common::{
     id::JobId,
     job::{EndState, Phase, Stage},
+    machine::FORMAT,
 };
 use proto::{
     ctl::{self as wire_ctl, controller_client::ControllerClient},
@@ -38,6 +39,7 @@ async fn join(world: &World, name: &str, through: (&str, &str)) -> Started {
         token: token.into_inner().token,
         signing_request: key.signing_request().expect("a request"),
         address: listener.local_addr().expect("an address").to_string(),
+        format: FORMAT,
     };
     let (address, called) = through;
     let mut asked = JoinClient::new(world.channel_to(address, called, None));
