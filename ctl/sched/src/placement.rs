@@ -1,5 +1,7 @@
 //! What a job needs of each node, and on which nodes it finds that.
 
+use std::cmp::Reverse;
+
 use common::{
     config::{Config, MemoryPer, PartitionConf},
     job::{Job, MemoryRequest, Place},
@@ -100,11 +102,12 @@ impl Need {
     /// What `tasks` tasks hold of a node that has `total` in all.
     #[must_use]
     pub fn held(&self, total: Resources, tasks: u32) -> Resources {
-        if self.exclusive {
-            let memory_mib = if self.memory == Memory::Free { 0 } else { total.memory_mib };
-            return Resources { cpus: total.cpus, memory_mib };
-        }
-        let cpus = tasks.saturating_mul(self.cpus_per_task).max(self.cpus_min);
+        // A whole node is all of its CPUs, and as much memory as is asked for (sbatch(1)).
+        let cpus = if self.exclusive {
+            total.cpus
+        } else {
+            tasks.saturating_mul(self.cpus_per_task).max(self.cpus_min)
+        };
         let memory_mib = match self.memory {
             Memory::Free => 0,
             Memory::All(MemoryPer::Unlimited) => total.memory_mib,
@@ -113,6 +116,10 @@ impl Need {
                 total.memory_mib.min(most.saturating_mul(u64::from(cpus)))
             }
             Memory::PerNode(mib) => mib,
+            // The CPUs that an exclusive job did not ask for bring no more than there is.
+            Memory::PerCpu(mib) if self.exclusive => {
+                total.memory_mib.min(mib.saturating_mul(u64::from(cpus)))
+            }
             Memory::PerCpu(mib) => mib.saturating_mul(u64::from(cpus)),
         };
         Resources { cpus, memory_mib }
@@ -122,7 +129,8 @@ impl Need {
     /// where they do not suffice. `required` must be among them.
     ///
     /// First fit: required nodes first, then the lighter weights, then the configuration's order.
-    /// Each node takes as many tasks as fit, and leaves one for each node that must follow.
+    /// Each node takes as many tasks as fit, and leaves one for each node that must follow. Where
+    /// the job may not have as many nodes as that takes, those come first that take most.
     pub(crate) fn place(
         &self,
         books: &Books,
@@ -138,10 +146,28 @@ impl Need {
             return None;
         }
         order.sort_by_key(|(at, _)| (!required.contains(at), books.share(*at).weight));
+        let chosen = self.spread(&order).or_else(|| {
+            let cut = order.len() > self.nodes_max as usize;
+            order.sort_by_key(|(at, fitting)| (!required.contains(at), Reverse(*fitting)));
+            cut.then(|| self.spread(&order)).flatten()
+        });
+        chosen.map(|mut chosen| {
+            // Ranks follow the configuration's order, as Slurm's node lists do.
+            chosen.sort_by_key(|(at, _)| *at);
+            let place = |(at, tasks)| {
+                let share = books.share(at);
+                Place { node: share.name.clone(), held: self.held(share.total, tasks), tasks }
+            };
+            chosen.into_iter().map(place).collect()
+        })
+    }
+
+    /// How many tasks each of the first nodes takes, where they take all together.
+    fn spread(&self, order: &[(usize, u32)]) -> Option<Vec<(usize, u32)>> {
         let mut left = self.tasks;
         let mut chosen = Vec::new();
         let nodes_min = self.nodes_min as usize;
-        for (at, fitting) in order {
+        for &(at, fitting) in order {
             let placed = chosen.len();
             if left == 0 || placed >= self.nodes_max as usize {
                 break;
@@ -152,15 +178,6 @@ impl Need {
             left -= tasks.min(left);
             chosen.push((at, tasks));
         }
-        let enough = left == 0 && chosen.len() >= nodes_min;
-        enough.then(|| {
-            // Ranks follow the configuration's order, as Slurm's node lists do.
-            chosen.sort_by_key(|(at, _)| *at);
-            let place = |(at, tasks)| {
-                let share = books.share(at);
-                Place { node: share.name.clone(), held: self.held(share.total, tasks), tasks }
-            };
-            chosen.into_iter().map(place).collect()
-        })
+        (left == 0 && chosen.len() >= nodes_min).then_some(chosen)
     }
 }
