@@ -50,7 +50,7 @@ pub enum Refusal {
     Disabled,
     #[error("Requested nodes are busy")]
     Busy,
-    #[error("Invalid node state specified")]
+    #[error("Invalid node state transition")]
     NodeState,
     #[error("Job is pending execution")]
     Pending(JobId),

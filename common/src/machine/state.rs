@@ -39,6 +39,7 @@ pub struct State {
     pub nodes: OrdMap<NodeName, Arc<Node>>,
     pub jobs: OrdMap<JobId, Arc<Job>>,
     pub next_job: u32,
+    /// The next job's priority, before its niceness; 0 in a log without jobs.
     pub next_priority: u32,
     pub blobs: OrdMap<ContentHash, Blob>,
     pub requests: OrdMap<RequestId, Remembered>,
@@ -106,7 +107,22 @@ impl QueueKey {
     }
 }
 
+/// Slurm's first priority where priorities only count down; the next job gets one less.
+const TOP_PRIORITY: u32 = 4_294_901_759;
+
 impl State {
+    /// The priority of the next job, lower by its niceness: jobs run in the order in which they
+    /// began to wait.
+    pub(super) fn priority(&self, nice: i64) -> u32 {
+        let lowered = i64::from(self.top_priority()).saturating_sub(nice);
+        u32::try_from(lowered.clamp(1, i64::from(u32::MAX))).expect("clamped to the range")
+    }
+
+    /// What the next job gets that is not nice.
+    pub(super) fn top_priority(&self) -> u32 {
+        if self.next_priority == 0 { TOP_PRIORITY } else { self.next_priority }
+    }
+
     #[must_use]
     pub fn job(&self, job: JobId) -> Option<&Arc<Job>> {
         self.jobs.get(&job)

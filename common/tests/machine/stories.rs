@@ -2,7 +2,10 @@
 
 use common::{
     id::{Attempt, JobId, NodeName},
-    job::{EndState, ExitStatus, Hold, JobChanges, Phase, Reason, SignalScope, Stage, WarnSignal},
+    job::{
+        EndState, ExitStatus, Hold, JobChanges, JobSpec, Phase, Reason, SignalScope, Stage,
+        WarnSignal,
+    },
     machine::{
         Answer, Cause, Command, NodeChanges, NodeTarget, Order, Refusal, Report, Seen, SeenStage,
         missing, next_alarm, orders, timers,
@@ -91,6 +94,34 @@ fn a_retry_gets_the_first_answer() {
     cluster.submit(BOB, spec(BOB)).expect("room");
     again.by.user = ALICE;
     assert_ne!(cluster.send(Command::Submit(Box::new(again))), Ok(Answer::Job(first)));
+}
+
+#[test]
+fn priorities_count_down_as_jobs_begin_to_wait_and_niceness_counts_alone() {
+    let (mut cluster, requeued) = running();
+    let nicer = JobSpec { nice: 100, ..spec(ALICE) };
+    let nice = cluster.submit(ALICE, nicer.clone()).expect("room");
+    let next = cluster.submit(ALICE, spec(ALICE)).expect("room");
+    let by = cluster.by(ALICE);
+    cluster.send(Command::Requeue { by, job: requeued, hold: false }).expect("it runs");
+    cluster.exits("n1", requeued, 1, 0);
+    let last = cluster.submit(ALICE, spec(ALICE)).expect("room");
+    let last_nice = cluster.submit(ALICE, nicer).expect("room");
+    let below = |job: JobId| 4_294_901_759 - cluster.state.jobs[&job].priority;
+    let all = [nice, next, requeued, last, last_nice].map(below);
+    assert_eq!(all, [101, 2, 3, 4, 105]);
+}
+
+#[test]
+fn a_node_that_works_can_t_be_told_to_idle() {
+    let (mut cluster, _) = running();
+    let changes = NodeChanges { target: Some(NodeTarget::Idle), reason: None };
+    let by = cluster.by(ROOT);
+    let node = NodeName::from("n1");
+    let update = Command::UpdateNode { by, node, changes: changes.clone() };
+    assert_eq!(cluster.send(update), Err(Refusal::NodeState));
+    let (by, node) = (cluster.by(ROOT), NodeName::from("n2"));
+    cluster.send(Command::UpdateNode { by, node, changes }).expect("it idles as it is");
 }
 
 #[test]

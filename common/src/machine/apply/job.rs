@@ -19,7 +19,7 @@ impl State {
                 job.priority = 0;
             }),
             Event::JobReleased { job, priority } => {
-                self.next_priority = self.next_priority.min(priority.saturating_sub(1));
+                self.use_priority();
                 self.with_job(*job, |job| {
                     job.hold = Hold::None;
                     job.priority = *priority;
@@ -71,7 +71,7 @@ impl State {
         assert!(id.0 >= self.next_job, "job ids only go up");
         self.next_job = id.0.checked_add(1).expect("decide refuses when job ids are used up");
         if *priority > 0 {
-            self.next_priority = self.next_priority.min(priority.saturating_sub(1));
+            self.use_priority();
         }
         self.use_blob(spec.script);
         self.use_blob(spec.environment);
@@ -170,10 +170,16 @@ impl State {
         });
     }
 
+    /// The next job comes after this one, however nice this one is.
+    fn use_priority(&mut self) {
+        self.next_priority = self.top_priority().saturating_sub(1).max(1);
+    }
+
     fn requeue(&mut self, at: Timestamp, job: JobId, attempt: Attempt, requeue: Requeue) {
         self.give_back(at, job);
-        let priority = self.next_priority.max(1);
-        self.next_priority = self.next_priority.saturating_sub(1).max(1);
+        let nice = self.jobs.get(&job).expect("only a known job is requeued").spec.nice;
+        let priority = self.priority(nice);
+        self.use_priority();
         self.with_job(job, |job| {
             assert_eq!(job.attempt, attempt);
             job.attempt = job.attempt.next();

@@ -25,6 +25,10 @@ pub(super) fn update(
         {
             return Err(Refusal::NodeState);
         }
+        // A node that works can't be told to idle.
+        Some(NodeTarget::Idle) if node.availability == Availability::Up && node.jobs > 0 => {
+            return Err(Refusal::NodeState);
+        }
         Some(target) => target.standing(node.availability, node.drain),
         None => (node.availability, node.drain),
     };

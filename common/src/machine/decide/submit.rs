@@ -13,9 +13,6 @@ use crate::{
     time::TimeLimit,
 };
 
-/// Slurm's first priority where priorities only count down; the next job gets one less.
-pub(in crate::machine) const TOP_PRIORITY: u32 = 4_294_901_759;
-
 pub(super) fn submit(
     state: &State,
     submission: Submission,
@@ -47,7 +44,7 @@ pub(super) fn submit(
     };
     events.push(Event::JobSubmitted {
         job,
-        priority: if hold == Hold::None { next_priority(state, spec.nice) } else { 0 },
+        priority: if hold == Hold::None { state.priority(spec.nice) } else { 0 },
         hold,
         time_limit: effective_limit(partition, spec.time_limit),
         requeue: spec.requeue.unwrap_or(config.job_requeue),
@@ -62,13 +59,6 @@ fn may_submit(state: &State, by: &By, spec: &JobSpec) -> Result<(), Refusal> {
         return Err(Refusal::Denied);
     }
     Ok(())
-}
-
-/// The priority of the next job: one less than the last one's, and lower by its niceness.
-pub(super) fn next_priority(state: &State, nice: i64) -> u32 {
-    let next = if state.next_priority == 0 { TOP_PRIORITY } else { state.next_priority };
-    let lowered = i64::from(next).saturating_sub(nice).clamp(1, i64::from(u32::MAX));
-    u32::try_from(lowered).expect("clamped to the range")
 }
 
 fn next_job(state: &State, config: &Config) -> Result<JobId, Refusal> {

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::submit::{check_limits, may_use, next_priority, partition};
+use super::submit::{check_limits, may_use, partition};
 use crate::{
     id::JobId,
     job::{Hold, Job, JobChanges, JobSpec, Phase},
@@ -26,7 +26,7 @@ pub(super) fn release(state: &State, by: &By, job: JobId) -> Result<Vec<Event>, 
         Hold::Admin if !state.is_operator(by.user) => Err(Refusal::Denied),
         Hold::None => Ok(vec![]),
         Hold::User | Hold::Admin => {
-            let priority = next_priority(state, job.spec.nice);
+            let priority = state.priority(job.spec.nice);
             Ok(vec![Event::JobReleased { job: job.id, priority }])
         }
     }
@@ -55,6 +55,10 @@ pub(super) fn update_job(
 ) -> Result<Vec<Event>, Refusal> {
     let job = changeable(state, by, job)?;
     let operator = state.is_operator(by.user);
+    if !job.is_pending() && changes.min_nodes.is_some() {
+        let text = "Requested operation not supported on this system";
+        return Err(Refusal::Unsupported(text.to_owned()));
+    }
     if !job.is_pending() && changes_layout(&changes) {
         return Err(Refusal::NotPending(job.id));
     }
