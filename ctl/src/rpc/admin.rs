@@ -113,5 +113,5 @@ fn operator<T>(shared: &Shared, request: &Request<T>) -> Result<UserId, Status> 
     let Some(view) = shared.head() else {
         return Err(not_leader(shared.log.leadership().borrow().leader.as_deref()));
     };
-    if view.state.is_operator(user) { Ok(user) } else { Err(refused(&Refusal::Denied)) }
+    if view.state.is_operator(user) { Ok(user) } else { Err(refused(&Refusal::NotOperator)) }
 }

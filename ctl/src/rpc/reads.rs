@@ -86,17 +86,24 @@ pub(super) async fn batch_script(
     let found = applied.state.jobs.get(&job);
     let found = found.ok_or_else(|| refused(&Refusal::NoSuchJob(job)))?;
     if found.spec.user != user && !applied.state.is_operator(user) {
-        return Err(refused(&Refusal::Denied));
+        return Err(refused(&Refusal::NotOperator));
     }
     let script = super::member::blob(shared, found.spec.script).await?;
     Ok(wire::BatchScriptReply { script })
 }
 
+/// Nodes speak to the leader alone, which knows their load and their silence: so it is the one to
+/// answer, unless anything will do.
 pub(super) async fn nodes(
     shared: &Shared,
     request: Request<wire::NodesRequest>,
 ) -> Result<wire::NodesReply, Status> {
-    let applied = state(shared, request.into_inner().stale_ok).await?;
+    let stale_ok = request.into_inner().stale_ok;
+    let leadership = shared.log.leadership().borrow().clone();
+    if !leadership.ready && !stale_ok {
+        return Err(not_leader(leadership.leader.as_deref()));
+    }
+    let applied = state(shared, stale_ok).await?;
     let config = config(&applied)?;
     let view = |conf: &common::config::NodeConf| {
         let name = NodeName::from(conf.name.as_str());

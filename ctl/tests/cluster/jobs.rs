@@ -151,7 +151,7 @@ async fn only_its_owner_and_operators_see_a_script() {
         let reply = world.user(uid).batch_script(ask()).await.expect("may").into_inner();
         assert_eq!(reply.script, "#!/bin/sh\ntrue\n");
     }
-    let denied = slurm("Access/permission denied", 2002);
+    let denied = slurm("Invalid user id", 2010);
     assert_eq!(refusal(world.user(BOB).batch_script(ask())).await, denied);
     world.stop().await;
 }

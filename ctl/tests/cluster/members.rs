@@ -101,7 +101,7 @@ async fn a_controller_joins_with_the_authority_and_a_number_of_its_own() {
     let taken = refusal(joiner(&world).join(request(&other, &token, "127.0.0.1:8"))).await;
     assert!(taken.text.contains("rafter controller remove ctl2"), "{taken:?}");
     let remove = || wire_ctl::RemoveControllerRequest { request: id(), name: "ctl2".to_owned() };
-    let denied = slurm("Access/permission denied", 2002);
+    let denied = slurm("Invalid user id", 2010);
     assert_eq!(refusal(world.user(ALICE).remove_controller(remove())).await, denied);
     world.user(OPERATOR).remove_controller(remove()).await.expect("the operator may");
     let ask = request(&other, &token, "127.0.0.1:8");

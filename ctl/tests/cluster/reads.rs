@@ -27,7 +27,7 @@ async fn the_status_has_all_that_it_promises() {
 async fn a_reconfiguration_is_an_operator_s_and_is_taken_whole_or_not_at_all() {
     let world = World::new().await;
     let ask = || wire::ReconfigureRequest { request: id() };
-    let denied = slurm("Access/permission denied", 2002);
+    let denied = slurm("Invalid user id", 2010);
     assert_eq!(refusal(world.user(ALICE).reconfigure(ask())).await, denied);
     *world.file.lock().expect("not poisoned") = Err("slurm.conf:3: no such key".to_owned());
     let refused = refusal(world.user(OPERATOR).reconfigure(ask())).await;

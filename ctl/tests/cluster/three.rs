@@ -92,6 +92,11 @@ async fn a_cluster_grows_answers_everywhere_and_survives_its_leader() {
         assert_eq!(job, expected);
         assert_eq!(ids(&mut at_second).await.len(), expected as usize);
     }
+    // What is heard of nodes, the leader alone can tell.
+    let ask = |stale_ok| wire_ctl::NodesRequest { stale_ok };
+    let elsewhere = at_second.nodes(ask(false)).await.expect_err("it hears no node");
+    assert!(elsewhere.metadata().contains_key(trust::controllers::LEADER_KEY));
+    assert!(!at_second.nodes(ask(true)).await.expect("told").into_inner().nodes.is_empty());
     let status = world.user(ALICE).status(wire_ctl::StatusRequest::default()).await;
     let controllers = status.expect("answered").into_inner().controllers;
     let roles: Vec<_> = controllers.iter().map(|c| (c.name.as_str(), c.role.as_str())).collect();
