@@ -5,12 +5,17 @@ use std::{
     time::{Duration, SystemTime},
 };
 
-use common::id::UserId;
+use common::{
+    id::{ControllerName, UserId},
+    machine::State,
+};
 use proto::{
     ctl::controller_server::ControllerServer,
-    node::{join_server::JoinServer, node_server::NodeServer},
+    node::{
+        RenewRequest, join_server::JoinServer, node_client::NodeClient, node_server::NodeServer,
+    },
 };
-use raft_store::{Identity, Log};
+use raft_store::{Applied, Identity, Log};
 use tokio::{
     net::TcpListener,
     sync::{oneshot, watch},
@@ -19,7 +24,9 @@ use tokio::{
 };
 use trust::{
     authority::{Authority, Validity},
-    credential::CONTROLLER_LIFETIME,
+    connect::Life,
+    controllers::{Address, Call, Controllers, Target},
+    credential::{CONTROLLER_LIFETIME, KeyRequest},
     identity::{Identity as Member, Subject},
     serve::{Limits, incoming, server},
     tls::{ClientCertificate, Keyring, TlsError},
@@ -44,6 +51,9 @@ const LAST_WORDS: Duration = Duration::from_secs(2);
 
 /// How often a certificate of one's own is looked at, which counts for a day.
 const RENEWAL: Duration = Duration::from_secs(600);
+
+/// How long until the others are told again where this controller is.
+const AGAIN: Duration = Duration::from_secs(5);
 
 /// What a controller is made of.
 pub struct Parts {
@@ -98,6 +108,7 @@ impl Controller {
             tokio::spawn(leader::lead(Arc::clone(&shared))),
             tokio::spawn(watch_scheduler(Arc::clone(&shared), Arc::clone(&scheduler))),
             tokio::spawn(renew(Arc::clone(&shared))),
+            tokio::spawn(announce(Arc::clone(&shared))),
         ];
         Ok(Self { shared, scheduler, death, stop, serving, tasks })
     }
@@ -185,6 +196,53 @@ async fn renew(shared: Arc<Shared>) {
         }
         sleep(RENEWAL).await;
     }
+}
+
+/// Tells the leader where this controller is reached, where the log says something else: it moved
+/// while it was not running, and the others look for it in vain. A leader tells itself.
+async fn announce(shared: Arc<Shared>) {
+    let own = ControllerName::from(shared.identity.name.as_str());
+    let mut applied = shared.log.watch();
+    loop {
+        let moved = |applied: &Arc<Applied>| {
+            applied.state.controllers.get(&own).is_some_and(|known| {
+                let Identity { raft_id, address, .. } = &shared.identity;
+                known.raft_id == *raft_id && known.address != *address
+            })
+        };
+        let state = match applied.wait_for(moved).await {
+            Ok(applied) => applied.state.clone(),
+            Err(_) => return,
+        };
+        if shared.head().is_none()
+            && let Err(reason) = tell_address(&shared, &state).await
+        {
+            tracing::warn!(reason, "the others don't know yet where this controller is reached");
+        }
+        sleep(AGAIN).await;
+    }
+}
+
+async fn tell_address(shared: &Shared, state: &State) -> Result<(), String> {
+    let text = |error: &dyn std::error::Error| error.to_string();
+    let others = state.controllers.iter().filter(|(_, c)| c.raft_id != shared.identity.raft_id);
+    let address = |(name, controller): (&ControllerName, &common::machine::Controller)| Address {
+        name: name.to_string(),
+        address: controller.address.clone(),
+    };
+    let others = others.map(address).collect();
+    let keyring = Arc::clone(&shared.keyring);
+    let controllers = Controllers::new(others, keyring, Life::Command, None);
+    let request = KeyRequest::generate().and_then(|request| request.signing_request());
+    let message = RenewRequest {
+        signing_request: request.map_err(|error| text(&error))?,
+        address: shared.identity.address.clone(),
+    };
+    let told = controllers.call(Call::within(Target::Leader, AGAIN), |channel| {
+        let message = message.clone();
+        async move { NodeClient::new(channel).renew(message).await }
+    });
+    told.await.map(drop).map_err(|error| text(&error))
 }
 
 /// A certificate for the controller of this name, good for a day.

@@ -235,7 +235,8 @@ pub async fn renew_once(
     file: &Path,
 ) -> Result<(), JoinError> {
     let key = KeyRequest::generate()?;
-    let request = RenewRequest { signing_request: key.signing_request()? };
+    let address = String::new();
+    let request = RenewRequest { signing_request: key.signing_request()?, address };
     let call = Call::within(Target::Leader, RENEW_LIMIT);
     let renewed = controllers.call(call, |channel| {
         let request = request.clone();

@@ -112,8 +112,21 @@ fn join(shared: &Shared) -> Command {
 /// A change of Raft's membership that is due.
 #[derive(Clone, Debug, PartialEq, Eq)]
 enum Step {
-    Admit { raft_id: u64, name: String, address: String },
-    Dismiss { raft_id: u64, name: String },
+    Admit {
+        raft_id: u64,
+        name: String,
+        address: String,
+    },
+    /// A member is reached elsewhere.
+    Move {
+        raft_id: u64,
+        name: String,
+        address: String,
+    },
+    Dismiss {
+        raft_id: u64,
+        name: String,
+    },
 }
 
 /// What Raft's membership lacks, and then what it has too much.
@@ -127,10 +140,13 @@ fn difference(state: &State, members: &[Member]) -> Vec<Step> {
         members.iter().any(|m| m.raft_id == raft_id && m.voter && m.address == address)
     };
     let admitted = wanted.iter().filter(|(id, (_, address))| !is(**id, address));
-    let admitted = admitted.map(|(raft_id, (name, address))| Step::Admit {
-        raft_id: *raft_id,
-        name: name.to_string(),
-        address: (*address).to_owned(),
+    let admitted = admitted.map(|(raft_id, (name, address))| {
+        let (raft_id, name, address) = (*raft_id, name.to_string(), (*address).to_owned());
+        if members.iter().any(|member| member.raft_id == raft_id && member.address != address) {
+            Step::Move { raft_id, name, address }
+        } else {
+            Step::Admit { raft_id, name, address }
+        }
     });
     let dismissed = members.iter().filter(|member| !wanted.contains_key(&member.raft_id));
     let dismissed = dismissed
@@ -144,6 +160,14 @@ impl Step {
             Self::Admit { raft_id, name, address } => {
                 log.admit(raft_id, &name, &address).await.map_err(|error| error.to_string())?;
                 tracing::info!(name, raft_id, address, "a controller is a member");
+            }
+            Self::Move { raft_id, name, address } => {
+                log.admit(raft_id, &name, &address).await.map_err(|error| error.to_string())?;
+                tracing::info!(name, raft_id, address, "a controller has moved");
+                // A leader keeps to the connections that it made when its term began.
+                if raft_id != own {
+                    log.campaign();
+                }
             }
             // The one that leads can't take itself out: the next leader does.
             Self::Dismiss { raft_id, .. } if raft_id == own => {
@@ -225,8 +249,10 @@ mod tests {
         };
         let steps = difference(&wanted, &members);
         let dismiss = Step::Dismiss { raft_id: 5, name: "ctl4".to_owned() };
-        // Who has not caught up, and who has moved, is admitted again; who left goes last.
-        assert_eq!(steps, [admit(77, "ctl2", "b:1"), admit(99, "ctl3", "c:2"), dismiss]);
+        let (name, address) = ("ctl3".to_owned(), "c:2".to_owned());
+        let moved = Step::Move { raft_id: 99, name, address };
+        // Who has not caught up is admitted again; who left goes last.
+        assert_eq!(steps, [admit(77, "ctl2", "b:1"), moved, dismiss]);
         assert_eq!(difference(&state(&[("ctl1", 1, "a:1")]), &[first]), []);
     }
 }

@@ -200,6 +200,7 @@ pub(super) async fn renew(
 ) -> Result<wire::RenewReply, Status> {
     let subject = caller(&request)?.subject().cloned();
     let subject = subject.ok_or_else(|| Status::unauthenticated("only members renew"))?;
+    let wire::RenewRequest { signing_request, address } = request.into_inner();
     let applied = shared.log.read_barrier().await.map_err(|error| unavailable(&error))?;
     let state = &applied.state;
     let (named, lifetime) = match &subject {
@@ -213,8 +214,32 @@ pub(super) async fn renew(
     if !named {
         return Err(Status::permission_denied(format!("{subject} is not part of the cluster")));
     }
-    let certificate = sign(shared, subject, &request.into_inner().signing_request, lifetime)?;
+    if let Subject::Controller { name } = &subject
+        && !address.is_empty()
+    {
+        move_controller(shared, state, name, address).await?;
+    }
+    let certificate = sign(shared, subject, &signing_request, lifetime)?;
     Ok(wire::RenewReply { certificate })
+}
+
+/// A controller is reached elsewhere than when it joined.
+async fn move_controller(
+    shared: &Shared,
+    state: &State,
+    name: &str,
+    address: String,
+) -> Result<(), Status> {
+    if !is_address(&address) {
+        return Err(Status::invalid_argument("an address is HOST:PORT"));
+    }
+    let controller = ControllerName::from(name);
+    let known = state.controllers.get(&controller);
+    let raft_id = known
+        .map(|known| known.raft_id)
+        .ok_or_else(|| refused(&Refusal::NoSuchController(name.to_owned())))?;
+    let moved = Command::JoinController { controller, raft_id, address };
+    shared.proposer.submit(moved).await.map(drop).map_err(rejected)
 }
 
 /// Whether the configuration has a node or login host of this name.

@@ -95,6 +95,24 @@ async fn a_controller_joins_with_the_authority_and_a_number_of_its_own() {
     let known = &applied.state.controllers[&common::id::ControllerName::from("ctl2")];
     assert_eq!((known.raft_id, known.address.as_str()), (reply.raft_id, "127.0.0.1:9"));
 
+    // It may be reached elsewhere one day, and says so itself.
+    let moved = |address: &str| wire::RenewRequest {
+        signing_request: key.signing_request().expect("a request"),
+        address: address.to_owned(),
+    };
+    let as_controller = |name: &str| {
+        let subject = Subject::Controller { name: name.to_owned() };
+        wire::node_client::NodeClient::new(world.channel(Some(subject)))
+    };
+    let wrong = refusal(as_controller("ctl2").renew(moved("nowhere"))).await;
+    assert_eq!(wrong.code, Code::InvalidArgument);
+    let stranger = refusal(as_controller("ctl9").renew(moved("127.0.0.1:7"))).await;
+    assert_eq!(stranger.code, Code::PermissionDenied);
+    as_controller("ctl2").renew(moved("127.0.0.1:7")).await.expect("a member");
+    let applied = world.log.applied();
+    let known = &applied.state.controllers[&common::id::ControllerName::from("ctl2")];
+    assert_eq!((known.raft_id, known.address.as_str()), (reply.raft_id, "127.0.0.1:7"));
+
     // The name is taken until the controller is removed.
     let token = self::token(&world, true, "ctl2").await;
     let other = KeyRequest::generate().expect("a key");
@@ -156,7 +174,8 @@ async fn members_renew_as_long_as_they_are_some() {
     for (name, may) in [("n1", true), ("login", true), ("n9", false)] {
         let key = KeyRequest::generate().expect("a key");
         let signing_request = key.signing_request().expect("a request");
-        let renewed = world.node(name).renew(wire::RenewRequest { signing_request }).await;
+        let request = wire::RenewRequest { signing_request, address: String::new() };
+        let renewed = world.node(name).renew(request).await;
         match renewed {
             Ok(reply) => {
                 assert!(may, "{name} is no member");
