@@ -127,7 +127,7 @@ fn submitter(folder: &Path) -> Option<PathBuf> {
 
 /// The state by itself: no network, one thread.
 pub(super) fn state(beds: &Beds, sizes: &[u32]) -> Result<()> {
-    let mut rows = Vec::new();
+    let (mut rows, mut beside) = (Vec::new(), Vec::new());
     for jobs in sizes {
         beds.interrupt.check()?;
         let mut program = Command::new(beds.built.join("rafter-state"));
@@ -143,11 +143,26 @@ pub(super) fn state(beds: &Beds, sizes: &[u32]) -> Result<()> {
             seconds("read_s")?,
             format!("{} MB", grouped(number("bytes")? / 1e6)),
         ]);
+        for (key, when) in [("before", "before"), ("during", "while it is written")] {
+            let part = &read[key];
+            let number =
+                |key: &str| part[key].as_f64().with_context(|| format!("no {key}: {said}"));
+            let seconds = |key| Ok::<_, anyhow::Error>(ms(Duration::from_secs_f64(number(key)?)));
+            let who = format!("{}, {when}", grouped(f64::from(*jobs)));
+            let [p50, p99, max] = [seconds("p50_s")?, seconds("p99_s")?, seconds("max_s")?];
+            beside.push(vec![who, grouped(number("appends")?), p50, p99, max]);
+        }
     }
     table(
         "State: entries applied (submitted, allocated, launching, running, ended), and snapshots",
         &["jobs", "applied", "frozen in", "written in", "restored in", "snapshot"],
         &rows,
+    );
+    let heads = ["jobs in the snapshot", "appends", "p50", "p99", "max"];
+    table(
+        "Appends to one controller's log, one after the other, beside a snapshot",
+        &heads,
+        &beside,
     );
     Ok(())
 }

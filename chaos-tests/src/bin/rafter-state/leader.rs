@@ -1,16 +1,8 @@
-//! `rafter-state JOBS FOLDER`: how fast a replica follows the log, and how long a snapshot of its
-//! state takes. `cargo xtask bench` runs it; it prints one JSON object.
-//!
-//! The log is the one that a leader would make of so many jobs, each submitted, allocated,
-//! launched, run and ended. Only the replica's side is timed.
+//! The leader that makes the log: it decides, and keeps the entries.
 
-use std::{
-    path::PathBuf,
-    sync::Arc,
-    time::{Duration, Instant},
-};
+use std::sync::Arc;
 
-use anyhow::{Context as _, Result, bail};
+use anyhow::{Result, bail};
 use bytes::Bytes;
 use common::{
     config::{Config, NodeConf, PartitionConf},
@@ -28,64 +20,19 @@ use ctl::head::Head;
 
 const NODES: usize = 64;
 
-/// Jobs whose entries are made before they are applied, so that both fit into memory.
-const CHUNK: u32 = 5_000;
-
-fn main() -> Result<()> {
-    let words: Vec<String> = std::env::args().skip(1).collect();
-    let [jobs, folder] = words.as_slice() else { bail!("usage: rafter-state JOBS FOLDER") };
-    let (jobs, folder): (u32, _) = (jobs.parse().context("JOBS")?, PathBuf::from(folder));
-
-    let mut leader = Leader::new()?;
-    let mut replica = State::default();
-    let (mut apply, mut entries) = (Duration::ZERO, 0);
-    let mut follow = |log: Vec<Entry>, timed: bool| {
-        let started = Instant::now();
-        for entry in &log {
-            replica.apply(entry);
-        }
-        if timed {
-            apply += started.elapsed();
-            entries += log.len();
-        }
-    };
-    follow(std::mem::take(&mut leader.log), false);
-    for from in (0..jobs).step_by(CHUNK as usize) {
-        for job in from..jobs.min(from + CHUNK) {
-            leader.live(job)?;
-        }
-        follow(std::mem::take(&mut leader.log), true);
-    }
-
-    let started = Instant::now();
-    let frozen = replica.clone();
-    let clone = started.elapsed();
-    let snapshot = raft_store::try_snapshot(&folder, &frozen)?;
-    let result = serde_json::json!({
-        "jobs": jobs,
-        "entries": entries,
-        "apply_s": apply.as_secs_f64(),
-        "clone_s": clone.as_secs_f64(),
-        "write_s": snapshot.written.as_secs_f64(),
-        "read_s": snapshot.read.as_secs_f64(),
-        "bytes": snapshot.bytes,
-    });
-    println!("{result}");
-    Ok(())
-}
-
 /// Makes the log.
-struct Leader {
+pub(crate) struct Leader {
     head: Head,
-    log: Vec<Entry>,
+    pub(crate) log: Vec<Entry>,
     now: Timestamp,
     requests: u128,
 }
 
 impl Leader {
-    fn new() -> Result<Self> {
+    /// A leader of a cluster that is just formed, its nodes registered.
+    pub(crate) fn new(term: Term) -> Result<Self> {
         let mut leader = Self {
-            head: Head::new(State::default(), Term(1)),
+            head: Head::new(State::default(), term),
             log: Vec::new(),
             now: Timestamp::from_seconds(1_800_000_000),
             requests: 0,
@@ -110,8 +57,8 @@ impl Leader {
         Ok(proposed.answer)
     }
 
-    /// One job's whole life.
-    fn live(&mut self, number: u32) -> Result<()> {
+    /// A job that waits.
+    pub(crate) fn submit(&mut self, number: u32) -> Result<JobId> {
         self.requests += 1;
         let by = By { user: UserId(1000), request: RequestId(self.requests.to_be_bytes()) };
         let submission = Submission {
@@ -120,9 +67,15 @@ impl Leader {
             script: Bytes::from_static(b"#!/bin/sh\ntrue\n"),
             environment: Bytes::from_static(b"PATH=/usr/bin:/bin\0"),
         };
-        let Answer::Job(job) = self.send(Command::Submit(Box::new(submission)))? else {
-            bail!("a submission is answered with a job");
-        };
+        match self.send(Command::Submit(Box::new(submission)))? {
+            Answer::Job(job) => Ok(job),
+            Answer::Done => bail!("a submission is answered with a job"),
+        }
+    }
+
+    /// One job's whole life.
+    pub(crate) fn live(&mut self, number: u32) -> Result<()> {
+        let job = self.submit(number)?;
         let (node, attempt) = (name(number as usize % NODES), Attempt::FIRST);
         let held = Resources { cpus: 1, memory_mib: 0 };
         let places = vec![Place { node: node.clone(), held, tasks: 1 }];
