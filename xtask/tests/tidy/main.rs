@@ -14,8 +14,8 @@ use std::{
 };
 
 use rules::{
-    Crate, File, LAYERS, escaped_names, impure_manifests, long_files, put_off, stray_unsafe,
-    unexplained, unwraps, wide_lines, wrong_arrows,
+    Crate, File, LAYERS, dead_links, escaped_names, impure_manifests, long_files, put_off,
+    stray_unsafe, unexplained, unwraps, wide_lines, wrong_arrows,
 };
 
 #[test]
@@ -69,6 +69,11 @@ fn nothing_shipped_unwraps() {
 fn each_dependency_has_a_reason() {
     let read = |path: &str| fs::read_to_string(root().join(path)).unwrap();
     assert_none(&unexplained(&read("Cargo.toml"), &read("docs/decisions/dependencies.md")));
+}
+
+#[test]
+fn links_between_documents_lead_somewhere() {
+    assert_none(&dead_links(&files(), |path| root().join(path).exists()));
 }
 
 fn assert_none(wrong: &[String]) {

@@ -1,8 +1,10 @@
 //! Each rule sees what is planted for it, and lets its neighbour through.
 
+use std::path::Path;
+
 use crate::rules::{
-    Crate, File, escaped_names, impure_manifests, long_files, put_off, stray_unsafe, unexplained,
-    unwraps, wide_lines, wrong_arrows,
+    Crate, File, dead_links, escaped_names, impure_manifests, long_files, put_off, stray_unsafe,
+    unexplained, unwraps, wide_lines, wrong_arrows,
 };
 
 fn rust(path: &str, text: &str) -> Vec<File> {
@@ -92,4 +94,13 @@ fn dependencies() {
     assert_eq!(unexplained(manifest, "| a | yes |\n"), ["b: has no row"]);
     let stale = format!("{table}| d | once |\n");
     assert_eq!(unexplained(manifest, &stale), ["d: is no dependency"]);
+}
+
+#[test]
+fn links() {
+    let there = |path: &Path| path == Path::new("docs/a.md");
+    let page = |text: &str| vec![File::new("docs/b.md", text)];
+    let good = "[one](a.md) [part](a.md#part) [here](#part) [out](https://example.org/x.md)";
+    assert!(dead_links(&page(good), there).is_empty());
+    assert_eq!(dead_links(&page("[gone](c.md)"), there), ["docs/b.md: c.md is not there"]);
 }

@@ -283,3 +283,19 @@ pub(crate) fn unexplained(manifest: &str, decisions: &str) -> Vec<String> {
     let stale = rows.difference(&named).map(|name| format!("{name}: is no dependency"));
     missing.chain(stale).collect()
 }
+
+/// Links of one document to another that lead nowhere. `exists` is asked for paths from the root.
+pub(crate) fn dead_links(files: &[File], exists: impl Fn(&Path) -> bool) -> Vec<String> {
+    let mut wrong = Vec::new();
+    for file in files.iter().filter(|file| file.is("md")) {
+        let folder = Path::new(&file.path).parent().expect("a file is in a folder");
+        for link in file.text.split("](").skip(1) {
+            let target = link.split([')', '#']).next().unwrap_or_default();
+            let outward = target.is_empty() || target.contains("://");
+            if !outward && !exists(&folder.join(target)) {
+                wrong.push(format!("{}: {target} is not there", file.path));
+            }
+        }
+    }
+    wrong
+}
