@@ -209,9 +209,11 @@ impl Writer {
     }
 
     /// Gives files that only hold purged entries back at once. The rest is left to compaction.
+    ///
+    /// Here the end of the range is part of it, unlike where a range is deleted.
     fn drop_files(&self, upto: u64) {
         let log = self.db.cf_handle(LOG).expect("it was opened with it");
-        let (from, to) = (0_u64.to_be_bytes(), (upto + 1).to_be_bytes());
+        let (from, to) = (0_u64.to_be_bytes(), upto.to_be_bytes());
         if let Err(error) = self.db.delete_file_in_range_cf(log, from, to) {
             tracing::warn!(%error, "files of purged entries were not removed");
         }

@@ -188,3 +188,27 @@ fn what_left_the_memory_is_read_from_the_disk() {
         assert_eq!(limited[0].log_id.index, start);
     }
 }
+
+#[test]
+fn a_purge_leaves_the_entry_behind_it_wherever_files_end() {
+    let folder = quick_folder();
+    let store = folder.path().join("store");
+    Disk::create(&store, &identity()).unwrap();
+    let (disk, _) = open(&store).unwrap();
+    append(&disk, (0..10).map(|index| entry(index, 10)).collect()).unwrap();
+    // A file of the log that ends with the first entry that is to stay.
+    let log = disk.db.cf_handle(LOG).unwrap();
+    disk.db.compact_range_cf(log, None::<&[u8]>, None::<&[u8]>);
+    append(&disk, vec![entry(10, 10)]).unwrap();
+    let upto = log_id(1, 8);
+    disk.tail.purge(upto);
+    let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+    runtime.block_on(disk.purge(upto)).unwrap();
+    drop(disk);
+
+    let (disk, held) = open(&store).unwrap();
+    assert_eq!(held.purged, Some(upto));
+    let left: Vec<u64> =
+        disk.read(9, 11, usize::MAX).unwrap().iter().map(|entry| entry.log_id.index).collect();
+    assert_eq!(left, [9, 10]);
+}
