@@ -5,7 +5,9 @@ use std::{
     time::Duration,
 };
 
-use openraft::{ServerState, async_runtime::watch::WatchReceiver as _, raft::VoteRequest};
+use openraft::{
+    Instant as _, ServerState, async_runtime::watch::WatchReceiver as _, raft::VoteRequest,
+};
 use tokio::time::{Instant, sleep, timeout_at};
 
 use crate::{
@@ -22,6 +24,7 @@ const NOBODY: u64 = 0;
 pub(crate) fn start(shared: &Arc<Shared>) {
     tokio::spawn(follow(Arc::downgrade(shared), shared.raft.clone()));
     tokio::spawn(watch_disk(Arc::downgrade(shared)));
+    tokio::spawn(watch_majority(Arc::downgrade(shared)));
 }
 
 /// Publishes who leads, whenever it changes.
@@ -104,6 +107,46 @@ async fn watch_disk(shared: Weak<Shared>) {
         drop(strong);
         sleep(most / 4).await;
     }
+}
+
+/// Steps down where no majority has answered for so long that the others may have another leader.
+/// Whoever listens to this controller, nodes above all, would else stay with it as long as it has
+/// nothing to append, and be missed by the one that leads.
+async fn watch_majority(shared: Weak<Shared>) {
+    // Since when this controller has led without a majority's answer, and in which term.
+    let mut alone: Option<(u64, Instant)> = None;
+    loop {
+        let Some(strong) = shared.upgrade() else {
+            return;
+        };
+        let (_, most) = strong.options.election_timeout;
+        let deserted = deserted(&strong, 2 * most);
+        alone = deserted.map(|term| match alone {
+            Some((known, since)) if known == term => (term, since),
+            Some(_) | None => (term, Instant::now()),
+        });
+        // Not at the first look: a process that was stopped has yet to hear its answers.
+        if alone.is_some_and(|(_, since)| since.elapsed() >= most / 2) {
+            tracing::warn!("no majority answers: this controller steps down");
+            alone = None;
+            give_up(&strong).await;
+        }
+        drop(strong);
+        sleep(most / 4).await;
+    }
+}
+
+/// The term, where this controller leads in it, not alone, and no majority has answered within
+/// `limit`. One that was just elected has no answer yet.
+fn deserted(shared: &Shared, limit: Duration) -> Option<u64> {
+    let metrics = shared.raft.metrics();
+    let metrics = metrics.borrow_watched();
+    let members = metrics.membership_config.membership();
+    let alone = members.voter_ids().eq([shared.own.raft_id]);
+    let acked = metrics.last_quorum_acked.as_deref();
+    let silent = acked.is_none_or(|acked| acked.elapsed() > limit);
+    let leads = metrics.state == ServerState::Leader && !alone && silent;
+    leads.then_some(metrics.vote.leader_id.term)
 }
 
 /// Ends this controller's term, if it leads. Another one takes over at once where one can; else

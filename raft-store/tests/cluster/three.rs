@@ -92,6 +92,19 @@ fn a_leader_that_gives_up_while_alone_comes_back_in_another_term() {
 }
 
 #[test]
+fn a_leader_without_a_majority_steps_down_though_it_has_nothing_to_append() {
+    let (mut world, head) = World::three(|_| {});
+    let term = head.state.term.0;
+    assert!(!World::settled(|| !world.log(0).leadership().borrow().ready), "it leads undisturbed");
+    world.nodes[1].kill();
+    world.nodes[2].kill();
+    world.until(0, |known| known.term > term && !known.ready);
+    world.start(1);
+    let leader = world.leader();
+    assert!(world.log(leader).leadership().borrow().term > term);
+}
+
+#[test]
 fn any_controller_answers_reads_that_miss_nothing() {
     let (world, mut head) = World::three(|_| {});
     for _ in 0..20 {
