@@ -6,7 +6,9 @@ use common::{
     id::{Attempt, JobId, NodeName},
     job::Job,
     machine::{Order, Seen, SeenStage, State},
+    node::Availability,
 };
+use imbl::ordmap::DiffItem;
 use raft_store::Applied;
 use tokio::{
     sync::{mpsc, watch},
@@ -86,6 +88,9 @@ impl Dispatcher {
     fn take(&mut self, input: Input) {
         let now = clock::now();
         match input {
+            // Its node has said hello again since.
+            Input::Attach { node, stream, .. }
+                if self.outboxes.get(&node).is_some_and(|(open, _)| *open > stream) => {}
             Input::Attach { node, stream, seen, outbox } => {
                 // An older stream loses its outbox, and ends by that.
                 self.outboxes.insert(node.clone(), (stream, outbox));
@@ -109,8 +114,26 @@ impl Dispatcher {
                 self.put(&node, Outgoing::Welcome);
             }
         }
+        for (node, stream) in self.given_up(&state) {
+            tracing::info!(%node, "given up, and to register anew");
+            self.detach(&node, stream);
+        }
         let orders = self.desk.follow(state, clock::now());
         self.send_all(orders);
+    }
+
+    /// The streams of nodes that are given up in `state`. A node is back only once it has
+    /// registered, and one whose stream lives would never do so again.
+    fn given_up(&self, state: &State) -> Vec<(NodeName, Stream)> {
+        let changes = self.desk.state().nodes.diff(&state.nodes);
+        let lost = changes.filter_map(|change| match change {
+            DiffItem::Update { old: (_, old), new: (name, new) } => {
+                (old.availability != Availability::Lost && new.availability == Availability::Lost)
+                    .then_some(name)
+            }
+            DiffItem::Add(..) | DiffItem::Remove(..) => None,
+        });
+        lost.filter_map(|name| Some((name.clone(), self.outboxes.get(name)?.0))).collect()
     }
 
     fn detach(&mut self, node: &NodeName, stream: Stream) {

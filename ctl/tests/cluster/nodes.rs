@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use common::{
+    config::Config,
     id::{JobId, NodeName},
     job::{EndState, Phase, Stage},
     node::Availability,
@@ -19,7 +20,7 @@ use tokio::{sync::mpsc, time::timeout};
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::{Code, Status, Streaming, transport::Channel};
 
-use crate::world::{ALICE, BOUND, World, id, refusal, submit};
+use crate::world::{ALICE, BOUND, World, config, id, refusal, submit};
 
 pub(crate) struct FakeNode {
     up: mpsc::Sender<wire::NodeMessage>,
@@ -230,6 +231,21 @@ async fn a_cancelled_run_is_terminated_and_signals_arrive() {
     assert_eq!(end(&world, job), None, "its node is not clean yet");
     node.report(job, ended()).await;
     world.until(|| end(&world, job) == Some(EndState::Cancelled)).await;
+    world.stop().await;
+}
+
+#[tokio::test]
+async fn a_node_that_is_given_up_while_its_stream_lives_registers_anew() {
+    let world = World::with(Config { slurmd_timeout: 1, return_to_service: 1, ..config() }).await;
+    let name = NodeName::from("n1");
+    let availability = || world.log.applied().state.nodes[&name].availability;
+    // It answers whatever HTTP/2 asks, and says nothing.
+    let mut node = FakeNode::attach(&world, "n1", vec![]).await.expect("welcome");
+    world.until(|| availability() == Availability::Lost).await;
+    let ended = timeout(BOUND, async { while node.down.message().await.is_ok() {} }).await;
+    ended.expect("the stream ends");
+    let _back = FakeNode::attach(&world, "n1", vec![]).await.expect("welcome");
+    world.until(|| availability() == Availability::Up).await;
     world.stop().await;
 }
 
