@@ -4,8 +4,9 @@ use std::sync::Arc;
 
 use common::{
     config::Config,
-    id::{ContentHash, ControllerName, RequestId},
+    id::{ContentHash, ControllerName, NodeName, RequestId},
     machine::{Answer, Command, Refusal, TokenRole, next_alarm, timers},
+    node::Inventory,
     time::Span,
 };
 
@@ -97,4 +98,18 @@ fn a_node_that_names_no_address_has_the_configured_one() {
     let entries = cluster.log.len();
     say(&mut cluster, "");
     assert_eq!(cluster.log.len(), entries, "the same registration is no event");
+}
+
+#[test]
+fn a_node_may_say_whatever_it_has() {
+    let mut cluster = Cluster::new(&["n1"], 8);
+    let node: NodeName = "n1".into();
+    let known = cluster.state.nodes[&node].inventory.clone().expect("registered");
+    for memory_mib in [u64::MAX, u64::MAX - 1, 0, u64::MAX] {
+        let inventory = Box::new(Inventory { memory_mib, ..known.as_ref().clone() });
+        let address = String::new();
+        let register = Command::Register { node: node.clone(), address, inventory };
+        cluster.send(register).expect("a known node");
+    }
+    assert!(cluster.state.nodes[&node].drain, "it has shrunk once");
 }

@@ -97,7 +97,7 @@ fn shrunk(before: &Inventory, after: &Inventory) -> Option<String> {
     let slack = before.memory_mib / 50;
     if after.cpus < before.cpus {
         Some(format!("Low CPUs: {} of {}", after.cpus, before.cpus))
-    } else if after.memory_mib + slack < before.memory_mib {
+    } else if after.memory_mib.saturating_add(slack) < before.memory_mib {
         Some(format!("Low RealMemory: {} of {} MiB", after.memory_mib, before.memory_mib))
     } else {
         None
