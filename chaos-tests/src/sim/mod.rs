@@ -2,7 +2,7 @@
 //!
 //! What is real: the machine (`decide`, `apply`, `check`, timers, orders), the leader's head, the
 //! log's encoding, snapshots of the state, the scheduler, and the nodes' agent. What is simulated:
-//! time, the network, disks, the supervisors of jobs, and Raft, of which [`raft`] keeps the
+//! time, the network, disks, the supervisors of jobs, and Raft, of which `raft` keeps the
 //! promises and nothing more.
 //!
 //! ```text

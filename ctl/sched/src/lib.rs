@@ -1,6 +1,6 @@
 //! Which job starts where, and when.
 //!
-//! [`plan`] looks at a frozen view of the cluster and says what it would do. It changes nothing:
+//! [`plan()`] looks at a frozen view of the cluster and says what it would do. It changes nothing:
 //! the leader turns each start into a command, and [`common::machine::decide`] has the last word.
 //! So a plan may be computed on another thread, take its time, and be out of date when it arrives,
 //! and the worst that happens is a refusal and another round.
