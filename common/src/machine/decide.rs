@@ -16,8 +16,14 @@ use crate::{
     time::{Span, Timestamp},
 };
 
-/// How long the answer to a request is remembered. A client gives up long before.
+/// How long the answer to a request is remembered, at least. A client gives up long before.
 pub(super) const REQUEST_MEMORY: Span = Span::from_seconds(120);
+
+/// How long the answer to a request is remembered: commands ask again for `MessageTimeout`.
+fn request_memory(state: &State) -> Span {
+    let asked = state.config.as_ref().map_or(0, |config| config.message_timeout);
+    REQUEST_MEMORY.max(Span::from_seconds(2 * u64::from(asked)))
+}
 
 /// How long a requeued job waits, so that what ended its last run has time to settle.
 const REQUEUE_PAUSE: Span = Span::from_seconds(121);
@@ -50,7 +56,7 @@ pub fn decide(state: &State, now: Timestamp, command: Command) -> Result<Decided
         (carry_out(state, now, command)?, Answer::Done)
     };
     let request = request.map(|request| {
-        let forget_at = now + REQUEST_MEMORY;
+        let forget_at = now + request_memory(state);
         Answered { request, answer, forget_at }
     });
     Ok(Decided { events, answer, request })

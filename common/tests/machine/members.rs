@@ -5,6 +5,7 @@ use std::sync::Arc;
 use common::{
     config::Config,
     id::{ContentHash, ControllerName, NodeName, RequestId},
+    job::Hold,
     machine::{Answer, Command, Refusal, TokenRole, next_alarm, timers},
     node::Inventory,
     time::Span,
@@ -112,4 +113,19 @@ fn a_node_may_say_whatever_it_has() {
         cluster.send(register).expect("a known node");
     }
     assert!(cluster.state.nodes[&node].drain, "it has shrunk once");
+}
+
+#[test]
+fn an_answer_is_remembered_for_longer_than_commands_ask_for_it() {
+    let mut cluster = Cluster::new(&["n1"], 8);
+    let patient = Arc::new(Config { message_timeout: 600, ..config(&["n1"], 8) });
+    cluster.send(Command::SetConfig { config: patient }).expect("a change");
+    let job = cluster.submit(ALICE, spec(ALICE)).expect("room");
+    let hold = Command::Hold { by: cluster.by(ALICE), job, admin: false };
+    cluster.send(hold.clone()).expect("hers");
+    let release = Command::Release { by: cluster.by(ALICE), job };
+    cluster.pass(600);
+    cluster.send(release).expect("hers");
+    cluster.send(hold).expect("the first answer again");
+    assert_eq!(cluster.state.jobs[&job].hold, Hold::None, "it is not held once more");
 }
