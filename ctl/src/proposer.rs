@@ -164,7 +164,7 @@ impl Desk {
                     if taken == 0 {
                         return;
                     }
-                    self.decide(&mut batch).await;
+                    self.decide(&mut batch, &mut leadership).await;
                 }
             }
         }
@@ -223,10 +223,36 @@ impl Desk {
         }
     }
 
-    async fn decide(&mut self, batch: &mut Vec<Proposal>) {
+    /// Waits while too many batches are on their way: the inbox fills meanwhile. Nothing may land
+    /// for a long time where the others can't be reached, so leadership is followed here, too.
+    async fn place(
+        &mut self,
+        leadership: &mut watch::Receiver<Leadership>,
+    ) -> mpsc::OwnedPermit<Flight> {
+        let place = self.flights.clone().reserve_owned();
+        tokio::pin!(place);
+        loop {
+            tokio::select! {
+                biased;
+                Ok(()) = leadership.changed() => {
+                    self.follow(&leadership.borrow_and_update().clone());
+                }
+                place = &mut place => {
+                    return place.expect("the landing task lives as long as this one");
+                }
+            }
+        }
+    }
+
+    async fn decide(
+        &mut self,
+        batch: &mut Vec<Proposal>,
+        leadership: &mut watch::Receiver<Leadership>,
+    ) {
         self.share_memory();
         let mut waiting = batch.drain(..).peekable();
         while waiting.peek().is_some() {
+            let place = self.place(leadership).await;
             let Some(head) = &mut self.head else {
                 let leader = self.log.leadership().borrow().leader.clone();
                 for proposal in waiting {
@@ -252,12 +278,9 @@ impl Desk {
                 [] => None,
                 entries => Some(self.log.append(encode_batch(entries), head.term().0)),
             };
-            // Waits while too many batches are on their way: the inbox fills meanwhile.
             self.airborne.fetch_add(1, Ordering::AcqRel);
             let (term, decided) = (head.term(), Instant::now());
-            let flight = Flight { term, append, decided, replies };
-            let flown = self.flights.send(flight).await;
-            flown.expect("the landing task lives as long as this one");
+            place.send(Flight { term, append, decided, replies });
         }
         self.publish_head();
     }

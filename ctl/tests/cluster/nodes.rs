@@ -99,6 +99,12 @@ impl FakeNode {
         terminate
     }
 
+    /// Waits until the leader ends the stream.
+    pub(crate) async fn is_let_go(&mut self) {
+        let ended = timeout(BOUND, async { while self.down.message().await.is_ok() {} }).await;
+        ended.expect("the stream ends");
+    }
+
     /// Whether nothing but beats comes until the second beat.
     pub(crate) async fn is_told_nothing(&mut self) -> bool {
         for _ in 0..2 {
@@ -242,8 +248,7 @@ async fn a_node_that_is_given_up_while_its_stream_lives_registers_anew() {
     // It answers whatever HTTP/2 asks, and says nothing.
     let mut node = FakeNode::attach(&world, "n1", vec![]).await.expect("welcome");
     world.until(|| availability() == Availability::Lost).await;
-    let ended = timeout(BOUND, async { while node.down.message().await.is_ok() {} }).await;
-    ended.expect("the stream ends");
+    node.is_let_go().await;
     let _back = FakeNode::attach(&world, "n1", vec![]).await.expect("welcome");
     world.until(|| availability() == Availability::Up).await;
     world.stop().await;

@@ -1,6 +1,6 @@
 //! Three controllers: joining through a follower, reading anywhere, and the leader's going.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use common::{
     id::JobId,
@@ -15,7 +15,11 @@ use proto::{
     },
 };
 use raft_store::Log;
-use tokio::{net::TcpListener, time::timeout};
+use tokio::{
+    net::TcpListener,
+    task::JoinSet,
+    time::{interval, timeout},
+};
 use tonic::{Code, transport::Channel};
 use trust::{credential::KeyRequest, identity::Subject};
 
@@ -161,4 +165,28 @@ async fn survive(world: World, second: Started, third: Started) {
     for started in [second, third] {
         started.controller.stop().await;
     }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_leader_that_is_cut_off_under_load_lets_its_nodes_go() {
+    let world = World::new().await;
+    let second = join(&world, "ctl2", (&world.address, "ctl1")).await;
+    until_voters(&world, &[&world.log, &second.log], 2).await;
+    let mut attached = FakeNode::attach_to(world.node("n1"), vec![]).await.expect("welcome");
+    second.log.shutdown().await;
+    // One after the other, so that each is a batch of its own: more than may be on their way.
+    let mut pace = interval(Duration::from_millis(1));
+    let clients = [(); 4].map(|()| world.user(ALICE));
+    let mut asked = JoinSet::new();
+    for client in clients.iter().cycle().take(400) {
+        let mut client = client.clone();
+        asked.spawn(async move { client.submit(submission()).await });
+        pace.tick().await;
+    }
+    attached.is_let_go().await;
+    asked.abort_all();
+    while let Some(reply) = asked.join_next().await {
+        assert!(!matches!(reply, Ok(Ok(_))), "nothing is acknowledged without a majority");
+    }
+    world.stop().await;
 }
