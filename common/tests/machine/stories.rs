@@ -250,6 +250,10 @@ fn a_time_limit_warns_and_strikes_once() {
     let end = cluster.state.jobs[&job].end().expect("decided");
     assert_eq!(end.state, EndState::Timeout);
     assert!(timers(&cluster.state, cluster.now).is_empty());
+    let (at, exit) = (cluster.now, ExitStatus { code: 0, signal: 9 });
+    cluster.report("n1", job, 1, Report::Ended { at, exit, out_of_memory: false });
+    let end = cluster.state.jobs[&job].end().expect("over");
+    assert_eq!((end.state, end.exit), (EndState::Timeout, exit), "what ended it is told");
 }
 
 #[test]

@@ -61,10 +61,9 @@ fn ended(job: &Job, now: Timestamp, at: Timestamp, exit: ExitStatus, oom: bool) 
     if let Phase::Completing { end, .. } = &job.phase {
         // The end was decided before. What the processes ended with is told where Slurm tells it.
         let exit = match end.state {
-            EndState::Cancelled => exit,
+            EndState::Cancelled | EndState::Timeout => exit,
             EndState::Completed
             | EndState::Failed
-            | EndState::Timeout
             | EndState::NodeFail
             | EndState::OutOfMemory => end.exit,
         };
@@ -157,7 +156,8 @@ fn failed(now: Timestamp) -> End {
     End {
         at: now,
         state: EndState::NodeFail,
-        exit: ExitStatus::default(),
+        // So Slurm shows it.
+        exit: ExitStatus { code: 0, signal: 1 },
         by: None,
         reason: Some(Reason::NodeDown),
         message: None,
