@@ -276,7 +276,11 @@ fn open_files(manifest: &Manifest) -> Result<(), String> {
         let mut options = fs::OpenOptions::new();
         options.create(true).append(true).mode(0o666);
         options.custom_flags((OFlag::O_NOCTTY | truncate).bits());
-        options.open(path).map_err(|error| failed(what, path, error))
+        let opened = options.open(path).or_else(|error| {
+            let missing = error.kind() == io::ErrorKind::NotFound;
+            if missing && make_parent(manifest, path) { options.open(path) } else { Err(error) }
+        });
+        opened.map_err(|error| failed(what, path, error))
     };
     let input = path(manifest.std_in.as_deref().unwrap_or("/dev/null"));
     let mut options = fs::OpenOptions::new();
@@ -291,6 +295,14 @@ fn open_files(manifest: &Manifest) -> Result<(), String> {
         .and_then(|()| dup2_stdout(&stdout))
         .and_then(|()| dup2_stderr(stderr))
         .map_err(|error| format!("Could not take the files over: {}", error.desc()))
+}
+
+/// Makes the folder that an output is to be in, as Slurm does. Never the job's own folder, though:
+/// a job whose folder is missing has most likely been sent to the wrong node.
+fn make_parent(manifest: &Manifest, path: &Path) -> bool {
+    let own = Path::new(&manifest.work_dir);
+    let belongs = path.starts_with(own) && !own.is_dir();
+    !belongs && path.parent().is_some_and(|parent| fs::create_dir_all(parent).is_ok())
 }
 
 /// Returns only where it can't.

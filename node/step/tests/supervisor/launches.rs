@@ -126,6 +126,20 @@ fn an_output_that_cannot_be_opened_ends_the_job() {
     assert_eq!((ended.exit_code, ended.signal), (0, 53));
 }
 
+/// As `sbatch -o nodir/x.out -e 'a/../err'` ends: 0:0.
+#[test]
+fn folders_of_outputs_are_made() {
+    let bench = Bench::new();
+    let manifest = Manifest {
+        std_out: "new/deep/out".to_owned(),
+        std_err: Some("a/../err".to_owned()),
+        ..bench.manifest()
+    };
+    let (run, ended) = bench.run(&manifest, "#!/bin/sh\necho o; echo e >&2\n");
+    assert_eq!((ended.exit_code, ended.signal), (0, 0));
+    assert_eq!((run.file("new/deep/out"), run.file("err")), ("o\n".to_owned(), "e\n".to_owned()));
+}
+
 /// As `badinterp.sh` ends: 2:0.
 #[test]
 fn a_script_that_cannot_be_executed_says_why() {
@@ -201,7 +215,9 @@ fn a_supervisor_without_root_runs_jobs_of_its_own_user_only() {
     let bench = Bench::new();
     let run_as_other = |manifest: &Manifest| {
         let run = bench.prepare(manifest, "#!/bin/sh\nid -u\n");
-        for path in [run.folder.path().to_owned()]
+        // The spool is theirs, too, or no end could be made durable.
+        let spool = run.folder.path().parent().unwrap().to_owned();
+        for path in [spool, run.folder.path().to_owned()]
             .into_iter()
             .chain(fs::read_dir(run.folder.path()).unwrap().map(|entry| entry.unwrap().path()))
         {
