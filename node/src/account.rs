@@ -12,7 +12,7 @@ pub struct Account {
     pub name: String,
     pub home: String,
     pub shell: String,
-    /// The supplementary groups, the job's own among them.
+    /// The supplementary groups.
     pub groups: Vec<u32>,
 }
 
@@ -24,14 +24,18 @@ pub enum AccountError {
     Unknown,
     #[error("rafterd runs as user {me} on this node, and starts jobs of that user alone")]
     NotOurs { me: u32 },
+    /// The group comes with the submission, whose sender may write there what he likes.
+    #[error("user {user} is not a member of group {gid} on this node")]
+    NotMember { user: String, gid: u32 },
     #[error("the user's groups can't be looked up")]
     Lookup(#[source] nix::Error),
 }
 
-/// The account of `uid`, whose job runs with the group `gid`.
+/// The account of `uid`, whose job runs with the group `gid`: one of the user's own.
 ///
 /// # Errors
-/// Where the host does not know the user, or may not run anything for it.
+/// Where the host does not know the user, may not run anything for it, or does not count it among
+/// the group's members.
 pub fn look_up(uid: u32, gid: u32) -> Result<Account, AccountError> {
     let me = geteuid();
     if !me.is_root() && me.as_raw() != uid {
@@ -40,13 +44,19 @@ pub fn look_up(uid: u32, gid: u32) -> Result<Account, AccountError> {
     let user = User::from_uid(Uid::from_raw(uid)).map_err(AccountError::Lookup)?;
     let user = user.ok_or(AccountError::Unknown)?;
     let name = CString::new(user.name.as_str()).map_err(|_| AccountError::Unknown)?;
-    let groups = getgrouplist(&name, Gid::from_raw(gid)).map_err(AccountError::Lookup)?;
+    let groups = getgrouplist(&name, user.gid).map_err(AccountError::Lookup)?;
+    let groups: Vec<u32> = groups.into_iter().map(Gid::as_raw).collect();
+    // Root may have any group, and an ordinary user's daemon can give no other than its own.
+    let free = uid == 0 || !me.is_root();
+    if !free && !groups.contains(&gid) {
+        return Err(AccountError::NotMember { user: user.name, gid });
+    }
     Ok(Account {
         uid,
         gid,
         home: user.dir.to_string_lossy().into_owned(),
         shell: user.shell.to_string_lossy().into_owned(),
-        groups: groups.into_iter().map(Gid::as_raw).collect(),
+        groups,
         name: user.name,
     })
 }
@@ -67,10 +77,27 @@ mod tests {
     #[test]
     fn who_runs_the_tests_has_an_account() {
         let me = geteuid().as_raw();
-        let account = look_up(me, 12_345).expect("an account");
-        assert_eq!(account.uid, me);
-        assert!(account.groups.contains(&12_345), "the job's own group is among them");
+        let own = nix::unistd::getegid().as_raw();
+        let account = look_up(me, own).expect("an account");
+        assert_eq!((account.uid, account.gid), (me, own));
+        assert!(!account.groups.is_empty(), "the user's own group is among them");
         assert_eq!(name_of(me).expect("a name"), account.name);
+    }
+
+    /// Whoever submits could else name root's group, or the one that may read the shadow file.
+    #[test]
+    fn a_group_that_the_user_is_no_member_of_is_refused() {
+        if !geteuid().is_root() {
+            return;
+        }
+        let nobody = User::from_name("nobody").expect("looked up").expect("every system has one");
+        let (uid, own) = (nobody.uid.as_raw(), nobody.gid.as_raw());
+        assert_eq!(look_up(uid, own).expect("its own group").gid, own);
+        for gid in [0, 42, 12_345] {
+            let refused = look_up(uid, gid).expect_err("not a member");
+            let text = format!("user nobody is not a member of group {gid} on this node");
+            assert_eq!(refused.to_string(), text);
+        }
     }
 
     #[test]

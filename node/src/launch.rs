@@ -36,9 +36,12 @@ impl LaunchError {
     pub fn is_node_fault(&self) -> bool {
         match self {
             Self::Spool(_) | Self::Account(AccountError::Lookup(_)) => true,
-            Self::NoRun | Self::Account(AccountError::Unknown | AccountError::NotOurs { .. }) => {
-                false
-            }
+            Self::NoRun
+            | Self::Account(
+                AccountError::Unknown
+                | AccountError::NotOurs { .. }
+                | AccountError::NotMember { .. },
+            ) => false,
         }
     }
 
