@@ -37,8 +37,9 @@ use crate::{
     wire,
 };
 
-/// The largest message either side takes. Batches are far smaller; see `ctl`'s proposer.
-pub(crate) const MESSAGE_LIMIT: usize = 64 << 20;
+/// The largest message either side takes. It must hold the largest request of a user behind a batch
+/// that is all but full (see `ctl`), or followers could never take it.
+pub(crate) const MESSAGE_LIMIT: usize = 128 << 20;
 
 /// How long a peer may take to accept a stream of entries.
 const OPENING: Duration = Duration::from_secs(1);

@@ -74,6 +74,14 @@ impl Head {
         }
     }
 
+    /// A script of so many bytes, which the configuration is made to allow.
+    pub(crate) fn submit_large(&mut self, bytes: usize) -> ([Entry; 2], JobId) {
+        let config = Arc::new(Config { max_script_size: bytes as u64, ..config() });
+        let (allowed, _) = self.send(Command::SetConfig { config });
+        let (submitted, job) = self.submit(&"#".repeat(bytes));
+        ([allowed, submitted], job)
+    }
+
     fn request(&self) -> RequestId {
         static COUNT: AtomicU64 = AtomicU64::new(0);
         let mut request = [0; 16];

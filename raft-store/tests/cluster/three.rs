@@ -26,6 +26,17 @@ fn all_follow_the_log() {
 }
 
 #[test]
+fn the_largest_submission_behind_a_full_batch_reaches_the_others() {
+    let (world, mut head) = World::three(|_| {});
+    // A message of a user's has 64 MiB at most, and a batch is full from 1 MiB on.
+    let (entry, job) = head.submit_large(65 << 20);
+    let index = world.append(0, &head, &entry).expect("appended");
+    for node in 0..3 {
+        assert!(world.applied(node, index).job(job).is_some());
+    }
+}
+
+#[test]
 fn another_one_leads_when_the_leader_dies_and_nothing_is_lost() {
     let (mut world, mut head) = World::three(|_| {});
     let (entry, job) = head.submit("true");
