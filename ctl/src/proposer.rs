@@ -24,6 +24,7 @@ use common::{
 use proto::convert::encode_batch;
 use raft_store::{Appended, Leadership, Log};
 use tokio::sync::{mpsc, oneshot, watch};
+use tracing::Instrument as _;
 
 use crate::{clock, head::Head, measures::Measures};
 
@@ -100,10 +101,14 @@ impl Proposer {
     /// # Errors
     /// The refusal, or that this controller can't tell.
     pub async fn submit(&self, command: Command) -> Outcome {
-        match self.send(command).await {
-            Ok(outcome) => outcome.await.unwrap_or(Err(Rejected::Unknown)),
-            Err(rejected) => Err(rejected),
-        }
+        // In a job's trace, this is the log: from the queue to the disks of a majority.
+        let logged = async {
+            match self.send(command).await {
+                Ok(outcome) => outcome.await.unwrap_or(Err(Rejected::Unknown)),
+                Err(rejected) => Err(rejected),
+            }
+        };
+        logged.instrument(tracing::info_span!("log")).await
     }
 
     /// Puts `command` into the queue, behind all that were sent before, and returns at once; the
