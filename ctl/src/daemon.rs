@@ -135,6 +135,7 @@ impl Controller {
         }
         self.stop.send_replace(true);
         self.scheduler.stop();
+        let scheduler_ended = tokio::time::timeout(LAST_WORDS, self.death);
         // With the leader's tasks, the streams of nodes end, and these look for another leader.
         for task in self.tasks {
             task.abort();
@@ -144,6 +145,8 @@ impl Controller {
             // Followers of events have no end of their own.
             serving.abort();
         }
+        // Beyond that it is at a plan that takes very long.
+        let _ = scheduler_ended.await;
         self.shared.log.shutdown().await;
     }
 }

@@ -6,7 +6,7 @@ mod options;
 mod site;
 mod start;
 
-use std::process::ExitCode;
+use std::{process::ExitCode, time::Duration};
 
 use clap::Parser as _;
 use ctl::home::Home;
@@ -22,6 +22,9 @@ use crate::{
     options::{LogFormat, Options, Settings},
     start::{Started, start},
 };
+
+/// How long tasks may take to end that were told to. A disk that hangs is not waited for.
+const LAST_TASKS: Duration = Duration::from_secs(3);
 
 /// A tenth of a loaded controller's time went into glibc's allocator.
 #[global_allocator]
@@ -52,8 +55,9 @@ fn run(options: &Options) -> anyhow::Result<()> {
     }
     let runtime = Runtime::new()?;
     let outcome = runtime.block_on(serve(options, &settings));
-    // What still runs is of no use any more, whatever came of it.
-    runtime.shutdown_background();
+    // What still runs is of no use any more, whatever came of it. It is waited for, since a task
+    // that closes the store while the process ends does so in the middle of RocksDB's own end.
+    runtime.shutdown_timeout(LAST_TASKS);
     outcome
 }
 

@@ -68,7 +68,8 @@ impl Scheduler {
         let (lives, death) = oneshot::channel();
         let run = move || {
             runtime.block_on(own.run(&shared));
-            drop(lives);
+            // Who waits for its end may close the store after it.
+            drop((shared, lives));
         };
         thread.spawn(run).expect("a controller without a scheduler is of no use");
         (scheduler, death)

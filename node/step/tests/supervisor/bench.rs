@@ -231,9 +231,14 @@ pub(crate) fn level<T>(look: impl Fn() -> Option<T>) -> T {
 pub(crate) fn let_go(pipe: &Path) {
     let mut options = fs::OpenOptions::new();
     options.write(true).custom_flags(nix::libc::O_NONBLOCK);
-    // It can't be opened until somebody reads, and a script that has failed never does.
+    // It can't be opened until somebody reads, and a script that has failed never does. One that
+    // dies in between needs no line any more.
     let mut pipe = level(|| options.open(pipe).ok());
-    pipe.write_all(b"\n").expect("the pipe has room");
+    match pipe.write_all(b"\n") {
+        Ok(()) => {}
+        Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => {}
+        Err(error) => panic!("the pipe has room: {error}"),
+    }
 }
 
 /// Whether a process lives: a zombie does not.
