@@ -158,11 +158,13 @@ impl Supervisor {
     }
 
     /// Of the job's cgroups. Several nodes and clusters may share a host, so it tells their spools
-    /// apart, by the number of the folder's inode.
+    /// apart, by the number of the folder's inode, and the supervisors, since a folder that was
+    /// taken away leaves its number to another one.
     fn name(&self, manifest: &Manifest) -> String {
         let inode = fs::metadata(self.folder.path()).map_or(0, |folder| folder.ino());
         let node = manifest.node.replace('/', "_");
-        format!("job_{}.{}@{node}-{inode}", manifest.job, manifest.attempt)
+        let own = std::process::id();
+        format!("job_{}.{}@{node}-{inode}-{own}", manifest.job, manifest.attempt)
     }
 
     fn supervise(&mut self, mut job: Job) {

@@ -231,9 +231,9 @@ pub(crate) fn level<T>(look: impl Fn() -> Option<T>) -> T {
 pub(crate) fn let_go(pipe: &Path) {
     let mut options = fs::OpenOptions::new();
     options.write(true).custom_flags(nix::libc::O_NONBLOCK);
-    // It can't be opened until somebody reads, and a script that has failed never does.
-    let mut pipe = level(|| options.open(pipe).ok());
-    pipe.write_all(b"\n").expect("the pipe has room");
+    // It can't be opened until somebody reads, and a script that has failed never does. A reader
+    // whose open(2) is interrupted goes away for a moment, and comes back.
+    level(|| options.open(pipe).ok()?.write_all(b"\n").ok());
 }
 
 /// Whether a process lives: a zombie does not.
