@@ -20,7 +20,7 @@ pub(crate) struct Described {
 /// The event in words; none for those that only serve others.
 pub(crate) fn describe(event: &Event) -> Option<Described> {
     let (kind, text) = words(event)?;
-    Some(Described { text, kind, job: job(event), node: node(event).map(ToString::to_string) })
+    Some(Described { text, kind, job: event.job(), node: node(event).map(ToString::to_string) })
 }
 
 fn words(event: &Event) -> Option<(&'static str, String)> {
@@ -165,34 +165,6 @@ fn standing(node: &NodeName, change: &NodeChange) -> String {
     let drain = if change.drain { ", draining" } else { "" };
     let why = change.reason.as_ref().map(|reason| format!(" ({})", reason.text));
     format!("node {node} is {is}{drain}{}", why.unwrap_or_default())
-}
-
-fn job(event: &Event) -> Option<JobId> {
-    match event {
-        Event::JobSubmitted { job, .. }
-        | Event::JobHeld { job, .. }
-        | Event::JobReleased { job, .. }
-        | Event::JobUpdated { job, .. }
-        | Event::JobAllocated { job, .. }
-        | Event::JobLaunching { job, .. }
-        | Event::JobRunning { job, .. }
-        | Event::JobSignalled { job, .. }
-        | Event::SignalDelivered { job, .. }
-        | Event::JobCompleting { job, .. }
-        | Event::JobEnded { job, .. }
-        | Event::JobRequeued { job, .. }
-        | Event::JobForgotten { job } => Some(*job),
-        Event::ClusterFormed { .. }
-        | Event::ConfigSet { .. }
-        | Event::FormatRaised { .. }
-        | Event::ControllerJoined { .. }
-        | Event::ControllerLeft { .. }
-        | Event::TokenIssued { .. }
-        | Event::TokenSpent { .. }
-        | Event::NodeRegistered { .. }
-        | Event::NodeChanged { .. }
-        | Event::BlobStored { .. } => None,
-    }
 }
 
 fn node(event: &Event) -> Option<&NodeName> {

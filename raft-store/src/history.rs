@@ -141,7 +141,7 @@ impl History {
                 continue;
             };
             let mut batch = self.decoded(index, self.unwrap_batch(index, record)?)?;
-            batch.retain(|entry| entry.events.iter().any(|event| job_of(event) == Some(job)));
+            batch.retain(|entry| entry.events.iter().any(|event| event.job() == Some(job)));
             entries.extend(batch.into_iter().map(|entry| (index, entry)));
         }
         Ok(entries)
@@ -244,7 +244,7 @@ impl History {
         feed.batch.put_cf(self.family(ENTRIES), index.to_be_bytes(), record);
         let jobs = self.family(JOBS);
         let mut last = None;
-        for job in applied.iter().flat_map(|entry| &entry.events).filter_map(job_of) {
+        for job in applied.iter().flat_map(|entry| &entry.events).filter_map(Event::job) {
             // Events of a job often follow each other; what is put twice is only put in vain.
             if last.replace(job) != Some(job) {
                 feed.batch.put_cf(jobs, job_key(job, index), []);
@@ -291,7 +291,7 @@ impl History {
             }
             let mut feed = Feed { any: true, ..Feed::default() };
             feed.batch.delete_cf(self.family(ENTRIES), index.to_be_bytes());
-            for job in entries.iter().flat_map(|entry| &entry.events).filter_map(job_of) {
+            for job in entries.iter().flat_map(|entry| &entry.events).filter_map(Event::job) {
                 feed.batch.delete_cf(self.family(JOBS), job_key(job, index));
             }
             self.write(feed)?;
@@ -315,35 +315,6 @@ impl History {
         options.set_wait(true);
         let families = [ENTRIES, JOBS, ENDED, BLOBS].map(|name| self.family(name));
         self.db.flush_cfs_opt(&families, &options).map_err(|error| self.failed(&error))
-    }
-}
-
-/// The job that an event is about.
-pub(crate) fn job_of(event: &Event) -> Option<JobId> {
-    match event {
-        Event::JobSubmitted { job, .. }
-        | Event::JobHeld { job, .. }
-        | Event::JobReleased { job, .. }
-        | Event::JobUpdated { job, .. }
-        | Event::JobAllocated { job, .. }
-        | Event::JobLaunching { job, .. }
-        | Event::JobRunning { job, .. }
-        | Event::JobSignalled { job, .. }
-        | Event::SignalDelivered { job, .. }
-        | Event::JobCompleting { job, .. }
-        | Event::JobEnded { job, .. }
-        | Event::JobRequeued { job, .. }
-        | Event::JobForgotten { job } => Some(*job),
-        Event::ClusterFormed { .. }
-        | Event::ConfigSet { .. }
-        | Event::FormatRaised { .. }
-        | Event::ControllerJoined { .. }
-        | Event::ControllerLeft { .. }
-        | Event::TokenIssued { .. }
-        | Event::TokenSpent { .. }
-        | Event::NodeRegistered { .. }
-        | Event::NodeChanged { .. }
-        | Event::BlobStored { .. } => None,
     }
 }
 

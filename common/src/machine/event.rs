@@ -190,6 +190,38 @@ pub enum Event {
     },
 }
 
+impl Event {
+    /// The job that an event is about.
+    #[must_use]
+    pub fn job(&self) -> Option<JobId> {
+        match self {
+            Self::JobSubmitted { job, .. }
+            | Self::JobHeld { job, .. }
+            | Self::JobReleased { job, .. }
+            | Self::JobUpdated { job, .. }
+            | Self::JobAllocated { job, .. }
+            | Self::JobLaunching { job, .. }
+            | Self::JobRunning { job, .. }
+            | Self::JobSignalled { job, .. }
+            | Self::SignalDelivered { job, .. }
+            | Self::JobCompleting { job, .. }
+            | Self::JobEnded { job, .. }
+            | Self::JobRequeued { job, .. }
+            | Self::JobForgotten { job } => Some(*job),
+            Self::ClusterFormed { .. }
+            | Self::ConfigSet { .. }
+            | Self::FormatRaised { .. }
+            | Self::ControllerJoined { .. }
+            | Self::ControllerLeft { .. }
+            | Self::TokenIssued { .. }
+            | Self::TokenSpent { .. }
+            | Self::NodeRegistered { .. }
+            | Self::NodeChanged { .. }
+            | Self::BlobStored { .. } => None,
+        }
+    }
+}
+
 /// How a node's standing changed.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct NodeChange {
