@@ -12,6 +12,7 @@ pub mod job;
 pub mod machine;
 pub mod node;
 pub mod pattern;
+pub mod planted;
 pub mod resources;
 pub mod size;
 pub mod time;

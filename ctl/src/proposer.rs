@@ -20,6 +20,7 @@ use std::{
 use common::{
     id::Term,
     machine::{Answer, Command, Refusal, State},
+    planted::{Bug, planted},
 };
 use proto::convert::encode_batch;
 use raft_store::{Appended, Leadership, Log};
@@ -315,6 +316,7 @@ impl Ground {
         while let Some(Flight { term, append, decided, replies }) = flights.recv().await {
             let appended = append.is_some();
             let committed = match append {
+                Some(_) if planted(Bug::AcknowledgeBeforeCommit) => true,
                 Some(append) => append.await.is_ok(),
                 // It rests on what was lost.
                 None if last_lost == Some(term) => false,

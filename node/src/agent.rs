@@ -34,6 +34,7 @@ use common::{
     id::{JobId, Term},
     job::ExitStatus,
     machine::Report,
+    planted::{Bug, planted},
     time::Timestamp,
 };
 
@@ -297,15 +298,18 @@ impl Agent {
         self.attached = false;
         // Whether a launch that waits is still wanted, the next leader will say.
         self.runs.retain(|_, run| !matches!(run.stage, Stage::Waiting(_)));
+        if planted(Bug::DropCompletion) {
+            self.runs.retain(|_, run| !matches!(run.stage, Stage::Over(_)));
+        }
     }
 
     /// Takes note of a leader's term; none where it is of the past.
     fn follow(&mut self, term: Term) -> Option<Vec<Act>> {
-        if term < self.term {
+        if term < self.term && !planted(Bug::IgnoreTerm) {
             return None;
         }
         let later = term > self.term;
-        self.term = term;
+        self.term = self.term.max(term);
         Some(if later { vec![Act::KeepTerm(term)] } else { vec![] })
     }
 

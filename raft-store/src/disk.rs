@@ -11,6 +11,7 @@ use std::{
     time::{Duration, Instant},
 };
 
+use common::planted::{Bug, planted};
 use openraft::storage::IOFlushed;
 use rocksdb::{
     ColumnFamilyDescriptor, DB, DBCompressionType, DBRecoveryMode, IteratorMode, LogLevel,
@@ -196,7 +197,7 @@ pub(crate) fn gone() -> io::Error {
 
 pub(crate) fn synced() -> WriteOptions {
     let mut options = WriteOptions::default();
-    options.set_sync(true);
+    options.set_sync(!planted(Bug::SkipFsync));
     options
 }
 

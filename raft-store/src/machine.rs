@@ -12,6 +12,7 @@ use std::{
 use common::{
     job::Job,
     machine::{Entry as Fact, Event, State},
+    planted::{Bug, planted},
 };
 use futures::{Stream, TryStreamExt as _};
 use openraft::{
@@ -30,7 +31,7 @@ use crate::{
     snapshot::{SnapshotFile, Snapshots},
     types::{
         Batch, LogId, Payload, Snapshot, SnapshotMeta, StoredMembership, TypeConfig, Verdict,
-        term_of,
+        log_id, term_of,
     },
 };
 
@@ -102,6 +103,10 @@ impl Machine {
         if let Some((meta, file)) = snapshot {
             let state = file.state();
             machine.replace(&meta, state);
+            if planted(Bug::DoubleApply) {
+                let before = |last: LogId| log_id(term_of(&last), last.index.saturating_sub(1));
+                machine.last = machine.last.map(before);
+            }
             machine.newest.put(meta, file);
         }
         machine
@@ -128,17 +133,26 @@ impl Machine {
 
     /// Applies a batch, or says why this replica can't follow the log any further.
     fn follow(&mut self, index: u64, batch: Batch, feed: &mut Feed) -> Result<Verdict, String> {
-        let wire = wire::Batch::decode(batch.0.clone())
-            .map_err(|error| format!("entry {index} of the log can't be decoded: {error}"))?;
+        let wire = match wire::Batch::decode(batch.0.clone()) {
+            Ok(wire) => wire,
+            Err(_) if planted(Bug::SkipUndecodable) => return Ok(Verdict::Void),
+            Err(error) => {
+                return Err(format!("entry {index} of the log can't be decoded: {error}"));
+            }
+        };
         let mut applied = Vec::with_capacity(wire.entries.len());
         let mut void = Vec::new();
         for (place, entry) in wire.entries.into_iter().enumerate() {
-            let fact = Fact::try_from(entry).map_err(|error| {
-                format!(
-                    "entry {index} of the log can't be understood: {error}. A newer release may \
-                     have written it: upgrade this controller"
-                )
-            })?;
+            let fact = match Fact::try_from(entry) {
+                Ok(fact) => fact,
+                Err(_) if planted(Bug::SkipUndecodable) => continue,
+                Err(error) => {
+                    return Err(format!(
+                        "entry {index} of the log can't be understood: {error}. A newer release \
+                         may have written it: upgrade this controller"
+                    ));
+                }
+            };
             if self.state.precedes(&fact) {
                 self.apply_one(&fact, feed);
                 applied.push(fact);

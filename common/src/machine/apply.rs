@@ -9,6 +9,7 @@ use super::{Blob, Controller, Entry, Event, Remembered, State, Token, event::Ans
 use crate::{
     id::{ContentHash, JobId, Term},
     job::Job,
+    planted::clock_in_apply,
     time::Timestamp,
 };
 
@@ -30,8 +31,9 @@ impl State {
         if let Some(answered) = &entry.request {
             self.remember(answered);
         }
+        let at = clock_in_apply(entry.at);
         for event in &entry.events {
-            self.apply_event(entry.at, entry.term, event);
+            self.apply_event(at, entry.term, event);
         }
     }
 

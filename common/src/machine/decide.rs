@@ -13,6 +13,7 @@ use super::{Answer, Answered, Command, Event, Refusal, State, command::By};
 use crate::{
     id::{JobId, RequestId, UserId},
     job::Job,
+    planted::{Bug, planted},
     time::{Span, Timestamp},
 };
 
@@ -46,7 +47,9 @@ pub struct Decided {
 /// The refusal, in Slurm's words, of a command that may not or cannot be carried out.
 pub fn decide(state: &State, now: Timestamp, command: Command) -> Result<Decided, Refusal> {
     let request = requested(&command);
-    if let Some(known) = request.and_then(|request| state.requests.get(&request)) {
+    if let Some(known) = request.and_then(|request| state.requests.get(&request))
+        && !planted(Bug::ForgetRequests)
+    {
         return Ok(Decided { events: vec![], answer: known.answer, request: None });
     }
     let (events, answer) = if let Command::Submit(submission) = command {

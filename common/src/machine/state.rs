@@ -13,6 +13,7 @@ use crate::{
     },
     job::{Hold, Job, Phase},
     node::Node,
+    planted::{Bug, planted},
     resources::Resources,
     time::Timestamp,
 };
@@ -139,7 +140,8 @@ impl State {
     #[must_use]
     pub fn precedes(&self, entry: &Entry) -> bool {
         let next = if entry.term == self.term { self.sequence + 1 } else { 1 };
-        entry.term >= self.term && entry.sequence == next
+        let follows = entry.sequence == next || planted(Bug::DoubleApply);
+        entry.term >= self.term && follows
     }
 
     /// Panics where the state contradicts itself.

@@ -4,6 +4,8 @@
 //! without being told anything. All tasks of a term end with it.
 
 mod membership;
+#[cfg(feature = "planted")]
+mod planted;
 mod scheduler;
 mod silence;
 mod timekeeper;
@@ -90,7 +92,10 @@ fn begin(shared: &Arc<Shared>, term: Term) -> JoinSet<()> {
     let (inputs, told) = mpsc::channel(INPUTS);
     shared.nodes.open(OpenDesk { term, since: Instant::now(), inputs });
     let mut tasks = JoinSet::new();
-    tasks.spawn(dispatch(shared.log.watch(), told, shared.measures.clone()));
+    let committed = shared.log.watch();
+    #[cfg(feature = "planted")]
+    let committed = planted::foreseen(shared).unwrap_or(committed);
+    tasks.spawn(dispatch(committed, told, shared.measures.clone()));
     tasks.spawn(hint(Arc::clone(shared)));
     tasks.spawn(membership::keep(Arc::clone(shared)));
     tasks.spawn(silence::keep(Arc::clone(shared)));

@@ -8,7 +8,10 @@
 
 use std::time::{Duration, Instant};
 
-use common::id::NodeName;
+use common::{
+    id::NodeName,
+    planted::{Bug, planted},
+};
 
 /// With at least this many nodes, more than half of them silent at once are not believed at first.
 const MANY: usize = 10;
@@ -61,10 +64,12 @@ impl Vigil {
         if timeout.is_zero() {
             return Found::default();
         }
+        let never = now.checked_sub(timeout).filter(|_| planted(Bug::NoGrace));
+        let since = never.unwrap_or(self.since);
         let silent: Vec<NodeName> = nodes
             .iter()
             .filter(|watched| {
-                let from = watched.last_word.map_or(self.since, |word| word.max(self.since));
+                let from = watched.last_word.map_or(since, |word| word.max(since));
                 now.saturating_duration_since(from) >= timeout
             })
             .map(|watched| watched.node.clone())

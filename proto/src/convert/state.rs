@@ -7,6 +7,7 @@ use common::{
     job::Job,
     machine::{Answer, Blob, Controller, Remembered, State, Token},
     node::Node,
+    planted::{Bug, planted},
     time::Timestamp,
 };
 use wire::state_record::Kind;
@@ -153,6 +154,9 @@ impl StateReader {
         self.state.rebuild();
         if self.state.digest != digest {
             return Err(Invalid::Range("digest"));
+        }
+        if planted(Bug::ReuseIds) {
+            self.state.next_job = self.state.jobs.get_max().map_or(1, |(last, _)| last.0 + 1);
         }
         Ok(self.state)
     }

@@ -15,7 +15,7 @@ use std::{
 
 use rules::{
     Crate, File, LAYERS, dead_links, escaped_names, impure_manifests, long_files, put_off,
-    stray_unsafe, unexplained, unwraps, wide_lines, wrong_arrows,
+    shipped_bugs, stray_unsafe, unexplained, unwraps, wide_lines, wrong_arrows,
 };
 
 #[test]
@@ -74,6 +74,11 @@ fn each_dependency_has_a_reason() {
 #[test]
 fn links_between_documents_lead_somewhere() {
     assert_none(&dead_links(&files(), |path| root().join(path).exists()));
+}
+
+#[test]
+fn known_bugs_are_in_no_release() {
+    assert_none(&shipped_bugs(&files()));
 }
 
 fn assert_none(wrong: &[String]) {

@@ -3,8 +3,8 @@
 use std::path::Path;
 
 use crate::rules::{
-    Crate, File, dead_links, escaped_names, impure_manifests, long_files, put_off, stray_unsafe,
-    unexplained, unwraps, wide_lines, wrong_arrows,
+    Crate, File, dead_links, escaped_names, impure_manifests, long_files, put_off, shipped_bugs,
+    stray_unsafe, unexplained, unwraps, wide_lines, wrong_arrows,
 };
 
 fn rust(path: &str, text: &str) -> Vec<File> {
@@ -103,4 +103,24 @@ fn links() {
     let good = "[one](a.md) [part](a.md#part) [here](#part) [out](https://example.org/x.md)";
     assert!(dead_links(&page(good), there).is_empty());
     assert_eq!(dead_links(&page("[gone](c.md)"), there), ["docs/b.md: c.md is not there"]);
+}
+
+#[test]
+fn known_bugs() {
+    let manifest = |text: &str| vec![File::new("a/Cargo.toml", text)];
+    let forwarded = "# planted\nplanted = []\nplanted = [\"common/planted\", \"b/planted\"]\n";
+    assert!(shipped_bugs(&manifest(forwarded)).is_empty());
+    let always = "default = [\"planted\"]\n";
+    assert_eq!(shipped_bugs(&manifest(always)), ["a/Cargo.toml:1: turns on known bugs"]);
+    let used = "common = { path = \"../common\", features = [\"planted\"] }\n";
+    assert_eq!(shipped_bugs(&manifest(used)).len(), 1);
+    assert_eq!(shipped_bugs(&manifest("planted = [\"std\"]\n")).len(), 1);
+    let build = "cargo(&[\"build\", \"--features\", \"planted\"])\n";
+    assert_eq!(shipped_bugs(&rust("xtask/src/packages.rs", build)).len(), 1);
+    assert!(shipped_bugs(&rust("xtask/src/gate.rs", build)).is_empty());
+    let release = "cargo(&[\"--release\", \"--features\", \"planted\"])\n";
+    assert_eq!(shipped_bugs(&rust("xtask/src/gate.rs", release)).len(), 1);
+    assert!(shipped_bugs(&rust("a/src/a.rs", "#[cfg(feature = \"planted\")]\n")).is_empty());
+    let script = vec![File::new("deploy/a.sh", "cargo build --features planted\n")];
+    assert_eq!(shipped_bugs(&script).len(), 1);
 }

@@ -48,6 +48,9 @@ const CONFINED: &[(&str, &str)] = &[("openraft", "raft-store"), ("rocksdb", "raf
 /// Where `unsafe` may be said: beside `fork` and namespaces there is no safe way.
 const UNSAFE_MAY_BE_IN: &[&str] = &["node/step/", "node/container/"];
 
+/// Who builds with known bugs, to see them caught.
+const PLANTED_IN: &[&str] = &["xtask/src/gate.rs"];
+
 const FILE_LINES_MAX: usize = 500;
 const LINE_CHARS_MAX: usize = 100;
 
@@ -295,6 +298,38 @@ pub(crate) fn dead_links(files: &[File], exists: impl Fn(&Path) -> bool) -> Vec<
             if !outward && !exists(&folder.join(target)) {
                 wrong.push(format!("{}: {target} is not there", file.path));
             }
+        }
+    }
+    wrong
+}
+
+/// Where known bugs could be built into something else than a harness that is to catch them: the
+/// feature is forwarded and nothing more in manifests, and named where the harness is built alone.
+pub(crate) fn shipped_bugs(files: &[File]) -> Vec<String> {
+    let mut wrong = Vec::new();
+    let builds = |file: &&File| !(file.is("md") || file.is("rs") && file.path.contains("/tests/"));
+    for file in files.iter().filter(builds) {
+        let manifest = file.path.ends_with("Cargo.toml");
+        let code = file.is("rs");
+        for (at, line) in file.text.lines().enumerate() {
+            let line = line.trim();
+            let forwards = line == "planted = []"
+                || line.strip_prefix("planted = [").is_some_and(|list| {
+                    let list = list.trim_end_matches(']').split(", ");
+                    list.into_iter().all(|entry| entry.ends_with("/planted\""))
+                });
+            let turns_on = match manifest {
+                true => line.contains("planted") && !line.starts_with('#') && !forwards,
+                false if code => line.contains("\"planted\"") && !line.contains("feature ="),
+                false => line.contains("features") && line.contains("planted"),
+            };
+            if turns_on && !PLANTED_IN.contains(&file.path.as_str()) {
+                wrong.push(format!("{}:{}: turns on known bugs", file.path, at + 1));
+            }
+        }
+        let builds = PLANTED_IN.contains(&file.path.as_str());
+        if builds && file.text.contains("--release") {
+            wrong.push(format!("{}: known bugs, and a release", file.path));
         }
     }
     wrong
