@@ -3,4 +3,5 @@
 //! [`sim`] runs whole clusters in one thread, from a seed; the tests in `tests/real` start the real
 //! programs. `BUGS.md` lists what they have found.
 
+pub mod record;
 pub mod sim;
