@@ -19,52 +19,45 @@ pub(crate) struct Described {
 
 /// The event in words; none for those that only serve others.
 pub(crate) fn describe(event: &Event) -> Option<Described> {
-    let (kind, text) = words(event)?;
+    let (text, kind) = (words(event)?, event.kind());
     Some(Described { text, kind, job: event.job(), node: node(event).map(ToString::to_string) })
 }
 
-fn words(event: &Event) -> Option<(&'static str, String)> {
+fn words(event: &Event) -> Option<String> {
     Some(match event {
         // A job's own submission says what people want to know of it.
         Event::BlobStored { .. } => return None,
         Event::ClusterFormed { cluster, operator } => {
-            ("ClusterFormed", format!("cluster {cluster} was formed by user {operator}"))
+            format!("cluster {cluster} was formed by user {operator}")
         }
-        Event::ConfigSet { config } => (
-            "ConfigSet",
-            format!(
-                "configuration of {} was set: {} nodes, {} partitions",
-                config.cluster_name,
-                config.nodes.len(),
-                config.partitions.len()
-            ),
+        Event::ConfigSet { config } => format!(
+            "configuration of {} was set: {} nodes, {} partitions",
+            config.cluster_name,
+            config.nodes.len(),
+            config.partitions.len()
         ),
         Event::FormatRaised { format } => {
-            ("FormatRaised", format!("all controllers understand events of format {format}"))
+            format!("all controllers understand events of format {format}")
         }
-        Event::ControllerJoined { controller, raft_id, address } => (
-            "ControllerJoined",
-            format!("controller {controller} joined at {address} as number {raft_id}"),
-        ),
+        Event::ControllerJoined { controller, raft_id, address } => {
+            format!("controller {controller} joined at {address} as number {raft_id}",)
+        }
         Event::ControllerLeft { controller } => {
-            ("ControllerLeft", format!("controller {controller} was removed"))
+            format!("controller {controller} was removed")
         }
         Event::TokenIssued { role, name, .. } => {
             let role = match role {
                 TokenRole::Node => "node",
                 TokenRole::Controller => "controller",
             };
-            ("TokenIssued", format!("a token for {role} {name} was issued"))
+            format!("a token for {role} {name} was issued")
         }
-        Event::TokenSpent { .. } => ("TokenSpent", "a token was used, or expired".to_owned()),
-        Event::NodeRegistered { node, address, inventory } => (
-            "NodeRegistered",
-            format!(
-                "node {node} registered from {address} with {} CPUs and {} MiB",
-                inventory.cpus, inventory.memory_mib
-            ),
+        Event::TokenSpent { .. } => "a token was used, or expired".to_owned(),
+        Event::NodeRegistered { node, address, inventory } => format!(
+            "node {node} registered from {address} with {} CPUs and {} MiB",
+            inventory.cpus, inventory.memory_mib,
         ),
-        Event::NodeChanged { node, change } => ("NodeChanged", standing(node, change)),
+        Event::NodeChanged { node, change } => standing(node, change),
         Event::JobSubmitted { .. }
         | Event::JobHeld { .. }
         | Event::JobReleased { .. }
@@ -81,43 +74,40 @@ fn words(event: &Event) -> Option<(&'static str, String)> {
     })
 }
 
-fn job_words(event: &Event) -> Option<(&'static str, String)> {
+fn job_words(event: &Event) -> Option<String> {
     Some(match event {
-        Event::JobSubmitted { job, spec, .. } => (
-            "JobSubmitted",
-            format!(
-                "job {job} ({}) was submitted by {} to {}",
-                spec.name, spec.user_name, spec.partition
-            ),
+        Event::JobSubmitted { job, spec, .. } => format!(
+            "job {job} ({}) was submitted by {} to {}",
+            spec.name, spec.user_name, spec.partition,
         ),
         Event::JobHeld { job, hold } => {
             let by = if *hold == Hold::Admin { "an operator" } else { "its user" };
-            ("JobHeld", format!("job {job} was held by {by}"))
+            format!("job {job} was held by {by}")
         }
-        Event::JobReleased { job, .. } => ("JobReleased", format!("job {job} was released")),
-        Event::JobUpdated { job, .. } => ("JobUpdated", format!("job {job} was changed")),
+        Event::JobReleased { job, .. } => format!("job {job} was released"),
+        Event::JobUpdated { job, .. } => format!("job {job} was changed"),
         Event::JobAllocated { job, attempt, places, .. } => {
-            ("JobAllocated", format!("job {job} was given {} (run {attempt})", nodes(places)))
+            format!("job {job} was given {} (run {attempt})", nodes(places))
         }
-        Event::JobLaunching { job, .. } => ("JobLaunching", format!("job {job} is being launched")),
-        Event::JobRunning { job, .. } => ("JobRunning", format!("job {job} is running")),
+        Event::JobLaunching { job, .. } => format!("job {job} is being launched"),
+        Event::JobRunning { job, .. } => format!("job {job} is running"),
         Event::JobSignalled { job, signal, by, warning, .. } => {
             let why = if *warning { " as it asked for before its time limit" } else { "" };
-            ("JobSignalled", format!("signal {signal} is sent to job {job} by user {by}{why}"))
+            format!("signal {signal} is sent to job {job} by user {by}{why}")
         }
         Event::SignalDelivered { job, number, .. } => {
-            ("SignalDelivered", format!("signal number {number} reached job {job}"))
+            format!("signal number {number} reached job {job}")
         }
         Event::JobCompleting { job, end, requeue, .. } => {
             let next = if requeue.is_some() { ", to run again" } else { "" };
-            ("JobCompleting", format!("job {job} is to end: {}{next}", ending(end)))
+            format!("job {job} is to end: {}{next}", ending(end))
         }
         Event::JobEnded { job, end, .. } => {
-            ("JobEnded", format!("job {job} has ended: {}", ending(end)))
+            format!("job {job} has ended: {}", ending(end))
         }
-        Event::JobRequeued { job, requeue, .. } => ("JobRequeued", requeued(*job, *requeue)),
+        Event::JobRequeued { job, requeue, .. } => requeued(*job, *requeue),
         Event::JobForgotten { job } => {
-            ("JobForgotten", format!("job {job} left the live state for the history"))
+            format!("job {job} left the live state for the history")
         }
         Event::ClusterFormed { .. }
         | Event::ConfigSet { .. }

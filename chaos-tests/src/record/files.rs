@@ -11,7 +11,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use common::machine::{Entry, Event};
+use common::machine::Entry;
 use prost::Message as _;
 use proto::log as wire;
 use serde::{Serialize, de::DeserializeOwned};
@@ -240,7 +240,7 @@ pub(super) fn log_line(index: u64, entry: &Entry) -> LogLine {
         sequence: entry.sequence,
         at_ms: entry.at.0,
         request: entry.request.map(|answered| answered.request.to_string()),
-        kinds: entry.events.iter().map(|event| kind(event).to_owned()).collect(),
+        kinds: entry.events.iter().map(|event| event.kind().to_owned()).collect(),
         entry: bytes.iter().map(|byte| format!("{byte:02x}")).collect(),
     }
 }
@@ -261,35 +261,6 @@ pub(super) fn decode(line: &LogLine) -> Result<Entry, String> {
         Ok(entry)
     } else {
         Err("the entry is not the one that its line tells of".to_owned())
-    }
-}
-
-/// The event's name, as `rafter events --json` prints it.
-pub(crate) fn kind(event: &Event) -> &'static str {
-    match event {
-        Event::ClusterFormed { .. } => "ClusterFormed",
-        Event::ConfigSet { .. } => "ConfigSet",
-        Event::FormatRaised { .. } => "FormatRaised",
-        Event::ControllerJoined { .. } => "ControllerJoined",
-        Event::ControllerLeft { .. } => "ControllerLeft",
-        Event::TokenIssued { .. } => "TokenIssued",
-        Event::TokenSpent { .. } => "TokenSpent",
-        Event::NodeRegistered { .. } => "NodeRegistered",
-        Event::NodeChanged { .. } => "NodeChanged",
-        Event::BlobStored { .. } => "BlobStored",
-        Event::JobSubmitted { .. } => "JobSubmitted",
-        Event::JobHeld { .. } => "JobHeld",
-        Event::JobReleased { .. } => "JobReleased",
-        Event::JobUpdated { .. } => "JobUpdated",
-        Event::JobAllocated { .. } => "JobAllocated",
-        Event::JobLaunching { .. } => "JobLaunching",
-        Event::JobRunning { .. } => "JobRunning",
-        Event::JobSignalled { .. } => "JobSignalled",
-        Event::SignalDelivered { .. } => "SignalDelivered",
-        Event::JobCompleting { .. } => "JobCompleting",
-        Event::JobEnded { .. } => "JobEnded",
-        Event::JobRequeued { .. } => "JobRequeued",
-        Event::JobForgotten { .. } => "JobForgotten",
     }
 }
 

@@ -191,6 +191,36 @@ pub enum Event {
 }
 
 impl Event {
+    /// Its name, as `rafter events --json` prints it.
+    #[must_use]
+    pub fn kind(&self) -> &'static str {
+        match self {
+            Self::ClusterFormed { .. } => "ClusterFormed",
+            Self::ConfigSet { .. } => "ConfigSet",
+            Self::FormatRaised { .. } => "FormatRaised",
+            Self::ControllerJoined { .. } => "ControllerJoined",
+            Self::ControllerLeft { .. } => "ControllerLeft",
+            Self::TokenIssued { .. } => "TokenIssued",
+            Self::TokenSpent { .. } => "TokenSpent",
+            Self::NodeRegistered { .. } => "NodeRegistered",
+            Self::NodeChanged { .. } => "NodeChanged",
+            Self::BlobStored { .. } => "BlobStored",
+            Self::JobSubmitted { .. } => "JobSubmitted",
+            Self::JobHeld { .. } => "JobHeld",
+            Self::JobReleased { .. } => "JobReleased",
+            Self::JobUpdated { .. } => "JobUpdated",
+            Self::JobAllocated { .. } => "JobAllocated",
+            Self::JobLaunching { .. } => "JobLaunching",
+            Self::JobRunning { .. } => "JobRunning",
+            Self::JobSignalled { .. } => "JobSignalled",
+            Self::SignalDelivered { .. } => "SignalDelivered",
+            Self::JobCompleting { .. } => "JobCompleting",
+            Self::JobEnded { .. } => "JobEnded",
+            Self::JobRequeued { .. } => "JobRequeued",
+            Self::JobForgotten { .. } => "JobForgotten",
+        }
+    }
+
     /// The job that an event is about.
     #[must_use]
     pub fn job(&self) -> Option<JobId> {

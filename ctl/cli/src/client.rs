@@ -4,12 +4,17 @@
 //! connected before the first [`Client::call`], which goes to the controller that led last.
 
 use std::{
+    collections::BTreeSet,
     io::{self, IsTerminal as _},
-    sync::Arc,
+    sync::{
+        Arc,
+        atomic::{AtomicU32, Ordering},
+    },
     time::Duration,
 };
 
 use bytes::Bytes;
+use common::id::{NotHex, RequestId};
 use indicatif::{ProgressBar, ProgressStyle};
 use proto::ctl::{JobsReply, JobsRequest, controller_client::ControllerClient};
 use ring::rand::{SecureRandom as _, SystemRandom};
@@ -57,7 +62,21 @@ impl Client {
         Self::open_for(Life::Daemon)
     }
 
+    /// The same, for what one controller alone has to say.
+    pub(crate) fn open_to(name: &str) -> Result<Self, Trouble> {
+        let client = Self::open()?;
+        let mut addresses = client.controllers.addresses();
+        addresses.retain(|address| address.name == name);
+        if addresses.is_empty() {
+            let cause = format!("this host knows of no controller `{name}`");
+            return Err(Trouble::Unreachable { cause });
+        }
+        client.controllers.replace(addresses);
+        Ok(client)
+    }
+
     fn open_for(life: Life) -> Result<Self, Trouble> {
+        first_request()?;
         let folder = std::env::var_os(FOLDER_VARIABLE).unwrap_or_else(|| DEFAULT_FOLDER.into());
         let site = Site::read(folder.as_ref())?;
         let cache = Cache::of(&site);
@@ -73,6 +92,12 @@ impl Client {
     /// The cluster's name.
     pub(crate) fn cluster(&self) -> &str {
         &self.site.cluster
+    }
+
+    /// The names of all controllers that are known, here or where the pass came from.
+    pub(crate) fn known(&self) -> Vec<String> {
+        let known = self.controllers.addresses().into_iter().map(|address| address.name);
+        known.collect::<BTreeSet<_>>().into_iter().collect()
     }
 
     /// The names of the controllers that are known here.
@@ -114,11 +139,34 @@ pub(crate) fn request<T>(message: T) -> Request<T> {
     request
 }
 
-/// A request's id: drawn once, and kept over all attempts.
+/// The variable that names a command's first request, for who wants to know its outcome although
+/// the command was killed, or to ask once more and get the first answer.
+const REQUEST_VARIABLE: &str = "RAFTER_REQUEST_ID";
+
+/// How many requests this command has made.
+static REQUESTS: AtomicU32 = AtomicU32::new(0);
+
+/// A request's id: drawn once, and kept over all attempts. Where the environment names the first
+/// one, the second has the next number, and so on.
 pub(crate) fn request_id() -> Bytes {
+    let before = REQUESTS.fetch_add(1, Ordering::Relaxed);
+    if let Ok(Some(first)) = first_request() {
+        return numbered(first, before).0.to_vec().into();
+    }
     let mut id = [0; 16];
     SystemRandom::new().fill(&mut id).expect("the kernel gives random numbers");
     id.to_vec().into()
+}
+
+/// What the environment names.
+fn first_request() -> Result<Option<RequestId>, NotHex> {
+    let given = std::env::var_os(REQUEST_VARIABLE);
+    given.map(|text| text.to_string_lossy().parse()).transpose()
+}
+
+/// The id that comes `later` after the first one.
+fn numbered(first: RequestId, later: u32) -> RequestId {
+    RequestId((u128::from_be_bytes(first.0).wrapping_add(u128::from(later))).to_be_bytes())
 }
 
 /// All jobs that are asked for, in one reply.
@@ -165,6 +213,14 @@ fn waiting_line(failure: &Failure, limit: Duration) -> Option<ProgressBar> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn requests_are_counted_from_the_first() {
+        let first: RequestId = "000000000000000000000000000000ff".parse().unwrap();
+        assert_eq!(numbered(first, 0), first);
+        assert_eq!(numbered(first, 1).to_string(), "00000000000000000000000000000100");
+        assert_eq!(numbered(RequestId([255; 16]), 1), RequestId([0; 16]));
+    }
 
     #[test]
     fn who_is_in_either_list_may_be_asked() {

@@ -1,6 +1,6 @@
 //! Why a command got no answer, in Slurm's words.
 
-use common::machine::Refusal;
+use common::{id::NotHex, machine::Refusal};
 use tonic::{Code, Status};
 use trust::{
     controllers::{CallError, Failure},
@@ -27,6 +27,9 @@ pub(crate) enum Trouble {
     /// There is no trust between this user and the controllers.
     #[error("Protocol authentication error")]
     Untrusted { cause: String },
+    /// The environment asks for what can't be: it is never passed over in silence.
+    #[error("RAFTER_REQUEST_ID is no request id: {0}")]
+    RequestId(#[from] NotHex),
     /// This host belongs to no cluster.
     #[error("Could not establish a configuration source")]
     NoSite(#[from] SiteError),
@@ -40,6 +43,7 @@ impl Trouble {
             Self::Unreachable { .. }
             | Self::Silent { .. }
             | Self::Untrusted { .. }
+            | Self::RequestId(_)
             | Self::NoSite(_) => None,
         }
     }
@@ -58,7 +62,8 @@ impl Trouble {
             Self::Refused { .. }
             | Self::Unreachable { .. }
             | Self::Silent { .. }
-            | Self::Untrusted { .. } => say::err(&format!("{prefix}{self}\n")),
+            | Self::Untrusted { .. }
+            | Self::RequestId(_) => say::err(&format!("{prefix}{self}\n")),
         }
     }
 
@@ -68,6 +73,7 @@ impl Trouble {
             Self::Unreachable { cause } | Self::Silent { cause } | Self::Untrusted { cause } => {
                 say::error(cause);
             }
+            Self::RequestId(_) => {}
             Self::NoSite(source) => say::error(&chain(source)),
         }
     }

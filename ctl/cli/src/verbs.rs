@@ -1,6 +1,7 @@
 //! `rafter VERB`: what Slurm has no command for.
 
 mod conf;
+mod digest;
 mod events;
 mod init;
 mod member;
@@ -44,6 +45,8 @@ enum Verb {
     Status(status::Args),
     /// Show what happened, as the log has it
     Events(events::Args),
+    /// Show whether the controllers agree on what the cluster is
+    Digest(digest::Args),
     /// Nodes: let one join
     #[command(subcommand)]
     Node(member::Node),
@@ -74,6 +77,7 @@ fn run(invocation: &Invocation) -> u8 {
         Verb::Init { arguments } => init::run(arguments),
         Verb::Status(args) => status::run(&args),
         Verb::Events(args) => events::run(&args),
+        Verb::Digest(args) => digest::run(&args),
         Verb::Node(node) => member::node(&node),
         Verb::Controller(controller) => member::controller(&controller),
         Verb::Conf(conf) => conf::run(&conf),

@@ -2,16 +2,24 @@
 
 use std::{pin::Pin, sync::Arc};
 
-use common::{id::JobId, machine::Entry};
+use bytes::Bytes;
+use common::{
+    id::JobId,
+    machine::{Entry, Refusal},
+};
 use futures::Stream;
-use proto::ctl as wire;
+use prost::Message as _;
+use proto::{ctl as wire, log};
 use raft_store::History;
 use tokio::sync::{mpsc, watch};
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::{Request, Status};
 
-use super::status::unavailable;
-use crate::{describe::describe, shared::Shared};
+use super::status::{refused, unavailable, user};
+use crate::{
+    describe::{Described, describe},
+    shared::Shared,
+};
 
 /// How many entries are read at a time.
 const PAGE: usize = 256;
@@ -22,15 +30,23 @@ pub(super) async fn events(
     shared: &Shared,
     request: Request<wire::EventsRequest>,
 ) -> Result<Told, Status> {
-    let wire::EventsRequest { follow, job, after } = request.into_inner();
+    let (user, _) = user(&request)?;
+    let wire::EventsRequest { follow, job, after, entries, stale_ok } = request.into_inner();
     // What the caller knows to have happened is in what he reads.
-    shared.log.read_barrier().await.map_err(|error| unavailable(&error))?;
+    let applied = match stale_ok {
+        true => shared.log.applied(),
+        false => shared.log.read_barrier().await.map_err(|error| unavailable(&error))?,
+    };
+    if entries && !applied.state.is_operator(user) {
+        return Err(refused(&Refusal::NotOperator));
+    }
     let (sender, told) = mpsc::channel(PAGE);
     let teller = Teller {
         history: shared.log.history(),
         changes: shared.log.watch(),
         job: job.map(JobId),
         after,
+        entries,
         sender,
     };
     tokio::spawn(teller.tell(follow));
@@ -42,6 +58,7 @@ struct Teller<C> {
     changes: watch::Receiver<Arc<C>>,
     job: Option<JobId>,
     after: u64,
+    entries: bool,
     sender: mpsc::Sender<Result<wire::EventsReply, Status>>,
 }
 
@@ -60,7 +77,7 @@ impl<C: Send + Sync + 'static> Teller<C> {
             };
             let last = page.last().map(|(index, _)| *index);
             for (index, entry) in page {
-                for reply in replies(index, &entry, self.job) {
+                for reply in self.replies(index, &entry) {
                     if self.sender.send(Ok(reply)).await.is_err() {
                         return;
                     }
@@ -93,22 +110,24 @@ impl<C: Send + Sync + 'static> Teller<C> {
         let read = read.map_err(|error| Status::internal(error.to_string()))?;
         read.map_err(|error| Status::internal(error.to_string()))
     }
-}
 
-fn replies(
-    index: u64,
-    entry: &Entry,
-    job: Option<JobId>,
-) -> impl Iterator<Item = wire::EventsReply> + '_ {
-    let told = entry.events.iter().filter_map(describe);
-    let told = told.filter(move |told| job.is_none() || told.job == job);
-    told.map(move |told| wire::EventsReply {
-        index,
-        at: entry.at.0,
-        term: entry.term.0,
-        text: told.text,
-        kind: told.kind.to_owned(),
-        job: told.job.map(|job| job.0),
-        node: told.node,
-    })
+    fn replies(&self, index: u64, entry: &Entry) -> Vec<wire::EventsReply> {
+        if self.entries {
+            let entry = log::Entry::from(entry).encode_to_vec().into();
+            return vec![wire::EventsReply { index, entry, ..Default::default() }];
+        }
+        let told = entry.events.iter().filter_map(describe);
+        let told = told.filter(|told| self.job.is_none() || told.job == self.job);
+        let reply = |told: Described| wire::EventsReply {
+            index,
+            at: entry.at.0,
+            term: entry.term.0,
+            text: told.text,
+            kind: told.kind.to_owned(),
+            job: told.job.map(|job| job.0),
+            node: told.node,
+            entry: Bytes::new(),
+        };
+        told.map(reply).collect()
+    }
 }

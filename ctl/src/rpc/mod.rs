@@ -128,6 +128,10 @@ impl Controller for Service {
     async fn events(&self, request: Request<wire::EventsRequest>) -> Reply<Self::EventsStream> {
         events::events(&self.0, request).await.map(Response::new)
     }
+
+    async fn digest(&self, request: Request<wire::DigestRequest>) -> Reply<wire::DigestReply> {
+        traced!("digest", request, reads::digest(&self.0, request))
+    }
 }
 
 #[tonic::async_trait]

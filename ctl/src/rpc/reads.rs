@@ -12,7 +12,7 @@ use common::{
     planted::{Bug, planted},
 };
 use futures::Stream;
-use proto::ctl as wire;
+use proto::{convert::state_digest, ctl as wire};
 use raft_store::Applied;
 use tonic::{Request, Status};
 use trust::controllers::not_leader;
@@ -148,6 +148,22 @@ pub(super) fn ping(shared: &Shared) -> wire::PingReply {
         leader_name: leadership.leader.unwrap_or_default(),
         format: FORMAT,
     }
+}
+
+/// What the state of this controller comes to, however far it has followed the log.
+pub(super) async fn digest(
+    shared: &Shared,
+    request: Request<wire::DigestRequest>,
+) -> Result<wire::DigestReply, Status> {
+    let (user, _) = user(&request)?;
+    let applied = shared.log.applied();
+    if !applied.state.is_operator(user) {
+        return Err(refused(&Refusal::NotOperator));
+    }
+    let (name, index) = (shared.identity.name.clone(), applied.index);
+    let digest = tokio::task::spawn_blocking(move || state_digest(&applied.state)).await;
+    let digest = digest.map_err(|error| Status::internal(error.to_string()))?;
+    Ok(wire::DigestReply { name, index, digest: digest.0.to_vec().into() })
 }
 
 /// Only the leader knows how far the others have followed, so it is the one to answer, unless

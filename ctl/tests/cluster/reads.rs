@@ -1,5 +1,10 @@
 //! What people see of the cluster.
 
+use common::{
+    id::JobId,
+    machine::{Entry, Event, State},
+};
+use prost::Message as _;
 use proto::ctl as wire;
 
 use crate::world::{ALICE, OPERATOR, World, id, refusal, slurm, submission, submit};
@@ -65,7 +70,7 @@ async fn nodes_and_pings_are_answered() {
 async fn events_are_told_from_the_beginning_and_followed() {
     let world = World::new().await;
     let job = submit(&world, ALICE).await;
-    let ask = |follow, job| wire::EventsRequest { follow, job, after: 0 };
+    let ask = |follow, job| wire::EventsRequest { follow, job, ..Default::default() };
     let mut told = world.user(ALICE).events(ask(false, None)).await.expect("answered").into_inner();
     let mut events = Vec::new();
     while let Some(event) = told.message().await.expect("told") {
@@ -90,6 +95,45 @@ async fn events_are_told_from_the_beginning_and_followed() {
     let next = told.message().await.expect("told").expect("another");
     assert_eq!(next.text, format!("job {job} has ended: CANCELLED by user 1001, exit 0:0"));
     drop(told);
+    world.stop().await;
+}
+
+#[tokio::test]
+async fn operators_read_whole_entries_and_what_they_come_to() {
+    let world = World::new().await;
+    let job = submit(&world, ALICE).await;
+    let ask = || wire::EventsRequest { entries: true, stale_ok: true, ..Default::default() };
+    let denied = slurm("Invalid user id", 2010);
+    assert_eq!(refusal(world.user(ALICE).events(ask())).await, denied);
+    assert_eq!(refusal(world.user(ALICE).digest(wire::DigestRequest {})).await, denied);
+
+    let told = world.user(OPERATOR).events(ask()).await;
+    let mut told = told.expect("an operator's").into_inner();
+    let (mut state, mut last) = (State::default(), 0);
+    while let Some(reply) = told.message().await.expect("told") {
+        let wire = proto::log::Entry::decode(&*reply.entry).expect("an entry");
+        let mut entry = Entry::try_from(wire).expect("one of this release");
+        for event in &mut entry.events {
+            // What is left out of an entry counts for nothing but a size.
+            assert!(!matches!(event, Event::BlobStored { content, .. } if !content.is_empty()));
+        }
+        state.apply(&entry);
+        last = reply.index;
+    }
+    assert!(state.jobs.contains_key(&JobId(job)));
+    assert_eq!(state.jobs, world.log.applied().state.jobs);
+
+    let reply = world.user(OPERATOR).digest(wire::DigestRequest {}).await;
+    let reply = reply.expect("an operator's").into_inner();
+    assert_eq!((reply.name.as_str(), reply.index), ("ctl1", last));
+    let expected = proto::convert::state_digest(&world.log.applied().state);
+    assert_eq!(reply.digest, expected.0.to_vec());
+    // Not only what the digest of an entry is made of counts.
+    for blob in state.blobs.keys() {
+        let mut other = world.log.applied().state.clone();
+        other.blobs.remove(blob);
+        assert_ne!(proto::convert::state_digest(&other), expected);
+    }
     world.stop().await;
 }
 

@@ -10,7 +10,7 @@ mod state;
 
 pub use batch::{decode_batch, encode_batch};
 pub use job::slim_job;
-pub use state::{StateReader, state_records};
+pub use state::{StateReader, state_digest, state_records};
 
 /// A message that says nothing that `common` has a word for.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]

@@ -10,6 +10,7 @@ use common::{
     planted::{Bug, planted},
     time::Timestamp,
 };
+use prost::Message as _;
 use wire::state_record::Kind;
 
 use super::{exact, listed, need};
@@ -63,6 +64,16 @@ pub fn state_records(state: &State) -> impl Iterator<Item = wire::StateRecord> {
         .chain(blobs)
         .chain(requests)
         .map(record)
+}
+
+/// What `state` comes to: replicas that followed the same entries have the same.
+///
+/// Over every record, unlike the digest that each entry carries, which must be had at every step.
+/// Takes as long as to write a snapshot.
+#[must_use]
+pub fn state_digest(state: &State) -> ContentHash {
+    let hashes = state_records(state).map(|record| ContentHash::of(&record.encode_to_vec()).0);
+    ContentHash::of(&hashes.collect::<Vec<_>>().concat())
 }
 
 fn header(state: &State) -> wire::StateHeader {

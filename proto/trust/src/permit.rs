@@ -124,6 +124,7 @@ pub const TABLE: &[(&str, Roles)] = &[
     ("/rafter.ctl.v1.Controller/Ping", MEMBER),
     ("/rafter.ctl.v1.Controller/Status", MEMBER),
     ("/rafter.ctl.v1.Controller/Events", USER),
+    ("/rafter.ctl.v1.Controller/Digest", USER),
     // Whoever has a certificate has joined. With one it would be unclear which of the two counts.
     ("/rafter.node.v1.Join/Join", ANONYMOUS),
     ("/rafter.node.v1.Node/Attach", NODE),

@@ -5,7 +5,7 @@ use std::{fs::OpenOptions, io::Write as _};
 use common::{
     id::{JobId, RequestId, Term},
     job::Hold,
-    machine::{Answer, Answered},
+    machine::{Answer, Answered, Event},
     time::Timestamp,
 };
 

@@ -34,7 +34,9 @@ pub(super) async fn for_end(client: &Client, job: u32) -> u8 {
             Err(trouble @ (Trouble::Refused { .. } | Trouble::Untrusted { .. })) => {
                 return lost(job, &trouble.to_string());
             }
-            Err(trouble @ Trouble::NoSite(_)) => return lost(job, &trouble.to_string()),
+            Err(trouble @ (Trouble::NoSite(_) | Trouble::RequestId(_))) => {
+                return lost(job, &trouble.to_string());
+            }
         }
         pause = (pause * 3 / 2).min(LONGEST);
     }

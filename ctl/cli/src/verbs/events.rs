@@ -1,8 +1,16 @@
 //! `rafter events`: the log as people read it.
 
-use common::{date, time::Timestamp};
+use common::{
+    date,
+    machine::{Entry, Event},
+    time::Timestamp,
+};
 use jiff::tz::TimeZone;
-use proto::ctl::{EventsReply, EventsRequest};
+use prost::Message as _;
+use proto::{
+    ctl::{EventsReply, EventsRequest},
+    log,
+};
 use serde_json::json;
 use tonic::{Response, Status, Streaming};
 use trust::controllers::Target;
@@ -28,6 +36,12 @@ pub(super) struct Args {
     /// For programs: an object a line
     #[arg(long)]
     json: bool,
+    /// Whole entries as the log holds them, for programs; operators only
+    #[arg(long, requires = "json", conflicts_with = "job")]
+    entries: bool,
+    /// What this controller has, though it may be behind the others
+    #[arg(long, value_name = "CONTROLLER", conflicts_with = "follow")]
+    from: Option<String>,
 }
 
 pub(super) fn run(args: &Args) -> u8 {
@@ -67,7 +81,11 @@ impl Skip {
 }
 
 async fn print(args: &Args, zone: &TimeZone) -> Result<(), Trouble> {
-    let client = if args.follow { Client::open_to_follow()? } else { Client::open()? };
+    let client = match &args.from {
+        Some(controller) => Client::open_to(controller)?,
+        None if args.follow => Client::open_to_follow()?,
+        None => Client::open()?,
+    };
     let mut progress = Progress { index: args.after, printed: 0 };
     loop {
         let stream = match open(&client, args, progress).await {
@@ -96,7 +114,14 @@ async fn open(
     args: &Args,
     progress: Progress,
 ) -> Result<Streaming<EventsReply>, Trouble> {
-    let request = EventsRequest { follow: args.follow, job: args.job, after: progress.after() };
+    let Args { follow, job, entries, from, .. } = args;
+    let request = EventsRequest {
+        follow: *follow,
+        job: *job,
+        after: progress.after(),
+        entries: *entries,
+        stale_ok: from.is_some(),
+    };
     let attempt = |mut controller: Controller| async move {
         controller.events(client::request(request)).await.map(Response::into_inner)
     };
@@ -114,7 +139,13 @@ async fn copy(
         if skip.takes(&event) {
             continue;
         }
-        say::out(&if args.json { object(&event) } else { line(&event, zone) });
+        say::out(&if args.entries {
+            entry(&event)?
+        } else if args.json {
+            object(&event)
+        } else {
+            line(&event, zone)
+        });
         let printed = if event.index == progress.index { progress.printed } else { 0 };
         *progress = Progress { index: event.index, printed: printed + 1 };
     }
@@ -128,7 +159,7 @@ fn line(event: &EventsReply, zone: &TimeZone) -> String {
 
 /// An interface: names are added, and none is renamed or taken away.
 fn object(event: &EventsReply) -> String {
-    let EventsReply { index, at, term, text, kind, job, node } = event;
+    let EventsReply { index, at, term, text, kind, job, node, entry: _ } = event;
     let object = json!({
         "index": index,
         "at_ms": at,
@@ -141,6 +172,26 @@ fn object(event: &EventsReply) -> String {
     format!("{object}\n")
 }
 
+/// An interface, too: a whole entry.
+fn entry(reply: &EventsReply) -> Result<String, Status> {
+    let unknown = |error: &dyn std::fmt::Display| {
+        Status::internal(format!("entry {} can't be understood: {error}", reply.index))
+    };
+    let wire = log::Entry::decode(&*reply.entry).map_err(|error| unknown(&error))?;
+    let entry = Entry::try_from(wire).map_err(|error| unknown(&error))?;
+    let digits: String = reply.entry.iter().map(|byte| format!("{byte:02x}")).collect();
+    let object = json!({
+        "index": reply.index,
+        "term": entry.term.0,
+        "sequence": entry.sequence,
+        "at_ms": entry.at.0,
+        "request": entry.request.map(|answered| answered.request.to_string()),
+        "kinds": entry.events.iter().map(Event::kind).collect::<Vec<_>>(),
+        "entry": digits,
+    });
+    Ok(format!("{object}\n"))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -148,7 +199,8 @@ mod tests {
     fn event(index: u64, text: &str) -> EventsReply {
         let (text, kind) = (text.to_owned(), "job_submitted".to_owned());
         let at = 1_795_475_289_015;
-        EventsReply { index, at, term: 3, text, kind, job: Some(7), node: None }
+        let (job, entry) = (Some(7), prost::bytes::Bytes::new());
+        EventsReply { index, at, term: 3, text, kind, job, node: None, entry }
     }
 
     #[test]

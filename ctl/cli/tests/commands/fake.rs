@@ -155,6 +155,9 @@ impl Controller for Service {
     async fn ping(&self, _: Request<PingRequest>) -> Reply<PingReply> {
         not_here()
     }
+    async fn digest(&self, _: Request<DigestRequest>) -> Reply<DigestReply> {
+        not_here()
+    }
     async fn events(&self, _: Request<EventsRequest>) -> Reply<Self::EventsStream> {
         not_here()
     }
