@@ -22,6 +22,7 @@ use tokio::sync::oneshot;
 use crate::{
     Identity, StoreError, format,
     health::Health,
+    records,
     tail::Tail,
     types::{Entry, LogId, TypeConfig, Vote},
     wal,
@@ -313,11 +314,10 @@ fn load_log(db: &DB, folder: &Path, held: &Held) -> Result<Tail, StoreError> {
     let items = db.iterator_cf(log, IteratorMode::From(&from, rocksdb::Direction::Forward));
     for (expected, item) in (first..).zip(items) {
         let (key, value) = item.map_err(|error| StoreError::rocks(folder, &error))?;
-        let entry = format::decode_entry(&value.into_vec().into());
-        let entry = entry.map_err(|error| {
-            StoreError::damaged(folder, format!("entry {expected} of the log: {error}"))
-        })?;
-        if *key != expected.to_be_bytes() || entry.log_id.index != expected {
+        let entry = records::read_entry(expected, &value.into_vec().into());
+        let entry = entry.map_err(|what| StoreError::damaged(folder, what))?;
+        let Some(entry) = entry else { continue };
+        if *key != expected.to_be_bytes() {
             let what = format!("entry {expected} of the log is missing");
             return Err(StoreError::damaged(folder, what));
         }

@@ -32,6 +32,7 @@ mod network;
 mod open;
 mod options;
 mod read;
+pub mod records;
 mod service;
 mod snapshot;
 mod storage;

@@ -19,8 +19,7 @@ use openraft::{
     OptionalSend, RaftSnapshotBuilder,
     storage::{ApplyResponder, EntryResponder, RaftStateMachine},
 };
-use prost::Message as _;
-use proto::{log as wire, types};
+use proto::types;
 use tokio::sync::watch;
 
 use crate::{
@@ -28,6 +27,7 @@ use crate::{
     error::chain,
     health::Health,
     history::Feed,
+    records,
     snapshot::{SnapshotFile, Snapshots},
     types::{
         Batch, LogId, Payload, Snapshot, SnapshotMeta, StoredMembership, TypeConfig, Verdict,
@@ -133,26 +133,10 @@ impl Machine {
 
     /// Applies a batch, or says why this replica can't follow the log any further.
     fn follow(&mut self, index: u64, batch: Batch, feed: &mut Feed) -> Result<Verdict, String> {
-        let wire = match wire::Batch::decode(batch.0.clone()) {
-            Ok(wire) => wire,
-            Err(_) if planted(Bug::SkipUndecodable) => return Ok(Verdict::Void),
-            Err(error) => {
-                return Err(format!("entry {index} of the log can't be decoded: {error}"));
-            }
-        };
-        let mut applied = Vec::with_capacity(wire.entries.len());
+        let facts = records::facts(index, &batch.0)?;
+        let mut applied = Vec::with_capacity(facts.len());
         let mut void = Vec::new();
-        for (place, entry) in wire.entries.into_iter().enumerate() {
-            let fact = match Fact::try_from(entry) {
-                Ok(fact) => fact,
-                Err(_) if planted(Bug::SkipUndecodable) => continue,
-                Err(error) => {
-                    return Err(format!(
-                        "entry {index} of the log can't be understood: {error}. A newer release \
-                         may have written it: upgrade this controller"
-                    ));
-                }
-            };
+        for (place, fact) in facts.into_iter().enumerate() {
             if self.state.precedes(&fact) {
                 self.apply_one(&fact, feed);
                 applied.push(fact);

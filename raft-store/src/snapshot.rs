@@ -109,7 +109,8 @@ impl Snapshots {
     /// Reads and checks a snapshot.
     pub(crate) fn read(&self, path: &Path) -> Result<(SnapshotMeta, SnapshotFile), StoreError> {
         let file = File::open(path).map_err(|source| StoreError::disk(path, source))?;
-        let (meta, state) = read(&file).map_err(|error| match error {
+        let reader = BufReader::with_capacity(CHUNK, &file);
+        let (meta, state) = decode(reader).map_err(|error| match error {
             ReadError::Disk(source) => StoreError::disk(path, source),
             ReadError::Content(what) => {
                 StoreError::damaged(&self.folder, format!("{}: {what}", path.display()))
@@ -124,14 +125,10 @@ impl Snapshots {
         let _turn = self.turn.lock().unwrap_or_else(PoisonError::into_inner);
         let unfinished = self.folder.join(format!("{UNFINISHED}-own"));
         let mut writer = Gently::new(File::create(&unfinished)?);
-        writer.buffer.extend(format::encode_snapshot_head(meta));
-        let mut records = 0;
-        for record in state_records(state) {
-            format::encode_message(Kind::SnapshotRecord, &record, &mut writer.buffer);
-            records += 1;
-            writer.rest_if_due()?;
-        }
-        writer.buffer.extend(format::encode_snapshot_foot(records));
+        encode(meta, state, |fill| {
+            fill(&mut writer.buffer);
+            writer.rest_if_due()
+        })?;
         writer.finish()?;
         match meta.last_log_id {
             Some(last) => self.name(&unfinished, last),
@@ -201,7 +198,22 @@ impl Gently {
     }
 }
 
-enum ReadError {
+/// Makes a snapshot's records, one after the other. `put` is handed what appends the next one.
+pub(crate) fn encode<E>(
+    meta: &SnapshotMeta,
+    state: &State,
+    mut put: impl FnMut(&dyn Fn(&mut Vec<u8>)) -> Result<(), E>,
+) -> Result<(), E> {
+    put(&|buffer| buffer.extend(format::encode_snapshot_head(meta)))?;
+    let mut records = 0;
+    for record in state_records(state) {
+        put(&|buffer| format::encode_message(Kind::SnapshotRecord, &record, buffer))?;
+        records += 1;
+    }
+    put(&|buffer| buffer.extend(format::encode_snapshot_foot(records)))
+}
+
+pub(crate) enum ReadError {
     Disk(io::Error),
     Content(String),
 }
@@ -212,8 +224,8 @@ impl From<Unreadable> for ReadError {
     }
 }
 
-fn read(file: &File) -> Result<(SnapshotMeta, State), ReadError> {
-    let mut reader = BufReader::with_capacity(CHUNK, file);
+/// Reads and checks the records of a snapshot.
+pub(crate) fn decode(mut reader: impl io::Read) -> Result<(SnapshotMeta, State), ReadError> {
     let mut buffer = Vec::new();
     next(&mut reader, &mut buffer)?;
     let meta = format::decode_snapshot_head(&buffer)?;
