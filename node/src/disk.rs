@@ -156,20 +156,25 @@ pub fn scan(spool: &Spool) -> Result<Vec<(RunId, Found)>, SpoolError> {
             job: common::id::JobId(folder.job),
             attempt: common::id::Attempt(folder.attempt),
         };
-        let found = match folder.found()? {
-            OnDisk::Unprepared => {
-                folder.remove()?;
-                continue;
-            }
-            // Started again, a supervisor sees for itself whether another one lives.
-            OnDisk::NotStarted | OnDisk::Running(None) => Found::Launching,
-            // Who watches it finds out, and kills what a dead supervisor left.
-            OnDisk::Running(Some(_)) | OnDisk::Orphaned => Found::Running,
-            OnDisk::Ended(ended) => Found::Over(end_of(ended)),
-        };
-        runs.push((run, found));
+        match standing(folder.found()?) {
+            Some(found) => runs.push((run, found)),
+            None => folder.remove()?,
+        }
     }
     Ok(runs)
+}
+
+/// What the agent makes of what a folder tells; none where it is nothing.
+#[must_use]
+pub fn standing(found: OnDisk) -> Option<Found> {
+    match found {
+        OnDisk::Unprepared => None,
+        // Started again, a supervisor sees for itself whether another one lives.
+        OnDisk::NotStarted | OnDisk::Running(None) => Some(Found::Launching),
+        // Who watches it finds out, and kills what a dead supervisor left.
+        OnDisk::Running(Some(_)) | OnDisk::Orphaned => Some(Found::Running),
+        OnDisk::Ended(ended) => Some(Found::Over(end_of(ended))),
+    }
 }
 
 #[cfg(test)]

@@ -51,3 +51,27 @@ pub struct Limit {
     pub soft: u64,
     pub hard: u64,
 }
+
+/// Why a manifest can't be followed.
+#[derive(Debug)]
+pub enum Unusable {
+    Broken(serde_json::Error),
+    /// It is of another release's form.
+    Version(u32),
+}
+
+/// The manifest that these bytes are.
+///
+/// # Errors
+/// Where they are none, or one of another version.
+pub fn read(content: &[u8]) -> Result<Manifest, Unusable> {
+    #[derive(Deserialize)]
+    struct Versioned {
+        version: u32,
+    }
+    let Versioned { version } = serde_json::from_slice(content).map_err(Unusable::Broken)?;
+    if version != VERSION {
+        return Err(Unusable::Version(version));
+    }
+    serde_json::from_slice(content).map_err(Unusable::Broken)
+}

@@ -26,9 +26,14 @@ use std::{
 };
 
 use nix::fcntl::{FcntlArg, fcntl};
-use serde::{Deserialize, Serialize, de::DeserializeOwned};
+use serde::{Deserialize, Serialize};
 
-use crate::manifest::{Manifest, VERSION};
+use self::told::record;
+use crate::manifest::{self, Manifest, Unusable, VERSION};
+
+mod told;
+
+pub use told::{Files, told};
 
 /// What a folder's name ends in while it is being removed.
 const GONE: &str = ".gone";
@@ -261,45 +266,18 @@ impl Folder {
     /// # Errors
     /// Where the folder can't be read.
     pub fn found(&self) -> Result<Found, SpoolError> {
-        if let Some(ended) = self.ended()? {
-            return Ok(Found::Ended(ended));
-        }
-        if self.is_locked()? {
-            return Ok(Found::Running(self.started()?));
-        }
-        // The supervisor may have ended between the two looks.
-        if let Some(ended) = self.ended()? {
-            return Ok(Found::Ended(ended));
-        }
-        if self.has_begun()? {
-            return Ok(Found::Orphaned);
-        }
-        match self.manifest() {
-            Ok(manifest) if manifest.boot == boot_id()? => Ok(Found::NotStarted),
-            Ok(_) | Err(SpoolError::Version { .. }) => Ok(Found::Orphaned),
-            Err(SpoolError::Broken { .. }) => Ok(Found::Unprepared),
-            Err(SpoolError::Io { source, .. }) if source.kind() == io::ErrorKind::NotFound => {
-                Ok(Found::Unprepared)
-            }
-            Err(error @ SpoolError::Io { .. }) => Err(error),
-        }
+        told(self)
     }
 
     /// # Errors
     /// Where it can't be read, is not there, or is of another version.
     pub fn manifest(&self) -> Result<Manifest, SpoolError> {
-        #[derive(Deserialize)]
-        struct Versioned {
-            version: u32,
-        }
         let path = self.path.join("manifest.json");
         let content = fs::read(&path).map_err(failed("read", &path))?;
-        let broken = |source| SpoolError::Broken { path: path.clone(), source };
-        let Versioned { version } = serde_json::from_slice(&content).map_err(broken)?;
-        if version != VERSION {
-            return Err(SpoolError::Version { path, version });
-        }
-        serde_json::from_slice(&content).map_err(broken)
+        manifest::read(&content).map_err(|unusable| match unusable {
+            Unusable::Broken(source) => SpoolError::Broken { path, source },
+            Unusable::Version(version) => SpoolError::Version { path, version },
+        })
     }
 
     /// The environment's texts; what is not `NAME=value` is left out.
@@ -317,19 +295,19 @@ impl Folder {
     /// # Errors
     /// Where it can't be read.
     pub fn ended(&self) -> Result<Option<Ended>, SpoolError> {
-        self.read("ended.json")
+        record(self, "ended.json")
     }
 
     /// # Errors
     /// Where it can't be read.
     pub fn started(&self) -> Result<Option<Started>, SpoolError> {
-        self.read("started.json")
+        record(self, "started.json")
     }
 
     /// # Errors
     /// Where it can't be read.
     pub fn begun(&self) -> Result<Option<Begun>, SpoolError> {
-        self.read("begun.json")
+        record(self, "begun.json")
     }
 
     /// Whether a supervisor has begun, ever: an empty or torn `begun.json` says so, too.
@@ -377,29 +355,6 @@ impl Folder {
         }
     }
 
-    /// Only asks: a lock taken for a moment would turn away the supervisor that begins just then.
-    fn is_locked(&self) -> Result<bool, SpoolError> {
-        let path = self.path.join("lock");
-        let file = match OpenOptions::new().write(true).open(&path) {
-            Ok(file) => file,
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(false),
-            Err(error) => return Err(failed("open", &path)(error)),
-        };
-        let mut lock = whole_file();
-        let asked = fcntl(file.as_fd(), FcntlArg::F_OFD_GETLK(&mut lock));
-        asked.map_err(|error| failed("ask for the lock of", &path)(error.into()))?;
-        Ok(i32::from(lock.l_type) != nix::libc::F_UNLCK)
-    }
-
-    fn read<T: DeserializeOwned>(&self, name: &str) -> Result<Option<T>, SpoolError> {
-        let path = self.path.join(name);
-        match fs::read(&path) {
-            Ok(content) => Ok(serde_json::from_slice(&content).ok()),
-            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
-            Err(error) => Err(failed("read", &path)(error)),
-        }
-    }
-
     /// Puts a file in place at once: a reader sees all of it or none.
     fn record<T: Serialize>(
         &self,
@@ -423,6 +378,35 @@ impl Folder {
             }
             Durable::No => Ok(()),
         }
+    }
+}
+
+impl Files for Folder {
+    fn read(&self, name: &str) -> Result<Option<Vec<u8>>, SpoolError> {
+        let path = self.path.join(name);
+        match fs::read(&path) {
+            Ok(content) => Ok(Some(content)),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+            Err(error) => Err(failed("read", &path)(error)),
+        }
+    }
+
+    /// Only asks: a lock taken for a moment would turn away the supervisor that begins just then.
+    fn is_locked(&self) -> Result<bool, SpoolError> {
+        let path = self.path.join("lock");
+        let file = match OpenOptions::new().write(true).open(&path) {
+            Ok(file) => file,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(false),
+            Err(error) => return Err(failed("open", &path)(error)),
+        };
+        let mut lock = whole_file();
+        let asked = fcntl(file.as_fd(), FcntlArg::F_OFD_GETLK(&mut lock));
+        asked.map_err(|error| failed("ask for the lock of", &path)(error.into()))?;
+        Ok(i32::from(lock.l_type) != nix::libc::F_UNLCK)
+    }
+
+    fn boot(&self) -> Result<String, SpoolError> {
+        boot_id()
     }
 }
 
