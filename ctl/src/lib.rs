@@ -27,4 +27,5 @@ mod rpc;
 mod shared;
 mod views;
 
+pub use nodes::{desk, vigil};
 pub use shared::ReadConfig;

@@ -21,11 +21,11 @@ use imbl::ordmap::DiffItem;
 const AGAIN: Span = Span::from_seconds(30);
 
 /// Which connection of a node: the newest counts.
-pub(crate) type Stream = u64;
+pub type Stream = u64;
 
 /// The nodes that are attached to this leader.
 #[derive(Debug, Default)]
-pub(crate) struct Desk {
+pub struct Desk {
     state: State,
     nodes: BTreeMap<NodeName, Attached>,
 }
@@ -68,16 +68,18 @@ fn told(order: &Order) -> Told {
 }
 
 impl Desk {
-    pub(crate) fn new(state: State) -> Self {
+    #[must_use]
+    pub fn new(state: State) -> Self {
         Self { state, nodes: BTreeMap::new() }
     }
 
-    pub(crate) fn state(&self) -> &State {
+    #[must_use]
+    pub fn state(&self) -> &State {
         &self.state
     }
 
     /// A node has listed what it has. An older connection of the same node counts no more.
-    pub(crate) fn attach(
+    pub fn attach(
         &mut self,
         node: &NodeName,
         stream: Stream,
@@ -89,14 +91,14 @@ impl Desk {
         self.due(node, now)
     }
 
-    pub(crate) fn detach(&mut self, node: &NodeName, stream: Stream) {
+    pub fn detach(&mut self, node: &NodeName, stream: Stream) {
         if self.nodes.get(node).is_some_and(|attached| attached.stream == stream) {
             self.nodes.remove(node);
         }
     }
 
     /// A node has reported how far a run has come.
-    pub(crate) fn hear(
+    pub fn hear(
         &mut self,
         node: &NodeName,
         stream: Stream,
@@ -117,7 +119,7 @@ impl Desk {
     }
 
     /// The log has moved on. Looks at the nodes of the jobs that it moved.
-    pub(crate) fn follow(&mut self, state: State, now: Timestamp) -> Vec<(NodeName, Order)> {
+    pub fn follow(&mut self, state: State, now: Timestamp) -> Vec<(NodeName, Order)> {
         let before = std::mem::replace(&mut self.state, state);
         let mut touched = BTreeSet::new();
         let mut touch = |job: &Job| {
@@ -141,7 +143,7 @@ impl Desk {
 
     /// Looks at all nodes. Finds what [`Desk::follow`] missed, if anything, and what is to be said
     /// again.
-    pub(crate) fn sweep(&mut self, now: Timestamp) -> Vec<(NodeName, Order)> {
+    pub fn sweep(&mut self, now: Timestamp) -> Vec<(NodeName, Order)> {
         let all: Vec<NodeName> = self.nodes.keys().cloned().collect();
         self.due_of(all, now)
     }

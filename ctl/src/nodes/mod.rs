@@ -7,11 +7,11 @@
 //!
 //! What nodes say of their load, and when they last said anything, stays out of the log.
 
-mod desk;
+pub mod desk;
 mod dispatch;
 mod messages;
 mod stream;
-mod vigil;
+pub mod vigil;
 
 use std::{
     collections::BTreeMap,

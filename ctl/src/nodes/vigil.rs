@@ -21,14 +21,14 @@ const STALL: Duration = Duration::from_secs(5);
 
 /// A node that would be lost if it stayed silent.
 #[derive(Clone, Debug)]
-pub(crate) struct Watched {
-    pub(crate) node: NodeName,
-    pub(crate) last_word: Option<Instant>,
+pub struct Watched {
+    pub node: NodeName,
+    pub last_word: Option<Instant>,
 }
 
 /// Keeps watch during one leadership.
 #[derive(Debug)]
-pub(crate) struct Vigil {
+pub struct Vigil {
     /// From when silence counts.
     since: Instant,
     looked: Instant,
@@ -38,22 +38,23 @@ pub(crate) struct Vigil {
 
 /// What a look found.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Found {
-    pub(crate) lost: Vec<NodeName>,
+pub struct Found {
+    pub lost: Vec<NodeName>,
     /// How many are silent that are not given up yet, where it was decided so just now.
-    pub(crate) held: Option<usize>,
+    pub held: Option<usize>,
     /// For how long this controller itself did not run.
-    pub(crate) stalled: Option<Duration>,
+    pub stalled: Option<Duration>,
 }
 
 impl Vigil {
-    pub(crate) fn new(now: Instant) -> Self {
+    #[must_use]
+    pub fn new(now: Instant) -> Self {
         Self { since: now, looked: now, held: None }
     }
 
     /// Whom to give up. To be asked every second or so, with all nodes that count as up, or that
     /// hold jobs.
-    pub(crate) fn look(&mut self, now: Instant, timeout: Duration, nodes: &[Watched]) -> Found {
+    pub fn look(&mut self, now: Instant, timeout: Duration, nodes: &[Watched]) -> Found {
         let gap = now.saturating_duration_since(self.looked);
         self.looked = now;
         if gap > STALL {
