@@ -97,6 +97,7 @@ impl Disk {
             health,
             committed: None,
             scratch: Vec::new(),
+            dropping: None,
         };
         let thread = std::thread::Builder::new()
             .name("log-writer".to_owned())

@@ -16,6 +16,7 @@ use std::{
         atomic::{AtomicU64, Ordering},
         mpsc,
     },
+    thread::{self, JoinHandle},
     time::{Duration, Instant},
 };
 
@@ -103,6 +104,8 @@ pub(crate) struct Writer {
     pub(crate) committed: Option<LogId>,
     /// An entry's record, before it is copied into the batch.
     pub(crate) scratch: Vec<u8>,
+    /// Who gives back the files of what was purged.
+    pub(crate) dropping: Option<JoinHandle<()>>,
 }
 
 /// What one write does.
@@ -145,6 +148,7 @@ impl Writer {
                 self.drop_files(upto.index);
             }
         }
+        self.until_dropped();
     }
 
     /// Puts what `op` asks for into the write. Whether it was the last one.
@@ -208,14 +212,32 @@ impl Writer {
         }
     }
 
-    /// Gives files that only hold purged entries back at once. The rest is left to compaction.
-    ///
-    /// Here the end of the range is part of it, unlike where a range is deleted.
-    fn drop_files(&self, upto: u64) {
-        let log = self.db.cf_handle(LOG).expect("it was opened with it");
-        let (from, to) = (0_u64.to_be_bytes(), upto.to_be_bytes());
-        if let Err(error) = self.db.delete_file_in_range_cf(log, from, to) {
-            tracing::warn!(%error, "files of purged entries were not removed");
+    /// Gives files that only hold purged entries back soon, beside the writes: a large file takes
+    /// the file system tens of milliseconds. The rest is left to compaction.
+    fn drop_files(&mut self, upto: u64) {
+        self.until_dropped();
+        let db = Arc::clone(&self.db);
+        let spawned = thread::Builder::new()
+            .name("rafter-purge".to_owned())
+            .spawn(move || drop_files(&db, upto));
+        match spawned {
+            Ok(dropping) => self.dropping = Some(dropping),
+            Err(error) => tracing::warn!(%error, "files of purged entries stay for now"),
         }
+    }
+
+    fn until_dropped(&mut self) {
+        if let Some(dropping) = self.dropping.take() {
+            dropping.join().expect("it does not panic");
+        }
+    }
+}
+
+/// Here the end of the range is part of it, unlike where a range is deleted.
+fn drop_files(db: &DB, upto: u64) {
+    let log = db.cf_handle(LOG).expect("it was opened with it");
+    let (from, to) = (0_u64.to_be_bytes(), upto.to_be_bytes());
+    if let Err(error) = db.delete_file_in_range_cf(log, from, to) {
+        tracing::warn!(%error, "files of purged entries were not removed");
     }
 }

@@ -36,6 +36,10 @@ use trust::{
     vouch,
 };
 
+/// As the controllers have it: what is measured is them, and the client shares their processors.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 /// How long one submission may take, changes of leader included.
 const PATIENCE: Duration = Duration::from_secs(30);
 

@@ -6,6 +6,7 @@
 use std::{
     collections::BTreeSet,
     io::{self, IsTerminal as _},
+    mem::ManuallyDrop,
     sync::{
         Arc,
         atomic::{AtomicU32, Ordering},
@@ -46,10 +47,12 @@ pub(crate) struct Client {
     site: Site,
 }
 
-/// What runs the calls: a command does one thing at a time.
-pub(crate) fn runtime() -> Runtime {
+/// What runs the calls: a command does one thing at a time. It is never taken down: the process
+/// ends when the command does, and the kernel closes what is open for less.
+pub(crate) fn runtime() -> ManuallyDrop<Runtime> {
     let mut builder = tokio::runtime::Builder::new_current_thread();
-    builder.enable_all().build().expect("the kernel gives a process its event queue")
+    let runtime = builder.enable_all().build();
+    ManuallyDrop::new(runtime.expect("the kernel gives a process its event queue"))
 }
 
 impl Client {

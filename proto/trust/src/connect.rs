@@ -18,6 +18,7 @@ use tonic::{
 
 use crate::{
     authority::SERVER_NAME,
+    cork::Corked,
     serve::{CONNECTION_WINDOW, STREAM_WINDOW},
     verify::reason,
 };
@@ -72,13 +73,16 @@ pub fn channel(address: &str, config: Arc<ClientConfig>, life: Life) -> Result<C
     })))
 }
 
-async fn dial(address: &str, tls: &TlsConnector) -> io::Result<TlsStream<TcpStream>> {
+async fn dial(address: &str, tls: &TlsConnector) -> io::Result<TlsStream<Corked>> {
     let late = |what: &str| io::Error::new(io::ErrorKind::TimedOut, format!("no {what} in time"));
     let stream =
         timeout(TCP_LIMIT, TcpStream::connect(address)).await.map_err(|_| late("connection"))??;
     stream.set_nodelay(true)?;
     let name = ServerName::try_from(SERVER_NAME).expect("the fixed name is a DNS name");
-    timeout(TLS_LIMIT, tls.connect(name, stream)).await.map_err(|_| late("handshake"))?
+    let greeting = tls.connect(name, Corked::new(stream));
+    let mut stream = timeout(TLS_LIMIT, greeting).await.map_err(|_| late("handshake"))??;
+    stream.get_mut().0.open();
+    Ok(stream)
 }
 
 /// Why a call failed below gRPC, so that the peer's service never answered it.

@@ -163,7 +163,8 @@ fn read(path: &Path, forbidden: u32, owner: Owner) -> Result<String, FileError> 
         owned(path, found.uid())?;
     }
     closed(path, found.mode(), forbidden)?;
-    let mut bytes = Vec::new();
+    // Room for the whole, and for the read that finds the end.
+    let mut bytes = Vec::with_capacity(usize::try_from(found.len()).map_or(0, |len| len + 32));
     file.take(MAX_LENGTH).read_to_end(&mut bytes).map_err(during("read", path))?;
     String::from_utf8(bytes).map_err(|_| kind())
 }

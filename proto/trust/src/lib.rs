@@ -24,4 +24,5 @@ pub mod token;
 pub mod verify;
 pub mod vouch;
 
+mod cork;
 mod hex;

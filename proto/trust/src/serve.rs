@@ -29,6 +29,7 @@ use tonic::transport::{Server, server::Connected};
 use tower::layer::util::{Identity as NoLayer, Stack};
 
 use crate::{
+    cork::Corked,
     gate::{GateLayer, Link},
     identity::from_certificate,
     permit::{Caller, Roles},
@@ -149,9 +150,10 @@ async fn accept(
 impl Door {
     async fn greet(&self, stream: TcpStream, remote: SocketAddr) -> io::Result<Connection> {
         stream.set_nodelay(true)?;
-        let stream = timeout(self.limits.handshake, self.acceptor.accept(stream)).await.map_err(
-            |_| io::Error::new(io::ErrorKind::TimedOut, "the handshake took too long"),
-        )??;
+        let greeting = self.acceptor.accept(Corked::new(stream));
+        let late = |_| io::Error::new(io::ErrorKind::TimedOut, "the handshake took too long");
+        let mut stream = timeout(self.limits.handshake, greeting).await.map_err(late)??;
+        stream.get_mut().0.open();
         let (caller, life) = self.caller(&stream)?;
         let permit = self.admit(&caller)?;
         Ok(Connection {
@@ -163,7 +165,7 @@ impl Door {
     }
 
     /// Who the peer is, and how long that holds.
-    fn caller(&self, stream: &TlsStream<TcpStream>) -> io::Result<(Caller, Duration)> {
+    fn caller(&self, stream: &TlsStream<Corked>) -> io::Result<(Caller, Duration)> {
         let Some([leaf, ..]) = stream.get_ref().1.peer_certificates() else {
             return Ok((Caller::Anonymous, self.limits.anonymous_age));
         };
@@ -193,7 +195,7 @@ impl Door {
 
 /// One authenticated connection.
 pub struct Connection {
-    stream: TlsStream<TcpStream>,
+    stream: TlsStream<Corked>,
     link: Link,
     /// When the peer's certificate ends.
     end: Pin<Box<Sleep>>,

@@ -1,6 +1,6 @@
 //! What the commands of one `scontrol` share: the connection, and how they speak.
 
-use std::env;
+use std::{env, mem::ManuallyDrop};
 
 use tokio::runtime::Runtime;
 
@@ -29,7 +29,7 @@ pub(super) struct Session<'a> {
     pub(super) flags: Flags,
     clusters: Option<String>,
     client: Option<Client>,
-    runtime: Runtime,
+    runtime: ManuallyDrop<Runtime>,
 }
 
 impl<'a> Session<'a> {
