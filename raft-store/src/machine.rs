@@ -73,12 +73,25 @@ impl Newest {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    /// Puts it, unless there is a newer one.
-    fn put(&self, meta: SnapshotMeta, file: SnapshotFile) {
+    /// Puts it, unless there is a newer one. The other one of the two goes.
+    fn put(&self, meta: SnapshotMeta, file: SnapshotFile, snapshots: &Arc<Snapshots>) {
+        let file = SnapshotFile { state: None, ..file };
+        let path = file.path.clone();
         let mut newest = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if newest.as_ref().is_none_or(|(held, _)| held.last_log_id <= meta.last_log_id) {
-            *newest = Some((meta, SnapshotFile { state: None, ..file }));
-        }
+        let old = match newest.as_ref() {
+            Some((held, _)) if held.last_log_id > meta.last_log_id => Some(file),
+            Some(_) | None => newest.replace((meta, file)).map(|(_, old)| old),
+        };
+        let stays = newest.as_ref().map(|(_, file)| file.path.clone());
+        drop(newest);
+        let Some(old) = old.filter(|old| Some(&old.path) != stays.as_ref()) else { return };
+        let snapshots = Arc::clone(snapshots);
+        // Nobody waits for it: what is left of it goes at the next start.
+        tokio::task::spawn_blocking(move || {
+            if let Err(error) = snapshots.retire(old) {
+                tracing::warn!(%error, newer = %path.display(), "an old snapshot stays for now");
+            }
+        });
     }
 }
 
@@ -107,7 +120,7 @@ impl Machine {
                 let before = |last: LogId| log_id(term_of(&last), last.index.saturating_sub(1));
                 machine.last = machine.last.map(before);
             }
-            machine.newest.put(meta, file);
+            machine.newest.put(meta, file, &machine.parts.snapshots);
         }
         machine
     }
@@ -279,7 +292,7 @@ impl RaftStateMachine<TypeConfig> for Machine {
             self.fail(&format!("a snapshot that came in can't be kept: {}", chain(&error)))
         })?;
         self.replace(meta, state);
-        self.newest.put(meta.clone(), adopted);
+        self.newest.put(meta.clone(), adopted, &self.parts.snapshots);
         Ok(())
     }
 
@@ -313,7 +326,7 @@ impl RaftSnapshotBuilder<TypeConfig> for Builder {
         let file = written.inspect_err(|error| {
             self.health.fail(format!("a snapshot can't be written: {}", chain(error)));
         })?;
-        self.newest.put(self.meta.clone(), file.clone());
+        self.newest.put(self.meta.clone(), file.clone(), &self.snapshots);
         Ok(Snapshot { meta: self.meta.clone(), snapshot: file })
     }
 }

@@ -37,6 +37,9 @@ use crate::{
 const CHUNK: usize = 1 << 20;
 const REST: u32 = 3;
 
+/// Bytes of an old file that are given back at a time.
+const PIECE: u64 = 16 << 20;
+
 const UNFINISHED: &str = "unfinished";
 
 /// A snapshot that is on the disk.
@@ -120,7 +123,7 @@ impl Snapshots {
         Ok((meta, SnapshotFile { path: path.to_owned(), file, state: Some(state) }))
     }
 
-    /// Writes a snapshot, syncs it, and removes the older ones.
+    /// Writes a snapshot, and syncs it.
     pub(crate) fn write(&self, meta: &SnapshotMeta, state: &State) -> io::Result<SnapshotFile> {
         let _turn = self.turn.lock().unwrap_or_else(PoisonError::into_inner);
         let unfinished = self.folder.join(format!("{UNFINISHED}-own"));
@@ -153,19 +156,37 @@ impl Snapshots {
         self.name(unfinished, last)
     }
 
-    /// Gives a whole file its name, and removes the older ones.
+    /// Gives a whole file its name.
     fn name(&self, unfinished: &Path, last: LogId) -> io::Result<SnapshotFile> {
         let (term, index) = (term_of(&last), last.index);
         let path = self.folder.join(format!("snap-{term}-{index}"));
         fs::rename(unfinished, &path)?;
         File::open(&self.folder)?.sync_all()?;
-        for (other_term, other_index, other) in self.list()? {
-            if (other_term, other_index) < (term, index) {
-                fs::remove_file(other)?;
-            }
-        }
         let file = Arc::new(File::open(&path)?);
         Ok(SnapshotFile { path, file, state: None })
+    }
+
+    /// Removes a snapshot that another one has replaced.
+    ///
+    /// While a file system gives a large file back, it syncs nothing, the log neither. So it is cut
+    /// off piece by piece, unless somebody still reads it: then the last of them gives it back.
+    pub(crate) fn retire(&self, old: SnapshotFile) -> io::Result<()> {
+        let _turn = self.turn.lock().unwrap_or_else(PoisonError::into_inner);
+        let SnapshotFile { path, file, state: _ } = old;
+        let unfinished = self.incoming();
+        fs::rename(&path, &unfinished)?;
+        if let Some(file) = Arc::into_inner(file) {
+            let mut left = file.metadata()?.len();
+            let file = File::options().write(true).open(&unfinished)?;
+            while left > 0 {
+                let since = Instant::now();
+                left = left.saturating_sub(PIECE);
+                file.set_len(left)?;
+                file.sync_data()?;
+                std::thread::sleep(REST * since.elapsed());
+            }
+        }
+        fs::remove_file(unfinished)
     }
 }
 
@@ -274,4 +295,33 @@ fn fill(reader: &mut impl io::Read, bytes: &mut [u8]) -> Result<(), ReadError> {
         }
         ReadError::Disk(error)
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use openraft::StoredMembership;
+
+    use super::*;
+    use crate::types::log_id;
+
+    fn written(snapshots: &Snapshots, index: u64) -> SnapshotFile {
+        let last_membership = StoredMembership::default();
+        let meta = SnapshotMeta { last_log_id: Some(log_id(1, index)), last_membership };
+        snapshots.write(&meta, &State::default()).expect("written")
+    }
+
+    #[test]
+    fn who_reads_an_old_snapshot_reads_it_to_its_end() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let snapshots = Snapshots::open(folder.path()).expect("opened");
+        let old = written(&snapshots, 1);
+        let reader = Arc::clone(&old.file);
+        let newer = written(&snapshots, 2);
+        snapshots.retire(old).expect("retired");
+        read(&reader).map_err(|_| "it is cut").expect("whole");
+        let left = snapshots.list().expect("listed");
+        assert_eq!(left, [(1, 2, newer.path.clone())]);
+        snapshots.retire(newer).expect("retired");
+        assert_eq!(fs::read_dir(folder.path()).expect("listed").count(), 0);
+    }
 }
