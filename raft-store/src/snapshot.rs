@@ -34,11 +34,11 @@ use crate::{
 
 /// Bytes that are written at a time. After each the writer syncs and rests for so many times as
 /// long as they took: neither the disk nor a processor is taken from the log for long.
-const CHUNK: usize = 1 << 20;
+const CHUNK: usize = 256 << 10;
 const REST: u32 = 3;
 
 /// Bytes of an old file that are given back at a time.
-const PIECE: u64 = 16 << 20;
+const PIECE: u64 = 8 << 20;
 
 const UNFINISHED: &str = "unfinished";
 

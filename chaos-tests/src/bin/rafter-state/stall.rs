@@ -1,6 +1,8 @@
 //! What a snapshot costs the appends beside it: one controller's real log on a real disk.
 
 use std::{
+    collections::BTreeSet,
+    ffi::OsString,
     path::Path,
     sync::Arc,
     time::{Duration, Instant, SystemTime},
@@ -23,13 +25,15 @@ use crate::leader::Leader;
 
 /// Entries in one batch while the state is filled.
 const BATCH: usize = 1_000;
-/// Appends before the snapshot begins, and after it has ended.
+/// Appends before the first snapshot begins, and after the last one has ended.
 const BEFORE: u64 = 3_000;
 const AFTER: usize = 100;
-/// More than a snapshot of any state takes.
+/// The second one replaces the first, which then leaves the disk.
+const SNAPSHOTS: usize = 2;
+/// More than they take of any state.
 const BOUND: Duration = Duration::from_secs(600);
 
-/// How long single appends took, before a snapshot and while it was written.
+/// How long single appends took, before any snapshot, and while they came and went.
 pub(crate) struct Stall {
     pub(crate) before: Times,
     pub(crate) during: Times,
@@ -52,7 +56,7 @@ impl Times {
     }
 }
 
-/// Fills a log with `jobs` jobs, and appends on and on until a snapshot was taken.
+/// Fills a log with `jobs` jobs, and appends on and on until a snapshot was taken and replaced.
 pub(crate) fn measure(jobs: u32, folder: &Path) -> Result<Stall> {
     let scratch = tempfile::tempdir_in(folder)?;
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
@@ -102,20 +106,18 @@ async fn run(log: &Log, jobs: u32, snapshots: &Path) -> Result<Stall> {
     append(log, &mut leader.log, term).await?;
 
     let (mut before, mut during) = (Times::default(), Times::default());
-    let (started, mut after) = (Instant::now(), 0);
+    let (started, mut seen, mut after) = (Instant::now(), Folder::default(), 0);
     while after < AFTER {
-        ensure!(started.elapsed() < BOUND, "no snapshot was taken");
+        ensure!(started.elapsed() < BOUND, "no snapshot was taken and replaced");
         leader.submit(0)?;
         let asked = Instant::now();
         append(log, &mut leader.log, term).await?;
         let took = asked.elapsed();
-        match (exists(snapshots, "unfinished"), exists(snapshots, "snap-")) {
-            (false, false) => before.0.push(took),
-            (true, _) => during.0.push(took),
-            (false, true) => {
-                during.0.push(took);
-                after += 1;
-            }
+        seen.look(snapshots);
+        let kept = if seen.begun { &mut during } else { &mut before };
+        kept.0.push(took);
+        if seen.named.len() >= SNAPSHOTS && !seen.retiring {
+            after += 1;
         }
     }
     ensure!(!before.0.is_empty(), "the snapshot was there before the appends");
@@ -129,9 +131,29 @@ async fn append(log: &Log, entries: &mut Vec<Entry>, term: u64) -> Result<()> {
     Ok(())
 }
 
-fn exists(folder: &Path, prefix: &str) -> bool {
-    let Ok(mut entries) = folder.read_dir() else { return false };
-    entries.any(|entry| {
-        entry.is_ok_and(|entry| entry.file_name().to_string_lossy().starts_with(prefix))
-    })
+/// What was seen in the folder of snapshots.
+#[derive(Default)]
+struct Folder {
+    /// One is being written, or was.
+    begun: bool,
+    /// The names of those that were whole.
+    named: BTreeSet<OsString>,
+    /// One that was replaced is on its way out.
+    retiring: bool,
+}
+
+impl Folder {
+    fn look(&mut self, folder: &Path) {
+        self.retiring = false;
+        for entry in folder.read_dir().into_iter().flatten().flatten() {
+            let name = entry.file_name();
+            let text = name.to_string_lossy();
+            self.begun = true;
+            if text.starts_with("snap-") {
+                self.named.insert(name);
+            } else if text != "unfinished-own" {
+                self.retiring = true;
+            }
+        }
+    }
 }
