@@ -318,7 +318,7 @@ mod tests {
         let reader = Arc::clone(&old.file);
         let newer = written(&snapshots, 2);
         snapshots.retire(old).expect("retired");
-        read(&reader).map_err(|_| "it is cut").expect("whole");
+        decode(&*reader).map_err(|_| "it is cut").expect("whole");
         let left = snapshots.list().expect("listed");
         assert_eq!(left, [(1, 2, newer.path.clone())]);
         snapshots.retire(newer).expect("retired");
