@@ -123,7 +123,7 @@ pub struct Operation {
 pub enum Call {
     /// `sbatch`. The name is unlike any other's in the run.
     Submit { name: String, cpus: u32, hold: bool },
-    /// `scancel JOB`.
+    /// `scancel -v JOB`: without `-v` it says nothing of a job that is over already.
     Cancel { job: u32 },
     /// `scontrol hold JOB`.
     Hold { job: u32 },
@@ -135,7 +135,7 @@ pub enum Call {
     Update { job: u32, comment: String },
     /// `scontrol show job JOB`, and what shows the same.
     Query { job: u32 },
-    /// `squeue`: all jobs.
+    /// `squeue`: all jobs, those that are over or not.
     List,
 }
 
