@@ -5,4 +5,5 @@
 
 pub mod check;
 pub mod record;
+pub mod report;
 pub mod sim;
