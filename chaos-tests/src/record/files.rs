@@ -1,13 +1,13 @@
 //! A record's folder: how it is written, line by line, and read as a whole.
 //!
-//! A witness file may end in half a line where its node lost power while a job wrote. Anything else
-//! that can't be read is an error that names the file and the line: a record that is read only in
-//! part proves nothing.
+//! A witness file may end in half a line where its node lost power while a job wrote, or its disk was
+//! full; who writes on marks such a line as torn. Anything else that can't be read is an error that
+//! names the file and the line: a record that is read only in part proves nothing.
 
 use std::{
     collections::BTreeMap,
     fs::{self, File, OpenOptions},
-    io::{self, Write as _},
+    io::{self, Read as _, Seek as _, SeekFrom, Write as _},
     path::{Path, PathBuf},
 };
 
@@ -146,14 +146,23 @@ impl Lines {
     }
 }
 
+/// The end of a line that somebody else has left unfinished: ASCII's CANCEL.
+const TORN: &[u8] = b"\x18\n";
+
 /// Adds a line to a file that several processes share, in one write; with `sync`, it is on the disk
 /// before this returns.
 ///
 /// # Errors
 /// Where the disk fails.
 pub fn append_line<T: Serialize>(path: &Path, value: &T, sync: bool) -> io::Result<()> {
-    let mut file = OpenOptions::new().create(true).append(true).open(path)?;
-    file.write_all(&line(value))?;
+    let mut file = OpenOptions::new().create(true).read(true).append(true).open(path)?;
+    let mut last = [b'\n'];
+    if file.seek(SeekFrom::End(0))? > 0 {
+        file.seek(SeekFrom::End(-1))?;
+        file.read_exact(&mut last)?;
+    }
+    let torn = if last == [b'\n'] { &[][..] } else { TORN };
+    file.write_all(&[torn, &line(value)].concat())?;
     if sync { file.sync_all() } else { Ok(()) }
 }
 
@@ -182,7 +191,7 @@ fn put_lines<T: Serialize>(path: &Path, values: &[T]) -> Result<(), RecordError>
     fs::write(path, text).map_err(failed(path))
 }
 
-/// What to do with a last line that has no end.
+/// What to do with a line that has no end.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Torn {
     Tolerated,
@@ -203,12 +212,13 @@ fn lines<T: DeserializeOwned>(path: &Path, torn: Torn) -> Result<Vec<T>, RecordE
     let mut values = Vec::new();
     for (number, line) in text.split_inclusive(|byte| *byte == b'\n').enumerate() {
         let whole = line.ends_with(b"\n");
+        let is_torn = !whole || line.ends_with(TORN);
         let wrong =
             |reason: String| RecordError::Line { path: path.to_owned(), line: number + 1, reason };
         match serde_json::from_slice(line) {
             Ok(value) if whole => values.push(value),
             // A power cut may also leave the length of a line whose bytes never came.
-            Ok(_) | Err(_) if !whole && torn == Torn::Tolerated => {}
+            Ok(_) | Err(_) if is_torn && torn == Torn::Tolerated => {}
             Ok(_) => return Err(wrong("the line is torn".to_owned())),
             Err(error) => return Err(wrong(error.to_string())),
         }

@@ -141,9 +141,14 @@ fn a_torn_line_is_tolerated_at_the_end_of_a_witness_only() {
     tear(&folder.witness("n1"), b"{\"moment\":\"begin\",\"jo");
     assert_eq!(folder.read().unwrap(), record());
 
-    tear(&folder.witness("n1"), b"\n");
+    // Who writes on marks it.
+    let more = record().witnesses["n1"][1].clone();
+    append_line(&folder.witness("n1"), &more, true).unwrap();
+    assert_eq!(folder.read().unwrap().witnesses["n1"].len(), 3);
+
+    tear(&folder.witness("n1"), b"{\"moment\"\n");
     let error = folder.read().unwrap_err().to_string();
-    assert!(error.contains("witness/n1.jsonl, line 3: "), "{error}");
+    assert!(error.contains("witness/n1.jsonl, line 5: "), "{error}");
 
     folder.write(&record()).unwrap();
     tear(&folder.operations(), b"{\"client\"");
