@@ -66,7 +66,14 @@ pub(crate) async fn dispatch(
     loop {
         tokio::select! {
             input = inputs.recv() => match input {
-                Some(input) => dispatcher.take(input),
+                Some(input) => {
+                    // What a node lists is compared with a state that has its registration.
+                    if applied.has_changed().unwrap_or(false) {
+                        let state = applied.borrow_and_update().state.clone();
+                        dispatcher.follow(state);
+                    }
+                    dispatcher.take(input);
+                }
                 None => return,
             },
             changed = applied.changed() => {
@@ -183,4 +190,44 @@ fn errand(state: &State, order: Order) -> Errand {
     let job = state.jobs.get(&job).cloned();
     let kill_wait = state.config.as_ref().map_or(30, |config| config.kill_wait);
     Errand { order, job, kill_wait }
+}
+
+#[cfg(test)]
+mod tests {
+    use common::machine::Command;
+
+    use super::*;
+    use crate::fixture::{Cluster, inventory};
+
+    /// A node that has lost its disk registers, and says that it has nothing. Until the
+    /// dispatcher knows of the registration, that would look like a launch that was lost.
+    #[tokio::test]
+    async fn a_node_that_attaches_is_looked_at_with_its_registration() {
+        let mut cluster = Cluster::new(1);
+        let job = cluster.submit(1);
+        cluster.allocate(job, "n1", 1);
+        let before = cluster.state();
+        let node = NodeName::from("n1");
+        let (address, inventory) = (String::new(), Box::new(inventory(2)));
+        cluster.send(Command::Register { node: node.clone(), address, inventory });
+        for _ in 0..64 {
+            let applied = |state: &State, index| Arc::new(Applied { state: state.clone(), index });
+            let (publish, states) = watch::channel(applied(&before, 1));
+            let (inputs, told) = mpsc::channel(1);
+            let (outbox, mut orders) = mpsc::channel(16);
+            let task = tokio::spawn(dispatch(states, told, Measures::default()));
+            tokio::task::yield_now().await;
+            // Both are there before it looks again.
+            publish.send_replace(applied(&cluster.state(), 2));
+            let attach = Input::Attach { node: node.clone(), stream: 1, seen: Seen::new(), outbox };
+            inputs.try_send(attach).expect("there is room");
+            drop(inputs);
+            task.await.expect("it does not panic");
+            let first = orders.recv().await;
+            assert!(
+                !matches!(first, Some(Outgoing::Order(_))),
+                "{first:?}: the run may have begun"
+            );
+        }
+    }
 }
