@@ -9,7 +9,8 @@
 //!     │          │ Failed     │ Failed     │ Vanished ▲  release
 //!     ▼          ▼            ▼            ▼          │
 //!  Waiting       └────────▶ Recording ◀────┴──────────┘ Recorded
-//!  (for an earlier attempt)    ▲
+//!  (for an earlier attempt,    ▲
+//!   or for room)               │
 //!                              └── a termination that comes before the launch
 //! ```
 //!
@@ -33,7 +34,7 @@ use std::collections::BTreeMap;
 use common::{
     id::{JobId, Term},
     job::ExitStatus,
-    machine::Report,
+    machine::{Cause, Report},
     planted::{Bug, planted},
     time::Timestamp,
 };
@@ -155,7 +156,8 @@ struct Run {
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 enum Stage {
-    /// An earlier attempt of its job is not over. Nothing of it is on disk.
+    /// An earlier attempt of its job is not over, or a run that nobody wants. Nothing of it is on
+    /// disk.
     Waiting(Box<Launch>),
     /// Its folder is being made.
     Preparing,
@@ -354,9 +356,14 @@ impl Agent {
         attempts.filter(move |(run, _)| run.job == job)
     }
 
-    /// Whether all earlier attempts of its job are over.
+    /// Whether all earlier attempts of its job are over, and all runs that the cluster does not
+    /// want. What those hold, the cluster gives to others, and nothing may be held twice.
     fn may_begin(&self, run: RunId) -> bool {
-        self.of_job(run.job).all(|(other, state)| other.attempt >= run.attempt || state.is_over())
+        self.runs.iter().all(|(other, state)| {
+            let earlier = other.job == run.job && other.attempt < run.attempt;
+            let stale = state.doom.is_some_and(|doom| doom.cause == Cause::Stale);
+            state.is_over() || !(earlier || stale)
+        })
     }
 
     fn prepared(&mut self, now: Timestamp, run: RunId) -> Vec<Act> {
@@ -381,7 +388,7 @@ impl Agent {
             return self.record(run, never_ran(now));
         }
         self.runs.remove(&run);
-        self.begin_waiting(run.job)
+        self.begin_waiting()
     }
 
     fn started(&mut self, run: RunId) -> Vec<Act> {

@@ -65,6 +65,18 @@ pub enum SeenStage {
 #[must_use]
 pub fn orders(state: &State, node: &NodeName, seen: &Seen) -> Vec<Order> {
     let mut orders = Vec::new();
+    // What nobody wants comes first: the node launches nothing into its place before it is gone.
+    for (&(job, attempt), stage) in seen {
+        if wants(state, node, job, attempt) {
+            continue;
+        }
+        orders.push(match stage {
+            SeenStage::Over => Order::Release { job, attempt },
+            SeenStage::Launching | SeenStage::Running => {
+                Order::Terminate { job, attempt, cause: Cause::Stale, at: state.at }
+            }
+        });
+    }
     for job in batch_jobs(state, node) {
         let stage = seen.get(&(job.id, job.attempt)).copied();
         match &job.phase {
@@ -90,17 +102,6 @@ pub fn orders(state: &State, node: &NodeName, seen: &Seen) -> Vec<Order> {
             }
             Phase::Completing { .. } | Phase::Pending | Phase::Ended { .. } => {}
         }
-    }
-    for (&(job, attempt), stage) in seen {
-        if wants(state, node, job, attempt) {
-            continue;
-        }
-        orders.push(match stage {
-            SeenStage::Over => Order::Release { job, attempt },
-            SeenStage::Launching | SeenStage::Running => {
-                Order::Terminate { job, attempt, cause: Cause::Stale, at: state.at }
-            }
-        });
     }
     orders
 }

@@ -1,7 +1,5 @@
 //! How runs end, and what may begin then.
 
-use common::id::JobId;
-
 use super::{Act, Agent, Run, Stage};
 use crate::run::{End, RunId};
 
@@ -50,19 +48,19 @@ impl Agent {
     /// Reports an end, and begins what waited for it.
     fn over(&mut self, run: RunId) -> Vec<Act> {
         let mut acts = self.tell(run);
-        acts.extend(self.begin_waiting(run.job));
+        acts.extend(self.begin_waiting());
         acts
     }
 
-    /// Begins the attempt that waited for the earlier ones of its job.
-    pub(super) fn begin_waiting(&mut self, job: JobId) -> Vec<Act> {
+    /// Begins what waited and need not any more.
+    pub(super) fn begin_waiting(&mut self) -> Vec<Act> {
         let mut acts = Vec::new();
         let waiting: Vec<RunId> = self
-            .of_job(job)
-            .filter(|(other, state)| {
-                matches!(state.stage, Stage::Waiting(_)) && self.may_begin(*other)
-            })
-            .map(|(other, _)| other)
+            .runs
+            .iter()
+            .filter(|(_, state)| matches!(state.stage, Stage::Waiting(_)))
+            .map(|(run, _)| *run)
+            .filter(|run| self.may_begin(*run))
             .collect();
         for next in waiting {
             let state = self.runs.get_mut(&next).expect("it was found a line above");

@@ -238,6 +238,22 @@ fn a_later_attempt_waits_until_the_earlier_one_is_over() {
 }
 
 #[test]
+fn a_launch_waits_until_what_nobody_wants_is_over() {
+    let mut agent = attached();
+    let (stale, next) = (id(1, 1), id(2, 1));
+    launch(&mut agent, stale);
+    agent.handle(NOW, Input::Prepared(stale));
+    agent.handle(NOW, Input::Started(stale));
+    let unwanted = Termination { cause: Cause::Stale, ..CANCELLED };
+    let acts = order(&mut agent, Order::Terminate { run: stale, termination: unwanted });
+    assert_eq!(acts, [Act::Terminate { run: stale, termination: unwanted }]);
+    // Its share of the node is given to another, and it is still there.
+    assert_eq!(launch(&mut agent, next), []);
+    let acts = agent.handle(NOW, Input::Ended { run: stale, end: exited() });
+    assert_eq!(acts, [report(stale, exited().into()), prepare(next)]);
+}
+
+#[test]
 fn a_waiting_attempt_is_forgotten_with_its_leader() {
     let (mut agent, first, second) = (attached(), id(7, 1), id(7, 2));
     run_to(&mut agent, first);

@@ -84,7 +84,7 @@ fn a_fresh_stream_is_told_what_its_list_lacks() {
     let at = cluster.state().at;
     let stale = Order::Terminate { job: strange, attempt: Attempt::FIRST, cause: Cause::Stale, at };
     let given = desk.attach(&n1(), 9, seen, cluster.now);
-    assert_eq!(given, [launch(lacks), stale, release(JobId(78))]);
+    assert_eq!(given, [stale, release(JobId(78)), launch(lacks)]);
 }
 
 #[test]
