@@ -11,7 +11,6 @@ use std::{
     time::{Duration, Instant},
 };
 
-use common::planted::{Bug, planted};
 use openraft::storage::IOFlushed;
 use rocksdb::{
     ColumnFamilyDescriptor, DB, DBCompressionType, DBRecoveryMode, IteratorMode, LogLevel,
@@ -199,7 +198,7 @@ pub(crate) fn gone() -> io::Error {
 
 pub(crate) fn synced() -> WriteOptions {
     let mut options = WriteOptions::default();
-    options.set_sync(!planted(Bug::SkipFsync));
+    options.set_sync(records::writes_are_synced());
     options
 }
 

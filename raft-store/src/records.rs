@@ -123,6 +123,12 @@ pub fn facts(index: u64, batch: &Bytes) -> Result<Vec<Fact>, String> {
     Ok(facts)
 }
 
+/// Whether a write is on the disk, not only with the kernel, before it is reported as done.
+#[must_use]
+pub fn writes_are_synced() -> bool {
+    !planted(Bug::SkipFsync)
+}
+
 /// The bytes of a vote.
 #[must_use]
 pub fn encode_vote(term: u64, candidate: u64) -> Bytes {
