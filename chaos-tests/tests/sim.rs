@@ -1,52 +1,57 @@
-//! Whole clusters in one thread, from seeds: `SEED=7` tries one, `SEEDS=1000` as many.
+//! Whole clusters from seeds: `SEED=7` tries one, `SEEDS=1000` as many, from `FROM` on.
 
 use std::time::Instant;
 
-use chaos_tests::sim::{Options, run};
+use chaos_tests::sim::{Failure, Options, campaign, options, try_run};
 
 fn number(name: &str) -> Option<u64> {
     let text = std::env::var(name).ok()?;
     Some(text.parse().unwrap_or_else(|_| panic!("{name} is a number, not {text:?}")))
 }
 
-/// Every size of cluster has its turn.
-fn options(seed: u64) -> Options {
-    let controllers = [1, 3, 3, 5][usize::try_from(seed % 4).expect("small")];
-    let nodes = 1 + usize::try_from(seed % 5).expect("small");
-    Options { controllers, nodes, ..Options::default() }
+/// Says what led to a failure, and how to see it again.
+fn fail(failure: &Failure) -> ! {
+    let Failure { seed, what, lines } = failure;
+    for line in &lines[lines.len().saturating_sub(400)..] {
+        eprintln!("{line}");
+    }
+    panic!("an invariant does not hold; the lines above led to it\nSEED={seed}: {what}");
 }
 
 #[test]
 fn no_seed_breaks_a_cluster() {
-    let seeds: Vec<u64> = match number("SEED") {
-        Some(seed) => vec![seed],
-        None => (0..number("SEEDS").unwrap_or(60)).collect(),
+    let seeds = match number("SEED") {
+        Some(seed) => seed..seed + 1,
+        None => {
+            let from = number("FROM").unwrap_or(0);
+            from..from + number("SEEDS").unwrap_or(60)
+        }
     };
     let began = Instant::now();
-    let (mut simulated_ms, mut terms, mut launches, mut acknowledged) = (0, 0, 0, 0);
-    for seed in &seeds {
-        let outcome = run(*seed, options(*seed));
-        simulated_ms += outcome.simulated_ms;
-        terms += outcome.terms;
-        launches += outcome.launches;
-        acknowledged += outcome.acknowledged;
-    }
+    let totals = campaign(seeds).unwrap_or_else(|failure| fail(&failure));
     // Each run must have been a run: leaders that changed, jobs that were taken in and that ran.
-    let runs = seeds.len();
-    assert!(acknowledged > 10 * runs && launches > 10 * runs, "{acknowledged}, {launches}");
-    let hours = simulated_ms as f64 / 3_600_000.0;
+    let (runs, acknowledged) = (totals.runs, totals.acknowledged);
+    let least = 10 * usize::try_from(runs).expect("small");
+    assert!(acknowledged > least && totals.launches > least, "{totals:?}");
+    let hours = totals.simulated_ms as f64 / 3_600_000.0;
     let minutes = began.elapsed().as_secs_f64() / 60.0;
     println!(
-        "{runs} seeds: {hours:.1} simulated hours ({:.0} a minute), {terms} terms, \
-         {acknowledged} jobs acknowledged, {launches} launches",
-        hours / minutes
+        "{runs} seeds: {hours:.1} simulated hours ({:.0} a minute), {} terms, {} entries, \
+         {acknowledged} jobs acknowledged, {} launches, {} reads, {} stores replaced",
+        hours / minutes,
+        totals.terms,
+        totals.entries,
+        totals.launches,
+        totals.reads,
+        totals.replaced
     );
 }
 
 #[test]
 fn a_seed_gives_the_same_run_each_time() {
     let traced = |seed| {
-        let outcome = run(seed, Options { keep_trace: true, ..options(seed) });
+        let options = Options { keep_trace: true, ..options(seed) };
+        let outcome = try_run(seed, options).unwrap_or_else(|failure| fail(&failure));
         outcome.trace.lines().join("\n")
     };
     for seed in [2, 7] {

@@ -5,7 +5,7 @@ use std::{fs, path::PathBuf, process::Command};
 use anyhow::{Result, bail};
 
 use crate::{
-    packages, rocksdb,
+    gate, packages, rocksdb,
     steps::{Outcome, Steps},
     test,
     workspace::{cargo, root, run, succeeds},
@@ -46,6 +46,7 @@ pub(crate) fn run_all(_: &Options) -> Result<()> {
         run(prebuilt.apply(clippy.args(["--", "-D", "warnings"]))).map(passed)
     });
     steps.run("tests", || test::run_with(&test::Options::default(), &prebuilt).map(passed));
+    steps.run("gate", || gate::simulated(&prebuilt, gate::Build::Test, None).map(passed));
     steps.run("documents", || {
         let mut documents = cargo(&["doc", "--workspace", "--no-deps", "--locked"]);
         documents.arg("--document-private-items").env("RUSTDOCFLAGS", "-D warnings");

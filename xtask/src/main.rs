@@ -6,9 +6,11 @@
 mod bench;
 mod ci;
 mod cluster;
+mod gate;
 mod packages;
 mod progress;
 mod rocksdb;
+mod sim;
 mod steps;
 mod test;
 mod wait;
@@ -37,7 +39,7 @@ enum Verb {
     /// Run the tests
     Test(test::Options),
     /// Run the seeded simulator of a cluster
-    Sim(test::SimOptions),
+    Sim(sim::Options),
 }
 
 fn main() -> ExitCode {
@@ -46,7 +48,7 @@ fn main() -> ExitCode {
         Verb::Bench(options) => bench::run_parts(&options),
         Verb::Ci(options) => ci::run_all(&options),
         Verb::Test(options) => test::run_alone(&options),
-        Verb::Sim(options) => test::sim(&options),
+        Verb::Sim(options) => sim::run_seeds(&options),
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,

@@ -1,4 +1,4 @@
-//! The tests, and the simulator, which is a test with a seed of one's choice.
+//! The tests.
 
 use anyhow::Result;
 
@@ -56,32 +56,4 @@ pub(crate) fn run_alone(options: &Options) -> Result<()> {
     packages::for_building()?;
     packages::nextest()?;
     run_with(options, &rocksdb::prebuilt()?)
-}
-
-#[derive(clap::Args)]
-pub(crate) struct SimOptions {
-    /// Try this seed, as a failure printed it
-    #[arg(long, value_name = "N", conflicts_with = "seeds")]
-    seed: Option<u64>,
-    /// Try so many seeds, chosen at random
-    #[arg(long, value_name = "N")]
-    seeds: Option<u64>,
-}
-
-/// `cargo xtask sim`: optimised, as it is computation and nothing else.
-///
-/// # Errors
-/// Where an invariant does not hold; the test has printed its seed.
-pub(crate) fn sim(options: &SimOptions) -> Result<()> {
-    packages::for_building()?;
-    let prebuilt = rocksdb::prebuilt()?;
-    let mut simulator = cargo(&["test", "--release", "--locked", "-p", "chaos-tests"]);
-    simulator.args(["--test", "sim", "--", "--nocapture"]);
-    if let Some(seed) = options.seed {
-        simulator.env("SEED", seed.to_string());
-    }
-    if let Some(seeds) = options.seeds {
-        simulator.env("SEEDS", seeds.to_string());
-    }
-    run(prebuilt.apply(&mut simulator))
 }

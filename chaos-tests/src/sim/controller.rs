@@ -1,18 +1,22 @@
-//! The controllers: their stores, and what becomes of them.
+//! The controllers: their lives, their stores, and the state that follows the log.
 
-use std::sync::Arc;
+use std::{rc::Rc, sync::Arc};
 
+use bytes::Bytes;
 use common::{
     config::{Config, NodeConf, PartitionConf},
     id::{ClusterId, Term, UserId},
     machine::{Command, Entry, State, decide},
     time::{TimeLimit, Timestamp},
 };
-use proto::convert::{StateReader, decode_batch, encode_batch, state_records};
+use proto::convert::encode_batch;
+use raft_store::records::{self, Content, Record, Restored};
 
 use super::{
-    leader::Desk,
-    network::Place,
+    disk::{self, Disk, Write},
+    log::{Item, Log},
+    raft::Lead,
+    trace::brief,
     world::{Happening, World},
 };
 
@@ -23,26 +27,95 @@ pub(super) struct Controller {
     pub(super) life: u64,
     /// Frozen, as by SIGSTOP, until this moment.
     pub(super) paused: Option<u64>,
-    pub(super) state: State,
-    /// How many of Raft's entries the state has followed.
-    pub(super) applied: usize,
-    /// On disk: the state after so many entries.
-    snapshot: (usize, Vec<proto::log::StateRecord>),
     /// Its clock is off by as many milliseconds.
     pub(super) skew: i64,
+    /// Its number in Raft. A store that is given up takes its number along.
+    pub(super) raft_id: u64,
+    pub(super) disk: Disk,
+    /// Its store can't be read: somebody must replace it.
+    pub(super) broken: bool,
+    /// Something in it was damaged, whether that was noticed or not.
+    pub(super) rotten: bool,
+
+    // Raft's.
+    pub(super) term: u64,
+    pub(super) log: Log,
+    /// Up to which index its log is reported to be on the disk.
+    pub(super) durable: u64,
+    pub(super) commit: u64,
+    /// Up to which index its log is known to be the leader's of its term.
+    pub(super) agrees: u64,
+    pub(super) lead: Option<Lead>,
+    /// Whom it takes for the leader.
+    pub(super) leader: Option<usize>,
+
+    // The machine's.
+    pub(super) state: State,
+    /// The index of the last entry that is in the state.
+    pub(super) applied: u64,
 }
 
 impl Controller {
-    pub(super) fn new() -> Self {
+    pub(super) fn new(raft_id: u64) -> Self {
         Self {
             alive: false,
             life: 0,
             paused: None,
+            skew: 0,
+            raft_id,
+            disk: Disk::default(),
+            broken: false,
+            rotten: false,
+            term: 0,
+            log: Log::default(),
+            durable: 0,
+            commit: 0,
+            agrees: 0,
+            lead: None,
+            leader: None,
             state: State::default(),
             applied: 0,
-            snapshot: (0, vec![]),
-            skew: 0,
         }
+    }
+
+    pub(super) fn runs(&self) -> bool {
+        self.alive && self.paused.is_none()
+    }
+
+    /// Reads its store, as the real one is opened.
+    fn open(&mut self) -> Result<(), String> {
+        let disk::Content { vote, log, purged, snapshot } = self.disk.open();
+        self.term = match vote {
+            Some(vote) => records::decode_vote(&vote)?.0,
+            None => 0,
+        };
+        let restored = snapshot.map(|bytes| records::decode_snapshot(&bytes)).transpose()?;
+        let (last, members, state) = match restored {
+            Some(Restored { last, members, state }) => (last, members, state),
+            None => ((0, 0), vec![], State::default()),
+        };
+        if purged.0 > last.1 {
+            return Err("the snapshot that the log goes on from is missing".to_owned());
+        }
+        state.check();
+        (self.state, self.applied, self.commit) = (state, last.1, last.1);
+        // Entries that the snapshot covers may be there still.
+        let first = log.keys().next().map_or(last.1 + 1, |first| *first);
+        self.log = if first <= last.1 {
+            Log::after(purged.0, purged.1, members.clone())
+        } else {
+            Log::after(last.1, last.0, members.clone())
+        };
+        for (index, bytes) in (first..).zip(log.values()) {
+            if let Some(record) = records::decode(index, bytes)? {
+                self.log.push(Item::read(record, bytes.clone()));
+            }
+        }
+        if self.log.last() < last.1 {
+            self.log = Log::after(last.1, last.0, members);
+        }
+        self.durable = self.log.last();
+        Ok(())
     }
 }
 
@@ -50,11 +123,11 @@ pub(super) fn node_name(node: usize) -> String {
     format!("n{}", node + 1)
 }
 
-/// Nodes are given up after ten seconds, and ended jobs are forgotten after a minute.
+/// Nodes are given up after ten seconds, and ended jobs are forgotten soon.
 fn config(nodes: usize) -> Config {
     let mut config = Config::defaults("sim");
     config.slurmd_timeout = 10;
-    config.min_job_age = 60;
+    config.min_job_age = 15;
     config.kill_wait = 5;
     config.return_to_service = 1;
     config.select_memory = false;
@@ -72,7 +145,7 @@ fn config(nodes: usize) -> Config {
 }
 
 impl World {
-    /// The log's first entry.
+    /// The log's first entries, which every store has that the cluster begins with.
     pub(super) fn form(&mut self) {
         let form = Command::Form {
             cluster: ClusterId([7; 16]),
@@ -89,71 +162,184 @@ impl World {
             request: None,
             events: decided.events,
         };
-        self.raft.committed.push(encode_batch(std::slice::from_ref(&entry)));
-        self.truth.apply(&entry);
+        let members = self.controllers.iter().map(|one| one.raft_id).collect();
+        let contents =
+            [Content::Members(members), Content::Batch(encode_batch(std::slice::from_ref(&entry)))];
+        let items: Vec<Rc<Item>> = (1..)
+            .zip(contents)
+            .map(|(index, content)| Item::new(Record { term: 0, index, content }))
+            .collect();
+        for one in &mut self.controllers {
+            let entries = items.iter().map(|item| (item.record.index, item.bytes.clone()));
+            one.disk.write(0, Write::Entries(entries.collect()));
+            one.disk.open();
+        }
+        for item in items {
+            self.chain(&item);
+        }
     }
 
     pub(super) fn start_controller(&mut self, controller: usize) {
         let this = &mut self.controllers[controller];
-        if this.alive {
+        if this.alive || this.broken {
             return;
         }
-        this.alive = true;
         this.life += 1;
+        this.agrees = 0;
         this.paused = None;
-        let life = this.life;
-        let mut reader = StateReader::default();
-        for record in &this.snapshot.1 {
-            reader.take(record.clone()).expect("a record of ours");
+        this.lead = None;
+        this.leader = None;
+        if let Err(reason) = this.open() {
+            // What can't be read is not passed over. Somebody replaces this controller.
+            this.broken = true;
+            self.say(format_args!("ctl{controller} does not start: {reason}"));
+            let noticed = 2_000 + self.random.below(15_000);
+            self.soon(noticed, Happening::Replace { controller });
+            return;
         }
-        this.applied = this.snapshot.0;
-        this.state = match this.applied {
-            0 => State::default(),
-            _ => reader.finish().expect("a whole state"),
-        };
-        this.state.check();
-        let applied = this.applied;
-        self.say(format_args!("ctl{controller} starts from entry {applied}"));
+        let (life, applied, last) = (this.life, this.applied, this.log.last());
+        this.alive = true;
+        // Raft may give again what the snapshot has: the machine passes over it.
+        let again = self.random.below(4);
+        let this = &mut self.controllers[controller];
+        if applied > 0 {
+            this.applied = this.log.base.max(applied.saturating_sub(again));
+        }
+        self.say(format_args!("ctl{controller} starts from entry {applied} of {last}"));
         self.soon(1, Happening::Apply { controller, life });
         self.soon(250, Happening::ControllerTick { controller, life });
     }
 
+    /// Ends the process. What it had written stays, synced or not, unless the power fails.
     pub(super) fn kill_controller(&mut self, controller: usize) {
-        if !self.controllers[controller].alive {
+        let this = &mut self.controllers[controller];
+        if !this.alive {
             return;
         }
+        this.alive = false;
+        this.life += 1;
+        this.lead = None;
+        self.offices[controller] = None;
         self.say(format_args!("ctl{controller} dies"));
-        self.controllers[controller].alive = false;
-        self.controllers[controller].life += 1;
-        self.desks[controller] = None;
     }
 
-    /// Follows some of the entries that this controller does not have yet.
+    /// The host goes down with all that was not synced.
+    pub(super) fn cut_power(&mut self, controller: usize) {
+        self.kill_controller(controller);
+        let lost = self.controllers[controller].disk.cut_power(&mut self.random);
+        self.say(format_args!("ctl{controller} has no power; {lost} writes are lost"));
+    }
+
+    /// A store that can't be written ends its controller; its service manager starts it again.
+    pub(super) fn fail_controller(&mut self, controller: usize, reason: &str) {
+        self.say(format_args!("ctl{controller} stops: {reason}"));
+        self.kill_controller(controller);
+        let pause = 500 + self.random.below(4_000);
+        self.soon(pause, Happening::Restart { controller });
+    }
+
+    /// Follows some of the committed entries that this controller does not have yet.
     pub(super) fn apply(&mut self, controller: usize, life: u64) {
         if !self.lives(controller, life) {
             return;
         }
-        let behind = self.raft.committed.len() - self.controllers[controller].applied;
-        if behind == 0 {
-            self.may_lead(controller);
-            return;
-        }
-        let some = 1 + self.random.index(behind.min(16));
-        let snapshot = self.random.chance(20);
-        let this = &mut self.controllers[controller];
-        for bytes in &self.raft.committed[this.applied..this.applied + some] {
-            follow(&mut this.state, bytes);
-        }
-        this.applied += some;
-        if snapshot {
-            this.snapshot = (this.applied, state_records(&this.state).collect());
-        }
-        if some < behind {
-            let delay = self.delay();
-            self.soon(delay, Happening::Apply { controller, life });
+        let behind = self.follows(controller).saturating_sub(self.controllers[controller].applied);
+        if behind > 0 {
+            let some = 1 + self.random.below(behind.min(16));
+            for _ in 0..some {
+                self.follow(controller);
+            }
+            if some < behind {
+                let delay = self.delay();
+                self.soon(delay, Happening::Apply { controller, life });
+            }
+            if self.random.chance(30) {
+                self.take_snapshot(controller);
+            }
         }
         self.may_lead(controller);
-        self.send_orders(controller);
+        self.led(controller);
+    }
+
+    /// How far a controller may follow: what it knows to be committed and has.
+    pub(super) fn follows(&self, controller: usize) -> u64 {
+        let this = &self.controllers[controller];
+        this.commit.min(this.log.last())
+    }
+
+    /// Follows one entry, as every replica does.
+    fn follow(&mut self, controller: usize) {
+        let clock = self.controller_clock(controller);
+        let this = &mut self.controllers[controller];
+        let index = this.applied + 1;
+        let item = Rc::clone(this.log.get(index).expect("what is followed is in the log"));
+        let committed = self.committed(index);
+        assert!(
+            committed.bytes == item.bytes,
+            "ctl{controller} follows another entry {index} than was committed: {:?}, not {:?}",
+            item.record,
+            committed.record
+        );
+        let facts = item.facts().as_ref().unwrap_or_else(|reason| panic!("{reason}"));
+        let this = &mut self.controllers[controller];
+        replica_clock(clock);
+        for fact in facts {
+            if this.state.precedes(fact) {
+                this.state.apply(fact);
+            } else {
+                self.witness.void += 1;
+            }
+        }
+        this.applied = index;
+    }
+
+    fn take_snapshot(&mut self, controller: usize) {
+        let now = self.now;
+        let this = &mut self.controllers[controller];
+        let Some(term) = this.log.term_at(this.applied) else { return };
+        if this.applied <= this.log.base {
+            return;
+        }
+        let members = this.log.members_at(this.applied);
+        let snapshot = records::encode_snapshot((term, this.applied), &members, &this.state);
+        let upto = this.applied;
+        if self.write(controller, Write::Snapshot(snapshot)) {
+            // What a snapshot covers leaves the log once the snapshot is on the disk.
+            let keep = self.random.below(8);
+            let life = self.controllers[controller].life;
+            let done = self.controllers[controller].disk.busy_until.max(now);
+            let purge = Happening::Purge { controller, life, upto: upto.saturating_sub(keep) };
+            self.at(done + 1, purge);
+        }
+    }
+
+    pub(super) fn purge(&mut self, controller: usize, life: u64, upto: u64) {
+        if self.lives(controller, life) && upto > self.controllers[controller].log.base {
+            let this = &mut self.controllers[controller];
+            let Some(term) = this.log.term_at(upto) else { return };
+            this.log.purge(upto);
+            self.write(controller, Write::Purge(upto, term));
+        }
+    }
+
+    /// Takes over the snapshot of a leader whose log begins behind the end of this one.
+    pub(super) fn install(&mut self, controller: usize, bytes: &Bytes) -> bool {
+        let Restored { last, members, state } =
+            records::decode_snapshot(bytes).expect("the network delivers what was sent");
+        let this = &mut self.controllers[controller];
+        if last.1 <= this.commit {
+            return false;
+        }
+        state.check();
+        this.state = state;
+        this.applied = last.1;
+        this.commit = last.1;
+        this.log = Log::after(last.1, last.0, members);
+        this.durable = last.1;
+        this.agrees = last.1;
+        self.say(format_args!("ctl{controller} takes the snapshot of entry {}", last.1));
+        self.write(controller, Write::Snapshot(bytes.clone()))
+            && self.write(controller, Write::Purge(last.1, last.0))
     }
 
     pub(super) fn lives(&self, controller: usize, life: u64) -> bool {
@@ -161,154 +347,46 @@ impl World {
         this.alive && this.life == life
     }
 
-    /// A majority has the oldest append of the leader of `term`.
-    pub(super) fn commit(&mut self, term: u64) {
-        if term != self.raft.term {
-            return;
-        }
-        let Some(leader) = self.raft.leader else { return };
-        if !self.has_majority(leader) {
-            self.soon(100, Happening::Commit { term });
-            return;
-        }
-        let Some(append) = self.raft.commit() else { return };
-        self.follow_truth();
-        let life = self.controllers[leader].life;
-        let delay = self.delay();
-        self.soon(delay, Happening::Committed { controller: leader, life, flight: append.flight });
-        self.spread();
-    }
-
-    /// Lets the truth follow what is committed, and everything that must hold is checked.
-    pub(super) fn follow_truth(&mut self) {
-        while self.truth_applied() < self.raft.committed.len() {
-            let bytes = self.raft.committed[self.truth_applied()].clone();
-            for entry in decode_batch(bytes).expect("what was encoded decodes") {
-                if self.truth.precedes(&entry) {
-                    self.truth.apply(&entry);
-                    self.witness.entry(&entry, self.now);
-                } else {
-                    self.say(format_args!("void: {}.{}", entry.term, entry.sequence));
-                }
-            }
-            self.truth.check();
-            self.witness.followed += 1;
-        }
-    }
-
-    fn truth_applied(&self) -> usize {
-        // The first entry was applied when the cluster was formed.
-        self.witness.followed + 1
-    }
-
-    /// Tells every controller that there is something to apply.
-    pub(super) fn spread(&mut self) {
-        for controller in 0..self.controllers.len() {
-            let life = self.controllers[controller].life;
-            let delay = 1 + self.delay();
-            self.soon(delay, Happening::Apply { controller, life });
-        }
-    }
-
-    /// Whether it lives, and enough others hear it and are heard.
-    pub(super) fn has_majority(&self, controller: usize) -> bool {
-        let runs = |at: usize| {
-            let this = &self.controllers[at];
-            this.alive && this.paused.is_none()
-        };
-        let place = Place::Controller(controller);
-        let with = |at: &usize| {
-            *at == controller || runs(*at) && self.network.joined(place, Place::Controller(*at))
-        };
-        let votes = (0..self.controllers.len()).filter(with).count();
-        runs(controller) && votes > self.controllers.len() / 2
-    }
-
-    /// Elects a leader where there is none that a majority hears.
-    pub(super) fn elect(&mut self) {
-        let delay = 200 + self.random.below(400);
-        self.soon(delay, Happening::Elect);
-        // One that has stepped down, or was started anew, never takes up its term again.
-        let in_office =
-            |desk: &Option<Desk>| desk.as_ref().is_some_and(|d| d.term == self.raft.term);
-        let holds = self.raft.leader.is_some_and(|leader| {
-            let gave_up = self.witness.led == self.raft.term && !in_office(&self.desks[leader]);
-            self.has_majority(leader) && !gave_up
-        });
-        if holds && !(self.faults && self.random.chance(5)) {
-            return;
-        }
-        let able: Vec<usize> =
-            (0..self.controllers.len()).filter(|at| self.has_majority(*at)).collect();
-        if able.is_empty() {
-            return;
-        }
-        let old = self.raft.leader;
-        let new = able[self.random.index(able.len())];
-        let surviving = self.random.index(self.raft.pending.len() + 1);
-        let old_term = self.raft.term;
-        let lost = self.raft.elect(Some(new), surviving);
-        self.follow_truth();
-        let (term, gone) = (self.raft.term, lost.len());
-        self.say(format_args!(
-            "ctl{new} is elected for term {term}: {surviving} appends survive, {gone} are lost"
-        ));
-        if let Some(old) = old {
-            // It hears of it some time; until then it takes itself for the leader.
-            let life = self.controllers[old].life;
-            let late = if self.faults { self.random.below(5_000) } else { 10 };
-            self.soon(late, Happening::Depose { controller: old, life, term: old_term });
-            for append in lost {
-                let lost = Happening::Lost { controller: old, life, flight: append.flight };
-                self.soon(late, lost);
-            }
-        }
-        self.spread();
-    }
-
-    /// The moment at which the one that `happening` concerns goes on, if it is frozen.
-    pub(super) fn paused_until(&mut self, happening: &Happening) -> Option<u64> {
-        let controller = match happening {
-            Happening::Committed { controller, .. }
-            | Happening::Lost { controller, .. }
-            | Happening::Apply { controller, .. }
-            | Happening::Depose { controller, .. }
-            | Happening::ControllerTick { controller, .. }
-            | Happening::Flush { controller, .. }
-            | Happening::FromNode { controller, .. }
-            | Happening::Asked { controller, .. } => *controller,
-            Happening::Elect
-            | Happening::Commit { .. }
-            | Happening::Restart { .. }
-            | Happening::ToNode { .. }
-            | Happening::StreamBroken { .. }
-            | Happening::HostTick { .. }
-            | Happening::HostInput { .. }
-            | Happening::Supervisor { .. }
-            | Happening::HostRestart { .. }
-            | Happening::Answered { .. }
-            | Happening::UserTick
-            | Happening::Fault
-            | Happening::Heal => return None,
-        };
-        let this = &mut self.controllers[controller];
-        let until = this.paused?;
-        if until <= self.now {
-            this.paused = None;
-        }
-        this.paused
-    }
-
     pub(super) fn controller_clock(&self, controller: usize) -> Timestamp {
         self.clock(self.controllers[controller].skew)
     }
-}
 
-/// What every replica does with an entry of the log.
-fn follow(state: &mut State, bytes: &bytes::Bytes) {
-    for entry in decode_batch(bytes.clone()).expect("what was encoded decodes") {
-        if state.precedes(&entry) {
-            state.apply(&entry);
+    /// An entry is committed: the truth follows it, and everything that must hold is checked.
+    pub(super) fn chain(&mut self, item: &Rc<Item>) {
+        replica_clock(self.clock(0));
+        let facts = item.facts().as_ref().unwrap_or_else(|reason| panic!("{reason}"));
+        for fact in facts {
+            if self.truth.precedes(fact) {
+                let before = self.truth.clone();
+                self.truth.apply(fact);
+                self.witness.entry(fact, &before);
+                for event in fact.events.iter().filter_map(brief) {
+                    let index = item.record.index;
+                    self.trace.line(self.now, format_args!("log {index}: {event}"));
+                }
+            } else {
+                self.trace.line(self.now, format_args!("void: {}.{}", fact.term, fact.sequence));
+            }
         }
+        // It recomputes everything: the replicas' digests say the rest.
+        if self.chain.len().is_multiple_of(16) {
+            self.truth.check();
+        }
+        self.chain.push(Rc::clone(item));
+    }
+
+    /// The entry that was committed at `index`.
+    pub(super) fn committed(&self, index: u64) -> &Rc<Item> {
+        let place = usize::try_from(index - 1).expect("a log in memory");
+        self.chain.get(place).unwrap_or_else(|| panic!("entry {index} was never committed"))
     }
 }
+
+/// For the bug of a replica that reads its own clock.
+#[cfg(feature = "planted")]
+pub(super) fn replica_clock(now: Timestamp) {
+    super::planted::set_clock(now);
+}
+
+#[cfg(not(feature = "planted"))]
+pub(super) const fn replica_clock(_: Timestamp) {}

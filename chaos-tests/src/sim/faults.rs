@@ -1,6 +1,7 @@
 //! What goes wrong, and that it ends.
 
 use super::{
+    controller::Controller,
     network::Place,
     world::{Happening, World},
 };
@@ -15,10 +16,10 @@ impl World {
         self.soon(next, Happening::Fault);
         let controller = self.random.index(self.controllers.len());
         let node = self.random.index(self.hosts.len());
-        match self.random.below(12) {
+        match self.random.below(20) {
             0 => self.crash(controller),
             1 => {
-                if let Some(leader) = self.raft.leader {
+                if let Some(leader) = self.leader() {
                     self.crash(leader);
                 }
             }
@@ -53,8 +54,79 @@ impl World {
                     self.crash(one);
                 }
             }
+            11 => self.black_out(controller),
+            12 => {
+                for one in 0..self.controllers.len() {
+                    self.black_out(one);
+                }
+            }
+            13..=15 => self.hurt_disk(controller),
+            16 => self.rot(controller),
+            17 => {
+                if let Some(leader) = self.leader() {
+                    self.isolate(leader);
+                }
+            }
             _ => self.network.heal(),
         }
+    }
+
+    fn hurt_disk(&mut self, controller: usize) {
+        let (kind, lasts) = (self.random.below(3), 200 + self.random.below(8_000));
+        let until = self.now + lasts;
+        let disk = &mut self.controllers[controller].disk;
+        let what = match kind {
+            0 => {
+                disk.full_until = until;
+                "is full"
+            }
+            1 => {
+                disk.failing = true;
+                "fails to sync"
+            }
+            _ => {
+                disk.stalled_until = until;
+                "stalls"
+            }
+        };
+        self.say(format_args!("ctl{controller}'s disk {what} until {until}"));
+    }
+
+    /// Who leads in the latest term.
+    fn leader(&self) -> Option<usize> {
+        let leads = (0..self.controllers.len()).filter(|at| self.controllers[*at].lead.is_some());
+        leads.max_by_key(|at| self.controllers[*at].term)
+    }
+
+    /// The power of a controller fails.
+    fn black_out(&mut self, controller: usize) {
+        self.cut_power(controller);
+        let down = 500 + self.random.below(8_000);
+        self.soon(down, Happening::Restart { controller });
+    }
+
+    /// A bit of what a controller has stored flips. It is read when it starts the next time. So
+    /// few are damaged at a time that a majority is whole.
+    fn rot(&mut self, controller: usize) {
+        let damaged = |one: &Controller| one.broken || one.rotten;
+        let count = self.controllers.iter().filter(|one| damaged(one)).count() + self.joins.len();
+        if 2 * (count + 1) >= self.controllers.len() || damaged(&self.controllers[controller]) {
+            return;
+        }
+        let this = &mut self.controllers[controller];
+        if let Some(what) = this.disk.flip_bit(&mut self.random) {
+            self.controllers[controller].rotten = true;
+            self.say(format_args!("a bit flips in {what} of ctl{controller}"));
+            self.crash(controller);
+        }
+    }
+
+    /// The leader reaches its nodes and users, and no other controller.
+    fn isolate(&mut self, leader: usize) {
+        let others = (0..self.controllers.len()).map(Place::Controller);
+        let others: Vec<Place> = others.collect();
+        self.network.cut_off(Place::Controller(leader), others);
+        self.say(format_args!("ctl{leader} is alone with its nodes"));
     }
 
     fn crash(&mut self, controller: usize) {
@@ -105,10 +177,15 @@ impl World {
     /// The faults end.
     pub(super) fn heal(&mut self) {
         self.faults = false;
+        self.healed = Some(self.now);
         self.network.heal();
         for controller in 0..self.controllers.len() {
-            self.controllers[controller].skew = 0;
-            self.controllers[controller].paused = None;
+            let this = &mut self.controllers[controller];
+            this.skew = 0;
+            this.paused = None;
+            this.disk.full_until = 0;
+            this.disk.stalled_until = 0;
+            this.disk.failing = false;
             self.soon(1_000, Happening::Restart { controller });
         }
         for node in 0..self.hosts.len() {

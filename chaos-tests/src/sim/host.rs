@@ -1,4 +1,4 @@
-//! The nodes: a daemon around the real agent, its disk, and the supervisors that outlive it.
+//! The nodes: a daemon around the real agent, and the supervisors that outlive it.
 
 use std::collections::BTreeMap;
 
@@ -10,15 +10,23 @@ use common::{
     time::Timestamp,
 };
 use node::{
-    agent::{Act, Agent, Found, Input},
-    run::{End, RunId},
+    agent::{Act, Agent, Input},
+    disk::standing,
+    run::{self, End, Launch, RunId},
+    supervisor::{end_of, record_of},
 };
+use step::spool::{Begun, Found, Started, Tracking};
 
 use super::{
-    leader,
+    controller::node_name,
     network::Place,
+    orders,
+    spool::Spool,
     world::{Happening, Random, World},
 };
+
+/// Each node's.
+const CPUS: u32 = 4;
 
 /// What a node says to the controller that it takes for the leader.
 #[derive(Clone, Debug)]
@@ -45,30 +53,23 @@ pub(super) enum Step {
     Vanish,
 }
 
-/// A run's folder: what a crash of the daemon, or of the machine, leaves.
-#[derive(Clone, Debug, Default)]
-struct Folder {
-    complete: bool,
-    begun: bool,
-    end: Option<End>,
-    boot: u64,
-}
-
 pub(super) struct Host {
     pub(super) alive: bool,
     pub(super) life: u64,
     pub(super) boot: u64,
     skew: i64,
     agent: Agent,
-    /// On disk.
+    /// On disk, synced whenever they change.
     incarnation: u64,
     term: Term,
-    folders: BTreeMap<RunId, Folder>,
-    /// Each is whether its script runs.
-    supervisors: BTreeMap<RunId, bool>,
+    pub(super) spool: Spool,
+    /// The CPUs that each holds, and whether its script runs.
+    supervisors: BTreeMap<RunId, (u32, bool)>,
     stream: Option<(u64, usize)>,
     welcomed: bool,
     heard: u64,
+    /// Who leads, as somebody said that does not.
+    hint: Option<usize>,
 }
 
 impl Host {
@@ -81,26 +82,31 @@ impl Host {
             agent: Agent::new(Term(0), []).0,
             incarnation: random.number(),
             term: Term(0),
-            folders: BTreeMap::new(),
+            spool: Spool::default(),
             supervisors: BTreeMap::new(),
             stream: None,
             welcomed: false,
             heard: 0,
+            hint: None,
         }
     }
 
     /// Whether nothing of any job is left on it.
     pub(super) fn is_clean(&self) -> bool {
-        self.alive && self.folders.is_empty() && self.supervisors.is_empty()
+        self.alive && self.spool.is_empty() && self.supervisors.is_empty()
     }
 
     pub(super) fn left(&self) -> String {
-        format!("folders {:?}, supervisors {:?}", self.folders, self.supervisors)
+        format!("folders {:?}, supervisors {:?}", self.spool.runs(), self.supervisors)
+    }
+
+    fn told(&self, run: RunId) -> Found {
+        self.spool.told(run, self.supervisors.contains_key(&run), self.boot)
     }
 
     fn inventory(&self) -> Box<Inventory> {
         Box::new(Inventory {
-            cpus: 4,
+            cpus: CPUS,
             boards: 1,
             sockets: 1,
             cores_per_socket: 4,
@@ -125,16 +131,13 @@ impl World {
         }
         host.alive = true;
         host.life += 1;
-        let boot = host.boot;
-        let found = |folder: &Folder| match &folder.end {
-            Some(end) => Found::Over(end.clone()),
-            // What was begun, or only ordered, before the machine was booted is begun no more.
-            None if folder.begun || folder.boot != boot => Found::Running,
-            None => Found::Launching,
-        };
-        // A folder that was not complete is nothing.
-        host.folders.retain(|_, folder| folder.complete || folder.end.is_some());
-        let found: Vec<_> = host.folders.iter().map(|(run, f)| (*run, found(f))).collect();
+        let mut found = Vec::new();
+        for run in host.spool.runs() {
+            match standing(host.told(run)) {
+                Some(standing) => found.push((run, standing)),
+                None => host.spool.remove(self.now, run),
+            }
+        }
         let (agent, acts) = Agent::new(host.term, found);
         host.agent = agent;
         let life = host.life;
@@ -153,17 +156,23 @@ impl World {
         self.say(format_args!("n{node}'s daemon dies"));
     }
 
-    /// Ends everything on the machine; with `wipe`, its disk is lost, too.
+    /// Ends everything on the machine, and what was not synced; with `wipe`, its disk is lost, too.
     pub(super) fn reboot(&mut self, node: usize, wipe: bool) {
         self.kill_daemon(node);
         let incarnation = self.random.number();
-        let host = &mut self.hosts[node];
+        let (now, host) = (self.now, &mut self.hosts[node]);
         host.boot += 1;
-        host.supervisors.clear();
+        // A life ends with the kernel, and with the spool.
+        host.incarnation = incarnation;
+        for run in std::mem::take(&mut host.supervisors).into_keys() {
+            self.witness.stopped(run);
+        }
         if wipe {
-            host.folders.clear();
+            host.spool = Spool::default();
             host.term = Term(0);
-            host.incarnation = incarnation;
+            self.witness.wiped(node);
+        } else {
+            host.spool.cut_power(now, &mut self.random);
         }
         self.say(format_args!("n{node} reboots, wiped: {wipe}"));
     }
@@ -175,7 +184,7 @@ impl World {
         self.soon(500, Happening::HostTick { node, life });
         let silent = self.now - self.hosts[node].heard > 3_000;
         match self.hosts[node].stream {
-            Some((stream, _)) if silent => self.stream_broken(node, stream),
+            Some((stream, _)) if silent => self.stream_broken(node, stream, None),
             Some(_) if self.hosts[node].welcomed => self.say_to_leader(node, What::Heartbeat),
             Some(_) => {}
             None => self.attach(node),
@@ -183,7 +192,8 @@ impl World {
     }
 
     fn attach(&mut self, node: usize) {
-        let guess = self.random.index(self.controllers.len());
+        let any = self.random.index(self.controllers.len());
+        let guess = self.hosts[node].hint.take().unwrap_or(any);
         let stream = self.open_stream();
         let now = self.now;
         let host = &mut self.hosts[node];
@@ -198,7 +208,7 @@ impl World {
     fn say_to_leader(&mut self, node: usize, what: What) {
         let Some((stream, controller)) = self.hosts[node].stream else { return };
         let life = self.controllers[controller].life;
-        let said = Said { node, what };
+        let said = Box::new(Said { node, what });
         let message = Happening::FromNode { controller, life, stream, said };
         self.send(Place::Node(node), Place::Controller(controller), node, stream, message);
     }
@@ -219,7 +229,7 @@ impl World {
         if copies == 0 {
             self.witness.broken.insert(stream);
             let noticed = self.random.below(2_000);
-            self.soon(noticed, Happening::StreamBroken { node, stream });
+            self.soon(noticed, Happening::StreamBroken { node, stream, hint: None });
         }
         for _ in 0..copies {
             let arrival = self.now + self.delay();
@@ -230,12 +240,13 @@ impl World {
         }
     }
 
-    pub(super) fn stream_broken(&mut self, node: usize, stream: u64) {
+    pub(super) fn stream_broken(&mut self, node: usize, stream: u64, hint: Option<usize>) {
         if self.hosts[node].stream.is_none_or(|(current, _)| current != stream) {
             return;
         }
         self.witness.broken.insert(stream);
         self.hosts[node].stream = None;
+        self.hosts[node].hint = hint;
         if std::mem::replace(&mut self.hosts[node].welcomed, false) {
             let life = self.hosts[node].life;
             self.host_input(node, life, Input::Detached);
@@ -248,7 +259,7 @@ impl World {
         life: u64,
         stream: u64,
         term: u64,
-        said: leader::Said,
+        said: orders::Said,
     ) {
         let current = self.hosts[node].stream.is_some_and(|(current, _)| current == stream);
         if !self.runs(node, life) || !current {
@@ -257,14 +268,22 @@ impl World {
         self.hosts[node].heard = self.now;
         let term = Term(term);
         match said {
-            leader::Said::Beat => {}
-            leader::Said::Welcome => {
+            orders::Said::Beat => {}
+            orders::Said::Welcome => {
                 self.hosts[node].welcomed = true;
                 self.host_input(node, life, Input::Attached { term });
             }
-            leader::Said::Order(order) => {
+            orders::Said::Order(order) => {
                 self.host_input(node, life, Input::Heard { term, order });
             }
+        }
+    }
+
+    /// An order of a leader of the past arrives, whatever became of its stream.
+    pub(super) fn late_order(&mut self, node: usize, term: u64, order: run::Order) {
+        let (life, term) = (self.hosts[node].life, Term(term));
+        if self.hosts[node].agent.term() > term {
+            self.host_input(node, life, Input::Heard { term, order });
         }
     }
 
@@ -303,7 +322,7 @@ impl World {
                 self.hosts[node].stream = None;
                 self.hosts[node].welcomed = false;
             }
-            Act::Prepare(launch) => self.prepare(node, launch.run()),
+            Act::Prepare(launch) => self.prepare(node, &launch),
             Act::Spawn(run) => self.spawn(node, run),
             Act::Watch(run) => self.watch(node, run),
             Act::Terminate { run, termination } => {
@@ -317,13 +336,13 @@ impl World {
                 }
             }
             Act::Record { run, end } => {
-                let folder = self.hosts[node].folders.entry(run).or_default();
-                folder.boot = boot;
-                folder.end = Some(end);
+                if let Some(ended) = record_of(&end) {
+                    self.hosts[node].spool.write(run, "ended.json", &ended, true);
+                }
                 self.told(node, disk, Input::Recorded(run));
             }
             Act::Remove(run) => {
-                self.hosts[node].folders.remove(&run);
+                self.hosts[node].spool.remove(self.now, run);
                 self.told(node, disk, Input::Removed(run));
             }
             Act::Report { run, report } => self.say_to_leader(node, What::Report { run, report }),
@@ -333,10 +352,11 @@ impl World {
     /// The agent will hear `input`, unless its daemon dies before.
     fn told(&mut self, node: usize, delay: u64, input: Input) {
         let life = self.hosts[node].life;
-        self.soon(delay, Happening::HostInput { node, life, input });
+        self.soon(delay, Happening::HostInput { node, life, input: Box::new(input) });
     }
 
-    fn prepare(&mut self, node: usize, run: RunId) {
+    fn prepare(&mut self, node: usize, launch: &Launch) {
+        let run = launch.run();
         let disk = 1 + self.random.below(5);
         if self.faults && self.random.chance(10) {
             let node_fault = self.random.chance(500);
@@ -344,37 +364,33 @@ impl World {
             self.told(node, disk, Input::Failed { run, message, node_fault });
             return;
         }
-        let boot = self.hosts[node].boot;
-        let folder = Folder { complete: true, boot, ..Folder::default() };
-        let before = self.hosts[node].folders.insert(run, folder);
-        assert!(before.is_none(), "{run} is prepared over what is there");
+        let host = &mut self.hosts[node];
+        host.spool.prepare(launch, &node_name(node), host.boot);
         self.told(node, disk, Input::Prepared(run));
     }
 
     fn spawn(&mut self, node: usize, run: RunId) {
         let host = &mut self.hosts[node];
-        let boot = host.boot;
-        let folder = host.folders.get_mut(&run).expect("a folder is there before its supervisor");
-        if folder.begun || folder.end.is_some() || host.supervisors.contains_key(&run) {
-            self.watch(node, run);
-            return;
+        match host.told(run) {
+            Found::NotStarted => {}
+            Found::Running(_) | Found::Ended(_) | Found::Orphaned | Found::Unprepared => {
+                self.watch(node, run);
+                return;
+            }
         }
-        folder.begun = true;
-        host.supervisors.insert(run, false);
+        let (boot, cpus) = (host.boot, host.spool.cpus(run));
+        host.supervisors.insert(run, (cpus, false));
         let delay = 1 + self.random.below(20);
         self.soon(delay, Happening::Supervisor { node, boot, run, step: Step::Start });
     }
 
     /// Tells the daemon what a supervisor that it begins to watch has come to.
     fn watch(&mut self, node: usize, run: RunId) {
-        let host = &self.hosts[node];
-        let input = match host.supervisors.get(&run) {
-            Some(true) => Input::Started(run),
-            Some(false) => return,
-            None => match host.folders.get(&run).and_then(|folder| folder.end.clone()) {
-                Some(end) => Input::Ended { run, end },
-                None => Input::Vanished(run),
-            },
+        let input = match self.hosts[node].told(run) {
+            Found::Running(Some(_)) => Input::Started(run),
+            Found::Running(None) => return,
+            Found::Ended(ended) => Input::Ended { run, end: end_of(ended) },
+            Found::Orphaned | Found::Unprepared | Found::NotStarted => Input::Vanished(run),
         };
         self.told(node, 1, input);
     }
@@ -392,6 +408,7 @@ impl World {
             }
             Step::Vanish => {
                 self.hosts[node].supervisors.remove(&run);
+                self.witness.stopped(run);
                 self.told(node, 1, Input::Vanished(run));
             }
         }
@@ -399,22 +416,15 @@ impl World {
 
     fn start_script(&mut self, node: usize, run: RunId) {
         let boot = self.hosts[node].boot;
+        let begun = Begun { boot: boot.to_string(), cgroups: vec![] };
+        self.hosts[node].spool.write(run, "begun.json", &begun, false);
         if self.random.chance(20) {
             let at = self.clock(self.hosts[node].skew);
             let message = "no such user".to_owned();
             self.end_script(node, run, End::LaunchFailed { at, message, node_fault: false });
             return;
         }
-        let same_job =
-            |(other, runs): (&RunId, &bool)| *runs && other.job == run.job && *other != run;
-        assert!(
-            !self.hosts[node].supervisors.iter().any(same_job),
-            "two attempts of one job run on one node: {run}"
-        );
-        self.hosts[node].supervisors.insert(run, true);
-        self.witness.started(run, node, self.now);
-        self.say(format_args!("n{node} runs {run}"));
-        self.told(node, 1, Input::Started(run));
+        self.run_script(node, run);
         let long = if self.random.chance(100) { 300_000 } else { 5_000 };
         let lasts = 1 + self.random.below(long);
         let code = if self.random.chance(100) { 1 } else { 0 };
@@ -425,11 +435,37 @@ impl World {
         self.soon(lasts, Happening::Supervisor { node, boot, run, step });
     }
 
+    fn run_script(&mut self, node: usize, run: RunId) {
+        let host = &mut self.hosts[node];
+        let runs = host.supervisors.iter().filter(|(_, (_, runs))| *runs);
+        let (mut cpus, mut same_job) = (0, false);
+        for (other, (held, _)) in runs {
+            cpus += held;
+            same_job |= other.job == run.job;
+        }
+        assert!(!same_job, "two attempts of one job run on n{node}: {run}");
+        let supervisor = host.supervisors.get_mut(&run).expect("it starts its script");
+        supervisor.1 = true;
+        assert!(cpus + supervisor.0 <= CPUS, "CPUs of n{node} are held twice when {run} starts");
+        let started = Started {
+            at_ms: self.now,
+            pid: 1,
+            start_ticks: 1,
+            tracking: Tracking::Cgroup2,
+            memory_limited: false,
+        };
+        host.spool.write(run, "started.json", &started, false);
+        self.witness.started(run, node);
+        self.say(format_args!("n{node} runs {run}"));
+        self.told(node, 1, Input::Started(run));
+    }
+
     fn end_script(&mut self, node: usize, run: RunId, end: End) {
         let host = &mut self.hosts[node];
         host.supervisors.remove(&run);
-        let folder = host.folders.get_mut(&run).expect("a folder stays until it is released");
-        folder.end = Some(end.clone());
+        let ended = record_of(&end).expect("a supervisor writes how it ended");
+        host.spool.write(run, "ended.json", &ended, true);
+        self.witness.ended(run, node, &ended);
         self.say(format_args!("n{node} ends {run}"));
         self.told(node, 1, Input::Ended { run, end });
     }

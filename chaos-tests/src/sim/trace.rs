@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use common::machine::Event;
+
 /// The lines of a run, and a sum over them that tells two runs apart.
 #[derive(Debug, Default)]
 pub struct Trace {
@@ -48,5 +50,33 @@ impl Trace {
     #[must_use]
     pub fn lines(&self) -> &[String] {
         &self.lines
+    }
+}
+
+/// What the trace says of an event: what is worth a line, and no more of it.
+pub(super) fn brief(event: &Event) -> Option<String> {
+    #[expect(clippy::wildcard_enum_match_arm, reason = "the rest says nothing in a trace")]
+    match event {
+        Event::JobSubmitted { job, .. } => Some(format!("submitted {job}")),
+        Event::JobAllocated { job, attempt, places, .. } => {
+            let places = places.iter().map(|p| format!("{}:{}", p.node, p.held.cpus));
+            let places: Vec<String> = places.collect();
+            Some(format!("allocated {job}.{attempt} {}", places.join(",")))
+        }
+        Event::JobCompleting { job, attempt, end, requeue } => {
+            let again = if requeue.is_some() { " again" } else { "" };
+            Some(format!("completing {job}.{attempt} {:?}{again}", end.state))
+        }
+        Event::JobEnded { job, attempt, end } => {
+            Some(format!("ended {job}.{attempt} {:?}", end.state))
+        }
+        Event::JobRequeued { job, attempt, .. } => Some(format!("requeued {job}.{attempt}")),
+        Event::JobForgotten { job } => Some(format!("forgotten {job}")),
+        Event::NodeRegistered { node, .. } => Some(format!("registered {node}")),
+        Event::NodeChanged { node, change } => {
+            let drain = if change.drain { " drain" } else { "" };
+            Some(format!("{node} {:?}{drain}", change.availability))
+        }
+        _ => None,
     }
 }

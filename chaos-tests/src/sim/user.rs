@@ -23,12 +23,27 @@ const GIVE_UP_MS: u64 = 60_000;
 
 #[derive(Clone, Debug)]
 pub(super) enum Want {
-    Submit { cpus: u32, nodes: u32, minutes: Option<u32>, requeue: bool },
-    Cancel { job: JobId, signal: Option<u8> },
+    Submit {
+        cpus: u32,
+        nodes: u32,
+        minutes: Option<u32>,
+        requeue: bool,
+    },
+    Cancel {
+        job: JobId,
+        signal: Option<u8>,
+    },
     Hold(JobId),
     Release(JobId),
     Requeue(JobId),
-    Node { node: usize, target: NodeTarget },
+    Node {
+        node: usize,
+        target: NodeTarget,
+    },
+    /// Asks what there is. It must see everything that was acknowledged before.
+    Read {
+        floor: u64,
+    },
 }
 
 /// One request. It keeps its id over all retries.
@@ -54,6 +69,9 @@ pub(super) struct User {
     answers: BTreeMap<u64, Answer>,
     /// The jobs that were acknowledged, by their requests.
     pub(super) acknowledged: BTreeMap<RequestId, JobId>,
+    /// How far the log was when the last answer came.
+    floor: u64,
+    pub(super) reads: u64,
 }
 
 const ALICE: UserId = UserId(1_001);
@@ -64,17 +82,20 @@ impl Ask {
         RequestId(u128::from(self.id).to_be_bytes())
     }
 
-    pub(super) fn command(&self) -> Command {
+    /// What it wants changed; none where it reads.
+    pub(super) fn command(&self) -> Option<Command> {
         let user = match self.want {
             Want::Node { .. } => OPERATOR,
             Want::Submit { .. }
             | Want::Cancel { .. }
             | Want::Hold(_)
             | Want::Release(_)
-            | Want::Requeue(_) => ALICE,
+            | Want::Requeue(_)
+            | Want::Read { .. } => ALICE,
         };
         let by = By { user, request: self.request() };
-        match &self.want {
+        Some(match &self.want {
+            Want::Read { .. } => return None,
             Want::Submit { .. } => Command::Submit(Box::new(self.submission(by))),
             Want::Cancel { job, signal } => Command::Cancel {
                 by,
@@ -89,7 +110,7 @@ impl Ask {
                 node: NodeName::from(node_name(*node)),
                 changes: NodeChanges { target: Some(*target), reason: Some("sim".into()) },
             },
-        }
+        })
     }
 
     fn submission(&self, by: By) -> Submission {
@@ -155,6 +176,8 @@ impl User {
             open: BTreeMap::new(),
             answers: BTreeMap::new(),
             acknowledged: BTreeMap::new(),
+            floor: 0,
+            reads: 0,
         }
     }
 
@@ -182,7 +205,11 @@ impl World {
         for ask in late {
             self.ask(&ask);
         }
-        if self.user.to_submit > 0 {
+        if self.random.chance(300) {
+            let floor = self.user.floor;
+            self.want(Want::Read { floor });
+        }
+        if self.user.to_submit > 0 && (self.random.chance(500) || !self.faults) {
             self.user.to_submit -= 1;
             let two = self.hosts.len() > 1 && self.random.chance(150);
             let want = Want::Submit {
@@ -264,9 +291,14 @@ impl World {
         }
     }
 
-    pub(super) fn answered(&mut self, ask: Ask, outcome: Outcome) {
+    pub(super) fn answered(&mut self, ask: Ask, outcome: Outcome, index: u64) {
+        if let Want::Read { floor } = ask.want {
+            self.read_answered(&ask, floor, &outcome, index);
+            return;
+        }
         match outcome {
             Ok(answer) => {
+                self.user.floor = self.user.floor.max(index);
                 self.say(format_args!("answered {} {answer:?}", ask.id));
                 let first = self.user.answers.insert(ask.id, answer);
                 assert!(
@@ -289,6 +321,18 @@ impl World {
                     open.asked = open.asked.saturating_sub(PATIENCE_MS);
                 }
             }
+        }
+    }
+
+    /// A read is linearizable: it misses nothing whose acknowledgement came before it began.
+    fn read_answered(&mut self, ask: &Ask, floor: u64, outcome: &Outcome, index: u64) {
+        if self.user.open.remove(&ask.id).is_some() && outcome.is_ok() {
+            self.user.reads += 1;
+            assert!(
+                index >= floor,
+                "read {} saw the log up to {index}, and {floor} was acknowledged before",
+                ask.id
+            );
         }
     }
 }

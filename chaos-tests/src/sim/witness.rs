@@ -3,29 +3,36 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use common::{
-    id::{Attempt, JobId, RequestId},
-    job::{EndState, Phase},
-    machine::{Answer, Entry, Event},
+    id::{JobId, NodeName, RequestId},
+    job::{End, EndState, Phase, Reason},
+    machine::{Answer, Entry, Event, State},
+    node::Availability,
 };
 use node::run::RunId;
+use step::spool::Ended;
 
 use super::{controller::node_name, network::Place, world::World};
 
 #[derive(Debug, Default)]
 pub(super) struct Witness {
-    /// How many entries the truth has followed.
-    pub(super) followed: usize,
     /// The latest term that some controller has led.
     pub(super) led: u64,
+    /// How often a replica passed over an entry that it had.
+    pub(super) void: u64,
     /// Streams on which nothing comes any more.
     pub(super) broken: BTreeSet<u64>,
     /// When the last message of each direction of a stream arrives.
     pub(super) arrivals: BTreeMap<(u64, Place), u64>,
     allocated: BTreeMap<RunId, String>,
-    ended: BTreeMap<RunId, EndState>,
+    /// How each run ended, says the log.
+    logged: BTreeMap<RunId, EndState>,
     submitted: BTreeMap<JobId, Option<RequestId>>,
     requests: BTreeMap<RequestId, JobId>,
     started: BTreeMap<RunId, usize>,
+    /// Whose script runs at this moment, and on which node.
+    running: BTreeMap<RunId, usize>,
+    /// How scripts ended, as their node's disk has it, synced: by exit code and signal.
+    ended: BTreeMap<RunId, (usize, (u8, u8))>,
 }
 
 impl Witness {
@@ -33,60 +40,123 @@ impl Witness {
         self.started.len()
     }
 
-    /// An entry is committed.
-    pub(super) fn entry(&mut self, entry: &Entry, _now: u64) {
+    /// An entry is committed, in a state `before` it.
+    pub(super) fn entry(&mut self, entry: &Entry, before: &State) {
         if let Some(answered) = &entry.request
             && let Answer::Job(job) = answered.answer
         {
-            let before = self.requests.insert(answered.request, job);
-            assert!(before.is_none(), "request {} made two jobs", answered.request);
+            let earlier = self.requests.insert(answered.request, job);
+            assert!(earlier.is_none(), "request {} made two jobs", answered.request);
         }
         for event in &entry.events {
-            self.event(entry, event);
+            self.event(entry, event, before);
         }
     }
 
-    fn event(&mut self, entry: &Entry, event: &Event) {
+    fn event(&mut self, entry: &Entry, event: &Event, before: &State) {
         if let Event::JobSubmitted { job, .. } = event {
             let request = entry.request.map(|answered| answered.request);
-            let before = self.submitted.insert(*job, request);
-            assert!(before.is_none(), "job id {job} is given twice");
+            let earlier = self.submitted.insert(*job, request);
+            assert!(earlier.is_none(), "job id {job} is given twice");
         }
         if let Event::JobAllocated { job, attempt, places, .. } = event {
             let run = RunId { job: *job, attempt: *attempt };
-            let before = self.allocated.insert(run, places[0].node.to_string());
-            assert!(before.is_none(), "{run} is allocated twice");
+            let earlier = self.allocated.insert(run, places[0].node.to_string());
+            assert!(earlier.is_none(), "{run} is allocated twice");
         }
         if let Event::JobEnded { job, attempt, end } = event {
-            self.end(*job, *attempt, end.state);
+            self.end(RunId { job: *job, attempt: *attempt }, end, entry, before);
         }
         if let Event::JobRequeued { job, attempt, end, .. } = event {
-            let state = end.as_ref().map_or(EndState::Cancelled, |end| end.state);
             // A job that had ended may be requeued: its run has its end already.
             let run = RunId { job: *job, attempt: *attempt };
-            self.ended.remove(&run);
-            self.end(*job, *attempt, state);
+            match end {
+                Some(end) if !self.logged.contains_key(&run) => self.end(run, end, entry, before),
+                Some(_) | None => {
+                    self.logged.entry(run).or_insert(EndState::Cancelled);
+                }
+            }
         }
     }
 
-    fn end(&mut self, job: JobId, attempt: Attempt, state: EndState) {
-        let run = RunId { job, attempt };
-        let before = self.ended.insert(run, state);
-        assert!(before.is_none(), "{run} ends twice");
+    /// The log says that a run is over.
+    fn end(&mut self, run: RunId, end: &End, entry: &Entry, before: &State) {
+        let earlier = self.logged.insert(run, end.state);
+        assert!(earlier.is_none(), "{run} ends twice");
+        let seen = self.ended.get(&run);
+        match end.state {
+            EndState::NodeFail => self.check_lost(run, entry, before),
+            EndState::Completed => assert!(
+                seen.is_some_and(|(_, exit)| *exit == (0, 0)),
+                "{run} is completed, says the log, and its node has seen {seen:?}"
+            ),
+            EndState::Failed if end.reason == Some(Reason::NonZeroExitCode) => assert!(
+                seen.is_some_and(|(_, exit)| exit.0 != 0),
+                "{run} has failed, says the log, and its node has seen {seen:?}"
+            ),
+            EndState::Failed | EndState::Cancelled | EndState::Timeout | EndState::OutOfMemory => {}
+        }
+        if let Some(on) = self.running.get(&run) {
+            let known = end.state == EndState::NodeFail || given_up(entry, *on);
+            assert!(known, "{run} is over, says the log, and runs on n{on}");
+        }
+    }
+
+    /// A run that is lost has not ended in a way that its node could tell, unless the node itself
+    /// is given up.
+    fn check_lost(&self, run: RunId, entry: &Entry, before: &State) {
+        let Some((node, exit)) = self.ended.get(&run) else { return };
+        let name = NodeName::from(node_name(*node));
+        let active = before
+            .jobs
+            .get(&run.job)
+            .is_some_and(|job| job.attempt == run.attempt && matches!(job.phase, Phase::Active(_)));
+        let up = before.nodes.get(&name).is_some_and(|n| n.availability == Availability::Up);
+        assert!(
+            given_up(entry, *node) || !active || !up,
+            "{run} is lost, says the log, and {name} has on its disk that it ended with {exit:?}"
+        );
     }
 
     /// A script starts: it makes its mark.
-    pub(super) fn started(&mut self, run: RunId, node: usize, _now: u64) {
-        let before = self.started.insert(run, node);
-        assert!(before.is_none(), "{run} runs twice: on n{before:?} and on n{node}");
+    pub(super) fn started(&mut self, run: RunId, node: usize) {
+        let earlier = self.started.insert(run, node);
+        assert!(earlier.is_none(), "{run} runs twice: on n{earlier:?} and on n{node}");
+        self.running.insert(run, node);
         let allocated = self.allocated.get(&run);
         assert_eq!(allocated, Some(&node_name(node)), "{run} runs where it was not allocated");
-        let end = self.ended.get(&run);
+        let end = self.logged.get(&run);
         assert!(
             end.is_none_or(|end| *end == EndState::NodeFail),
             "{run} starts after it ended: {end:?}"
         );
     }
+
+    /// A script is killed, and nobody wrote how it ended.
+    pub(super) fn stopped(&mut self, run: RunId) {
+        self.running.remove(&run);
+    }
+
+    /// A script ends, which is on its node's disk.
+    pub(super) fn ended(&mut self, run: RunId, node: usize, ended: &Ended) {
+        if self.running.remove(&run).is_some() {
+            self.ended.insert(run, (node, (ended.exit_code, ended.signal)));
+        }
+    }
+
+    /// A node's disk is lost: what it knew, nobody can tell any more.
+    pub(super) fn wiped(&mut self, node: usize) {
+        self.ended.retain(|_, (on, _)| *on != node);
+    }
+}
+
+/// Whether an entry says that a node is given up.
+fn given_up(entry: &Entry, node: usize) -> bool {
+    let name = NodeName::from(node_name(node));
+    entry.events.iter().any(|event| {
+        matches!(event, Event::NodeChanged { node, change }
+            if *node == name && change.availability == Availability::Lost)
+    })
 }
 
 impl World {
@@ -99,7 +169,8 @@ impl World {
             && self
                 .controllers
                 .iter()
-                .all(|one| one.alive && one.applied == self.raft.committed.len())
+                .all(|one| one.alive && one.applied == self.chain.len() as u64)
+            && self.joins.is_empty()
     }
 
     /// What is not over, for the message of a failure.
@@ -117,6 +188,20 @@ impl World {
         for node in self.truth.nodes.values() {
             text.push_str(&format!("{} {:?} drain {}\n", node.name, node.availability, node.drain));
         }
+        for (at, one) in self.controllers.iter().enumerate() {
+            text.push_str(&format!(
+                "ctl{at} alive {} term {} log {} durable {} commit {} applied {} of {}, leads {}\n",
+                one.alive,
+                one.term,
+                one.log.last(),
+                one.durable,
+                one.commit,
+                one.applied,
+                self.chain.len(),
+                one.lead.is_some()
+            ));
+        }
+        text.push_str(&format!("joins {:?}\n", self.joins));
         text.push_str(&format!("user done: {}\n", self.user.is_done()));
         text
     }
@@ -126,13 +211,15 @@ impl World {
             let logged = self.witness.submitted.get(job);
             assert_eq!(logged, Some(&Some(*request)), "acknowledged job {job} is lost");
         }
+        self.truth.check();
         for one in &self.controllers {
-            assert_eq!(one.state, self.truth, "a replica differs from the log");
+            assert!(one.state == self.truth, "a replica differs from the log");
         }
         for node in self.truth.nodes.values() {
             assert_eq!(node.jobs, 0, "node {} holds what nobody has", node.name);
         }
-        let unended = self.witness.started.keys().find(|run| !self.witness.ended.contains_key(run));
+        let logged = &self.witness.logged;
+        let unended = self.witness.started.keys().find(|run| !logged.contains_key(run));
         assert_eq!(unended, None, "a run has no end");
     }
 }
