@@ -45,6 +45,16 @@ fn words(event: &Event) -> Option<String> {
         Event::ControllerLeft { controller } => {
             format!("controller {controller} was removed")
         }
+        Event::ClusterRestored { cluster, from, index, next_job, .. } if cluster == from => {
+            format!(
+                "the cluster was recovered from one controller, which had the log up to entry \
+                 {index}; jobs go on from id {next_job}"
+            )
+        }
+        Event::ClusterRestored { cluster, from, index, next_job, .. } => format!(
+            "cluster {cluster} was restored from a backup of cluster {from} up to entry \
+                 {index}; jobs go on from id {next_job}"
+        ),
         Event::TokenIssued { role, name, .. } => {
             let role = match role {
                 TokenRole::Node => "node",
@@ -114,6 +124,7 @@ fn job_words(event: &Event) -> Option<String> {
         | Event::FormatRaised { .. }
         | Event::ControllerJoined { .. }
         | Event::ControllerLeft { .. }
+        | Event::ClusterRestored { .. }
         | Event::TokenIssued { .. }
         | Event::TokenSpent { .. }
         | Event::NodeRegistered { .. }
@@ -166,6 +177,7 @@ fn node(event: &Event) -> Option<&NodeName> {
         | Event::FormatRaised { .. }
         | Event::ControllerJoined { .. }
         | Event::ControllerLeft { .. }
+        | Event::ClusterRestored { .. }
         | Event::TokenIssued { .. }
         | Event::TokenSpent { .. }
         | Event::BlobStored { .. }

@@ -3,6 +3,7 @@
 mod init;
 mod join;
 mod options;
+mod restore;
 mod site;
 mod start;
 
@@ -20,6 +21,7 @@ use crate::{
     init::init,
     join::join,
     options::{LogFormat, Options, Settings},
+    restore::Terms,
     start::{Started, start},
 };
 
@@ -56,6 +58,18 @@ fn run(options: &Options) -> anyhow::Result<()> {
     if options.init {
         println!("{}", init(&settings, options.operator)?);
         return Ok(());
+    }
+    let terms = Terms { job_ids: options.pass_over_ids, nothing_since: options.nothing_since };
+    if let Some(file) = &options.restore {
+        println!("{}", restore::restore(&settings, file, terms)?);
+        return Ok(());
+    }
+    if options.recover {
+        println!("{}", restore::recover(&settings, options.accept_loss, terms)?);
+        return Ok(());
+    }
+    if options.nothing_since {
+        anyhow::bail!("--nothing-since goes with --restore or --recover");
     }
     let runtime = Runtime::new()?;
     let outcome = runtime.block_on(serve(options, &settings));

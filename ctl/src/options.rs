@@ -45,6 +45,25 @@ pub(crate) struct Options {
     /// With --join: where a controller of the cluster listens. May be repeated.
     #[arg(long, value_name = "HOST:PORT")]
     pub(crate) controller: Vec<String>,
+    /// Makes a new cluster from a backup (`rafter backup`), with this controller as its first, and
+    /// exits. Nodes and further controllers join it by tokens.
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["init", "join", "recover"])]
+    pub(crate) restore: Option<PathBuf>,
+    /// When all other controllers are lost: makes this one the cluster, and exits. What they
+    /// acknowledged without it is lost. By itself it only says what that would be.
+    #[arg(long, conflicts_with_all = ["init", "join"])]
+    pub(crate) recover: bool,
+    /// With --recover: do it.
+    #[arg(long, requires = "recover")]
+    pub(crate) accept_loss: bool,
+    /// With --restore or --recover: nothing was submitted, started or ended after the copy, as
+    /// where the cluster was stopped for it. Jobs that wait are not held, then.
+    #[arg(long)]
+    pub(crate) nothing_since: bool,
+    /// With --restore or --recover: how many ids of jobs are passed over, which may have been given
+    /// after the copy.
+    #[arg(long, value_name = "NUMBER", default_value_t = 100_000)]
+    pub(crate) pass_over_ids: u32,
     /// How lines on stderr look.
     #[arg(long, value_enum, default_value_t = LogFormat::Human)]
     pub(crate) log_format: LogFormat,

@@ -14,7 +14,7 @@ use std::{
 use openraft::storage::IOFlushed;
 use rocksdb::{
     ColumnFamilyDescriptor, DB, DBCompressionType, DBRecoveryMode, IteratorMode, LogLevel,
-    WriteOptions,
+    WriteBatch, WriteOptions,
 };
 use tokio::sync::oneshot;
 
@@ -23,7 +23,7 @@ use crate::{
     health::Health,
     records,
     tail::Tail,
-    types::{Entry, LogId, TypeConfig, Vote},
+    types::{Entry, LogId, TypeConfig, Vote, term_of, vote},
     wal,
     writer::{Op, Pulse, Writer},
 };
@@ -63,14 +63,34 @@ pub(crate) struct Held {
 impl Disk {
     /// Makes an empty store that belongs to `identity`.
     pub(crate) fn create(folder: &Path, identity: &Identity) -> Result<(), StoreError> {
+        Self::make(folder, identity, None)
+    }
+
+    /// Makes a store whose log begins behind `last`, which a snapshot covers.
+    pub(crate) fn create_behind(
+        folder: &Path,
+        identity: &Identity,
+        last: LogId,
+    ) -> Result<(), StoreError> {
+        Self::make(folder, identity, Some(last))
+    }
+
+    fn make(folder: &Path, identity: &Identity, last: Option<LogId>) -> Result<(), StoreError> {
         std::fs::create_dir_all(folder).map_err(|source| StoreError::disk(folder, source))?;
         if read_identity(folder)?.is_some() {
             return Err(StoreError::Exists { folder: folder.to_owned() });
         }
         let db = open_db(folder, true)?;
         let meta = db.cf_handle(META).expect("it was opened with it");
-        let record = format::encode_identity(identity);
-        let written = db.put_cf_opt(meta, IDENTITY, record, &synced());
+        let mut batch = WriteBatch::default();
+        batch.put_cf(meta, IDENTITY, format::encode_identity(identity));
+        if let Some(last) = last {
+            let voted = vote(term_of(&last), identity.raft_id, false);
+            batch.put_cf(meta, VOTE, format::encode_vote(&voted));
+            batch.put_cf(meta, COMMITTED, format::encode_log_id(&last));
+            batch.put_cf(meta, PURGED, format::encode_log_id(&last));
+        }
+        let written = db.write_opt(batch, &synced());
         written.map_err(|error| StoreError::rocks(folder, &error))
     }
 

@@ -50,6 +50,9 @@ pub(crate) enum Kind {
     HistoryBatch = 8,
     EndedJob = 9,
     Blob = 10,
+    BackupHead = 11,
+    BackupHistory = 12,
+    BackupFoot = 13,
 }
 
 /// Why a record can't be read.
@@ -356,4 +359,29 @@ pub(crate) fn encode_snapshot_foot(records: u64) -> Vec<u8> {
 
 pub(crate) fn decode_snapshot_foot(bytes: &[u8]) -> Result<u64, Unreadable> {
     decode(Kind::SnapshotFoot, bytes)
+}
+
+/// The first record of a backup: of what it is one.
+#[derive(Clone, Copy, Debug, Encode, Decode)]
+pub(crate) struct BackupHead {
+    pub(crate) cluster: [u8; 16],
+    pub(crate) index: u64,
+    pub(crate) term: u64,
+}
+
+pub(crate) fn encode_backup_head(head: BackupHead) -> Vec<u8> {
+    encode(Kind::BackupHead, head)
+}
+
+pub(crate) fn decode_backup_head(bytes: &[u8]) -> Result<BackupHead, Unreadable> {
+    decode(Kind::BackupHead, bytes)
+}
+
+/// The last record of a backup: how many came before it, and the SHA-256 of those.
+pub(crate) fn encode_backup_foot(records: u64, sha256: [u8; 32]) -> Vec<u8> {
+    encode(Kind::BackupFoot, (records, sha256))
+}
+
+pub(crate) fn decode_backup_foot(bytes: &[u8]) -> Result<(u64, [u8; 32]), Unreadable> {
+    decode(Kind::BackupFoot, bytes)
 }

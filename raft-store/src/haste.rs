@@ -19,9 +19,10 @@ use tokio::{
     sync::watch,
     time::{Instant, sleep, sleep_until},
 };
+use tonic::Code;
 use trust::connect::Broken;
 
-use crate::{log::Shared, members};
+use crate::{log::Shared, members, muster};
 
 /// How often it is tried, once it may succeed.
 const PACE: Duration = Duration::from_millis(20);
@@ -145,8 +146,18 @@ async fn greet(shared: Weak<Shared>) {
         });
         for (raft_id, name, greeted) in futures::future::join_all(greetings).await {
             match greeted {
-                Ok(()) => drop(told.remove(&raft_id)),
+                // It was removed, or the other one is behind.
+                Ok(true) if muster::ask(&strong).await == Some(false) => {
+                    return muster::ended(&strong);
+                }
+                Ok(_) => drop(told.remove(&raft_id)),
                 Err(status) => {
+                    // It takes this controller for a stranger, or its store is another.
+                    if status.code() == Code::FailedPrecondition
+                        && muster::ask(&strong).await == Some(false)
+                    {
+                        return muster::ended(&strong);
+                    }
                     let text = Broken::from_status(&status)
                         .map_or_else(|| status.message().to_owned(), |broken| broken.to_string());
                     if told.get(&raft_id) != Some(&text) {

@@ -22,7 +22,7 @@ use prost::Message as _;
 use proto::{convert::decode_batch, log as wire, types};
 use rocksdb::{
     ColumnFamily, ColumnFamilyDescriptor, DB, DBCompressionType, Direction, FlushOptions,
-    IteratorMode, WriteBatch, WriteOptions,
+    IteratorMode, WriteBatch, WriteOptions, checkpoint::Checkpoint,
 };
 
 use crate::{
@@ -165,6 +165,22 @@ impl History {
             return Ok(None);
         };
         self.unwrap_job(&record).map(Some)
+    }
+
+    /// The records of all jobs that have ended, by id.
+    pub(crate) fn ended_jobs(&self) -> impl Iterator<Item = Result<types::Job, StoreError>> {
+        self.db.iterator_cf(self.family(ENDED), IteratorMode::Start).map(|item| {
+            let (_, record) = item.map_err(|error| self.failed(&error))?;
+            self.unwrap_job(&record)
+        })
+    }
+
+    /// Makes a copy in `folder`, which must not exist. It costs little: files that never change are
+    /// linked.
+    pub(crate) fn copy(&self, folder: &Path) -> Result<(), StoreError> {
+        self.flush()?;
+        let checkpoint = Checkpoint::new(&self.db).map_err(|error| self.failed(&error))?;
+        checkpoint.create_checkpoint(folder).map_err(|error| self.failed(&error))
     }
 
     fn unwrap_job(&self, record: &[u8]) -> Result<types::Job, StoreError> {

@@ -217,3 +217,33 @@ pub(crate) async fn hand_over(shared: &Shared) -> Result<(), MembershipError> {
         }
     }
 }
+
+/// Hands the leadership to one other controller, and waits until that one leads.
+pub(crate) async fn hand_over_to(shared: &Shared, raft_id: u64) -> Result<(), MembershipError> {
+    let Leadership { term, .. } = *shared.leadership.borrow();
+    if !shared.leads() {
+        return Err(MembershipError::NotLeader);
+    }
+    if raft_id == shared.own.raft_id {
+        return Ok(());
+    }
+    let failed = |reason: &str| MembershipError::Failed { reason: reason.to_owned() };
+    if members::heirs(shared).iter().all(|heir| heir.raft_id != raft_id) {
+        return Err(failed("it has no vote, or does not answer"));
+    }
+    let transferred = shared.raft.trigger().transfer_leader(raft_id).await;
+    transferred.map_err(|error| failed(&error.to_string()))?;
+    let (_, most) = shared.options.election_timeout;
+    if !ended(shared, term, 2 * most).await {
+        return Err(failed("it did not take the leadership in time"));
+    }
+    let deadline = Instant::now() + 4 * most;
+    let mut leadership = shared.leadership.subscribe();
+    let led = leadership.wait_for(|known| known.term > term && known.leader.is_some());
+    match timeout_at(deadline, led).await {
+        Ok(Ok(_)) => {}
+        Ok(Err(_)) | Err(_) => return Err(failed("nobody took the leadership")),
+    }
+    let leader = shared.raft.server_metrics().borrow_watched().current_leader;
+    if leader == Some(raft_id) { Ok(()) } else { Err(failed("another controller was elected")) }
+}

@@ -18,6 +18,7 @@
 //! disks of a majority, synced, and is applied here. Where the log can't go on (a broken disk, an
 //! entry that can't be decoded), it says so through [`Log::stopped`], and acknowledges nothing.
 
+mod backup;
 mod disk;
 mod error;
 mod format;
@@ -28,11 +29,13 @@ mod lead;
 mod log;
 mod machine;
 mod members;
+mod muster;
 mod network;
 mod open;
 mod options;
 mod read;
 pub mod records;
+mod restore;
 mod service;
 mod snapshot;
 mod storage;
@@ -45,9 +48,11 @@ mod wal;
 mod wire;
 mod writer;
 
+pub use backup::{BackupError, BackupFacts, Copied};
 pub use error::{MembershipError, StoreError, Unavailable};
 pub use history::History;
 pub use log::{Appended, Applied, Leadership, Log, Lost, Member, Progress, Stopped};
 pub use options::{Identity, Options};
+pub use restore::{RestoreError, look, recover, restore_backup};
 pub use service::{Answers, RaftService};
 pub use trial::{SnapshotTrial, try_snapshot};

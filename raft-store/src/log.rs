@@ -21,13 +21,14 @@ use tokio::{
 use trust::tls::Keyring;
 
 use crate::{
-    History, Identity, MembershipError, Options, RaftService, StoreError, Unavailable,
+    BackupFacts, History, Identity, MembershipError, Options, RaftService, StoreError, Unavailable,
+    backup,
     disk::Disk,
     haste::{self, Doubts},
     health::Health,
     lead,
     machine::Board,
-    members,
+    members, muster,
     network::Network,
     open,
     read::{self, Reads},
@@ -187,6 +188,7 @@ impl Log {
         tokio::spawn(pump(shared.raft.clone(), queue));
         lead::start(&shared);
         haste::start(&shared);
+        muster::start(&shared);
         upkeep::start(&shared);
         read::start(&shared, queries);
         Ok(Self { shared })
@@ -195,8 +197,9 @@ impl Log {
     /// What answers the other controllers: to be added to [`trust::serve::server`].
     #[must_use]
     pub fn service(&self) -> RaftService {
-        let Shared { own, raft, receiver, doubts, .. } = self.shared.as_ref();
-        service::service(Arc::clone(own), raft.clone(), receiver.clone(), doubts.clone())
+        let Shared { own, raft, receiver, doubts, reads, .. } = self.shared.as_ref();
+        let parts = (receiver.clone(), doubts.clone(), reads.clone());
+        service::service(Arc::clone(own), raft.clone(), parts)
     }
 
     /// Forms a cluster of this one. Once in the life of a cluster; again, it does nothing.
@@ -284,8 +287,31 @@ impl Log {
         name: &str,
         address: &str,
     ) -> Result<(), MembershipError> {
+        self.learn(raft_id, name, address).await?;
+        self.promote(raft_id).await
+    }
+
+    /// The first half of [`Self::admit`]: lets a controller learn the log, and waits until it has
+    /// nearly all of it. It counts in no majority yet. May be dropped.
+    ///
+    /// # Errors
+    /// Where this controller does not lead, or the other one does not catch up.
+    pub async fn learn(
+        &self,
+        raft_id: u64,
+        name: &str,
+        address: &str,
+    ) -> Result<(), MembershipError> {
         let peer = Peer { name: name.to_owned(), address: address.to_owned() };
-        members::admit(&self.shared, raft_id, peer).await
+        members::learn(&self.shared, raft_id, peer).await
+    }
+
+    /// The second half of [`Self::admit`]: one that has learned counts from here on.
+    ///
+    /// # Errors
+    /// Where this controller does not lead, or no majority agrees.
+    pub async fn promote(&self, raft_id: u64) -> Result<(), MembershipError> {
+        members::promote(&self.shared, raft_id).await
     }
 
     /// Takes a controller out of the membership. May be repeated.
@@ -303,6 +329,15 @@ impl Log {
     /// Where nobody took it in time.
     pub async fn hand_over(&self) -> Result<(), MembershipError> {
         lead::hand_over(&self.shared).await
+    }
+
+    /// Hands the leadership to the controller of that number, and waits until it leads.
+    ///
+    /// # Errors
+    /// Where this controller does not lead, or that one has no vote, does not answer, or did not
+    /// take it in time. Where it is not taken, this controller leads on.
+    pub async fn hand_over_to(&self, raft_id: u64) -> Result<(), MembershipError> {
+        lead::hand_over_to(&self.shared, raft_id).await
     }
 
     /// Waits until the log can't go on.
@@ -333,6 +368,19 @@ impl Log {
     /// Where the disk fails.
     pub fn blob(&self, hash: ContentHash) -> Result<Option<Bytes>, StoreError> {
         self.shared.history.blob(hash)
+    }
+
+    /// Writes a backup of what was applied, which `applied` is, to `put`, bit by bit. It may take a
+    /// while: not for a thread that others wait for.
+    ///
+    /// # Errors
+    /// Where the disk fails, or `put` does.
+    pub fn backup(
+        &self,
+        applied: &Applied,
+        put: &mut dyn FnMut(Bytes) -> std::io::Result<()>,
+    ) -> std::io::Result<BackupFacts> {
+        backup::write(self.shared.own.cluster, applied, &self.shared.history, put)
     }
 
     #[must_use]

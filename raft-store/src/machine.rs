@@ -161,6 +161,18 @@ impl Machine {
         Ok(if void.is_empty() { Verdict::Applied } else { Verdict::Void })
     }
 
+    /// Applies a batch of a log that is read offline.
+    pub(crate) fn follow_offline(&mut self, index: u64, batch: Batch) -> Result<(), String> {
+        let mut feed = Feed::default();
+        self.follow(index, batch, &mut feed)?;
+        self.parts.history.write(feed).map_err(|error| chain(&error))
+    }
+
+    /// The state that was reached, and the history.
+    pub(crate) fn into_parts(self) -> (State, History) {
+        (self.state, self.parts.history)
+    }
+
     fn apply_one(&mut self, fact: &Fact, feed: &mut Feed) {
         let history = &self.parts.history;
         let mut forgotten = Vec::new();

@@ -34,12 +34,13 @@ fn membership(raft: &Raft) -> std::sync::Arc<StoredMembership> {
 pub(crate) fn members(raft: &Raft) -> Vec<Member> {
     let stored = membership(raft);
     let membership = stored.membership();
-    let voters: BTreeSet<u64> = membership.voter_ids().collect();
+    // A change that its leader did not finish leaves two sets of voters: it has yet to be finished.
+    let sets = membership.get_joint_config();
     let member = |(id, peer): (&u64, &Peer)| Member {
         name: peer.name.clone(),
         raft_id: *id,
         address: peer.address.clone(),
-        voter: voters.contains(id),
+        voter: !sets.is_empty() && sets.iter().all(|voters| voters.contains(id)),
     };
     membership.nodes().map(member).collect()
 }
@@ -71,12 +72,19 @@ pub(crate) fn progress(shared: &Shared) -> Vec<Progress> {
 
 /// Who is best placed to lead next: a voter that answers, and has followed furthest.
 pub(crate) fn heir(shared: &Shared) -> Option<u64> {
+    let able = heirs(shared).into_iter();
+    able.max_by_key(|progress| progress.matched).map(|progress| progress.raft_id)
+}
+
+/// The other voters that answer; none where this controller does not lead.
+pub(crate) fn heirs(shared: &Shared) -> Vec<Progress> {
     let voters: BTreeSet<u64> = membership(&shared.raft).membership().voter_ids().collect();
-    let able = progress(shared).into_iter().filter(|progress| {
+    let mut able = progress(shared);
+    able.retain(|progress| {
         let other = progress.raft_id != shared.own.raft_id;
         other && progress.reachable && voters.contains(&progress.raft_id)
     });
-    able.max_by_key(|progress| progress.matched).map(|progress| progress.raft_id)
+    able
 }
 
 pub(crate) async fn form(shared: &Shared) -> Result<(), MembershipError> {
@@ -89,7 +97,8 @@ pub(crate) async fn form(shared: &Shared) -> Result<(), MembershipError> {
     }
 }
 
-pub(crate) async fn admit(
+/// Lets a controller learn the log, and waits until it has nearly all of it.
+pub(crate) async fn learn(
     shared: &Shared,
     raft_id: u64,
     peer: Peer,
@@ -115,7 +124,14 @@ pub(crate) async fn admit(
     let name = peer.name;
     timeout(shared.options.catch_up, caught_up(shared, raft_id))
         .await
-        .map_err(|_| MembershipError::Behind { name })??;
+        .map_err(|_| MembershipError::Behind { name })?
+}
+
+/// Lets a controller that learns count in majorities.
+pub(crate) async fn promote(shared: &Shared, raft_id: u64) -> Result<(), MembershipError> {
+    if members(&shared.raft).iter().any(|member| member.raft_id == raft_id && member.voter) {
+        return Ok(());
+    }
     change(&shared.raft, ChangeMembers::AddVoterIds(BTreeSet::from([raft_id]))).await
 }
 
@@ -138,15 +154,17 @@ async fn caught_up(shared: &Shared, raft_id: u64) -> Result<(), MembershipError>
 }
 
 pub(crate) async fn dismiss(shared: &Shared, raft_id: u64) -> Result<(), MembershipError> {
-    let known = members(&shared.raft);
-    let Some(held) = known.iter().find(|member| member.raft_id == raft_id) else {
+    let stored = membership(&shared.raft);
+    let membership = stored.membership();
+    if membership.get_node(&raft_id).is_none() {
         return Ok(());
-    };
+    }
     let gone = BTreeSet::from([raft_id]);
-    if !held.voter {
+    let voters: BTreeSet<u64> = membership.voter_ids().collect();
+    if !voters.contains(&raft_id) {
         return change(&shared.raft, ChangeMembers::RemoveNodes(gone)).await;
     }
-    if known.iter().filter(|member| member.voter).count() == 1 {
+    if voters.len() == 1 {
         return Err(MembershipError::Last);
     }
     change(&shared.raft, ChangeMembers::RemoveVoters(gone)).await

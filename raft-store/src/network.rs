@@ -47,6 +47,9 @@ const OPENING: Duration = Duration::from_secs(1);
 /// How long the leader may take to say how far a reader must wait.
 const READ_LIMIT: Duration = Duration::from_secs(2);
 
+/// How long a peer may take to say whether this controller is a member: it asks its leader.
+const MUSTER_LIMIT: Duration = Duration::from_secs(5);
+
 type Client = RaftClient<Channel>;
 type Failure = RPCError<TypeConfig>;
 
@@ -125,12 +128,24 @@ impl Network {
     }
 
     /// Says that this controller is there, which makes the connection if there is none.
-    pub(crate) async fn greet(&self, raft_id: u64, peer: &Peer) -> Result<(), Status> {
+    /// Whether the peer takes it for a stranger.
+    pub(crate) async fn greet(&self, raft_id: u64, peer: &Peer) -> Result<bool, Status> {
         let Connection { route, line, .. } = self.connection(raft_id, peer);
         let mut line = line.map_err(Status::unavailable)?;
         let request = pb::GreetRequest { route: Some(route) };
         let reply = timeout(READ_LIMIT, line.control.greet(request)).await;
-        reply.map_err(|_| Status::deadline_exceeded("no answer in time"))?.map(drop)
+        let reply = reply.map_err(|_| Status::deadline_exceeded("no answer in time"))??;
+        Ok(reply.into_inner().stranger)
+    }
+
+    /// Asks a peer whether this controller is a member still. None: it can't tell.
+    pub(crate) async fn muster(&self, raft_id: u64, peer: &Peer) -> Result<Option<bool>, Status> {
+        let Connection { route, line, .. } = self.connection(raft_id, peer);
+        let mut line = line.map_err(Status::unavailable)?;
+        let request = pb::MusterRequest { cluster: route.cluster, raft_id: route.from };
+        let reply = timeout(MUSTER_LIMIT, line.control.muster(request)).await;
+        let reply = reply.map_err(|_| Status::deadline_exceeded("no answer in time"))??;
+        Ok(reply.into_inner().member)
     }
 
     /// Asks the leader how far a reader must have applied.

@@ -26,9 +26,9 @@ use crate::{
     types::{Raft, SnapshotMeta},
 };
 
-const LOG: &str = "log";
-const HISTORY: &str = "history";
-const SNAPSHOTS: &str = "snapshots";
+pub(crate) const LOG: &str = "log";
+pub(crate) const HISTORY: &str = "history";
+pub(crate) const SNAPSHOTS: &str = "snapshots";
 
 /// The log comes last: a store that has its identity has all else, and one that has not was never
 /// finished, and may be made again.

@@ -40,7 +40,8 @@ const WAITING: usize = 16_384;
 type Answer = Result<Arc<Applied>, Unavailable>;
 pub(crate) type Queries = mpsc::Receiver<oneshot::Sender<Answer>>;
 
-/// Where readers queue.
+/// Where readers queue. Cheap to clone.
+#[derive(Clone)]
 pub(crate) struct Reads {
     queue: mpsc::Sender<oneshot::Sender<Answer>>,
 }

@@ -16,7 +16,8 @@ use tonic::{Request, Response, Status, Streaming};
 use trust::gate;
 
 use crate::{
-    Identity, haste::Doubts, network::MESSAGE_LIMIT, transfer::Receiver, types::Raft, wire,
+    Identity, haste::Doubts, network::MESSAGE_LIMIT, read::Reads, transfer::Receiver, types::Raft,
+    wire,
 };
 
 /// The service of one log, for [`trust::serve::server`].
@@ -29,15 +30,15 @@ pub struct Answers {
     raft: Raft,
     receiver: Receiver,
     doubts: Doubts,
+    reads: Reads,
 }
 
 pub(crate) fn service(
     own: Arc<Identity>,
     raft: Raft,
-    receiver: Receiver,
-    doubts: Doubts,
+    (receiver, doubts, reads): (Receiver, Doubts, Reads),
 ) -> RaftService {
-    raft_server::RaftServer::new(Answers { own, raft, receiver, doubts })
+    raft_server::RaftServer::new(Answers { own, raft, receiver, doubts, reads })
         .max_decoding_message_size(MESSAGE_LIMIT)
         .max_encoding_message_size(MESSAGE_LIMIT)
 }
@@ -98,8 +99,13 @@ impl raft_server::Raft for Answers {
         &self,
         request: Request<pb::GreetRequest>,
     ) -> Result<Response<pb::GreetReply>, Status> {
-        self.checked(request, |message| message.route.as_ref())?;
-        Ok(Response::new(pb::GreetReply {}))
+        let message = self.checked(request, |message| message.route.as_ref())?;
+        let from = message.route.map_or(0, |route| route.from);
+        let metrics = self.raft.server_metrics();
+        let members = metrics.borrow_watched().membership_config.clone();
+        let members = members.membership();
+        let stranger = members.nodes().next().is_some() && members.get_node(&from).is_none();
+        Ok(Response::new(pb::GreetReply { stranger }))
     }
 
     async fn append(
@@ -183,6 +189,28 @@ impl raft_server::Raft for Answers {
         let read = self.raft.get_read_log_id(ReadPolicy::ReadIndex).await;
         let (id, _) = read.map_err(|error| Status::unavailable(error.to_string()))?;
         Ok(Response::new(pb::ReadIndexReply { index: id.log_id().index }))
+    }
+
+    /// Whoever asks may have a number that is none of ours any more, or know our store by an
+    /// earlier one: that is what the question is about.
+    async fn muster(
+        &self,
+        request: Request<pb::MusterRequest>,
+    ) -> Result<Response<pb::MusterReply>, Status> {
+        let pb::MusterRequest { cluster, raft_id } = request.into_inner();
+        if cluster.as_ref() != self.own.cluster.0 {
+            return Err(Status::failed_precondition("another cluster's controller asks"));
+        }
+        let known = self.reads.barrier().await.ok();
+        let member = known.and_then(|applied| {
+            let metrics = self.raft.server_metrics();
+            let members = metrics.borrow_watched().membership_config.clone();
+            let in_raft = members.membership().get_node(&raft_id).is_some();
+            let mut controllers = applied.state.controllers.values();
+            let told = !applied.state.controllers.is_empty();
+            told.then(|| in_raft || controllers.any(|known| known.raft_id == raft_id))
+        });
+        Ok(Response::new(pb::MusterReply { member }))
     }
 
     async fn snapshot(

@@ -234,9 +234,20 @@ pub(crate) fn encode<E>(
     put(&|buffer| buffer.extend(format::encode_snapshot_foot(records)))
 }
 
+#[derive(Debug)]
 pub(crate) enum ReadError {
     Disk(io::Error),
     Content(String),
+}
+
+impl ReadError {
+    /// In words.
+    pub(crate) fn text(&self) -> String {
+        match self {
+            Self::Disk(error) => error.to_string(),
+            Self::Content(what) => what.clone(),
+        }
+    }
 }
 
 impl From<Unreadable> for ReadError {
@@ -275,7 +286,7 @@ pub(crate) fn decode(mut reader: impl io::Read) -> Result<(SnapshotMeta, State),
 }
 
 /// Reads one whole record, whatever it is, into `buffer`.
-fn next(reader: &mut impl io::Read, buffer: &mut Vec<u8>) -> Result<(), ReadError> {
+pub(crate) fn next(reader: &mut impl io::Read, buffer: &mut Vec<u8>) -> Result<(), ReadError> {
     let mut head = [0; HEAD];
     fill(reader, &mut head)?;
     let length = Head::length(&head)?;

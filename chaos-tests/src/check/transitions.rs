@@ -107,6 +107,7 @@ fn next(before: Option<Job>, event: &Event) -> Option<Job> {
         | Event::FormatRaised { .. }
         | Event::ControllerJoined { .. }
         | Event::ControllerLeft { .. }
+        | Event::ClusterRestored { .. }
         | Event::TokenIssued { .. }
         | Event::TokenSpent { .. }
         | Event::NodeRegistered { .. }

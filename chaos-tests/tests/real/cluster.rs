@@ -1,10 +1,13 @@
 //! A cluster of real processes in a folder of its own.
 
 use std::{
-    collections::BTreeMap,
+    cell::RefCell,
+    collections::{BTreeMap, BTreeSet},
     env,
     fmt::Write as _,
     fs,
+    hash::{BuildHasher as _, Hasher as _, RandomState},
+    net::TcpListener,
     path::{Path, PathBuf},
     process::{Command, Output, Stdio},
     time::Duration,
@@ -26,6 +29,8 @@ const LAST_LINES: usize = 25;
 
 pub(crate) struct Cluster {
     folder: tempfile::TempDir,
+    /// Who was killed, and has not been started since.
+    killed: RefCell<BTreeSet<String>>,
 }
 
 /// The folder that cargo puts programs into.
@@ -49,7 +54,7 @@ impl Cluster {
             program(name);
         }
         let folder = tempfile::Builder::new().prefix("rafter-real-").tempdir().expect("a folder");
-        let cluster = Self { folder };
+        let cluster = Self { folder, killed: RefCell::default() };
         let mut raise = Command::new(program("xtask"));
         raise.args(["cluster", "--controllers", &controllers.to_string()]);
         raise.args(["--nodes", &nodes.to_string(), "--cpus", "8", "--dir"]);
@@ -88,7 +93,33 @@ impl Cluster {
     /// Kills a daemon, and waits until it is gone.
     pub(crate) fn kill(&self, name: &str) {
         self.signal(name, Signal::SIGKILL);
+        self.killed.borrow_mut().insert(name.to_owned());
         self.until_gone(name);
+    }
+
+    /// Whether its last end was by [`Self::kill`].
+    pub(crate) fn was_killed(&self, name: &str) -> bool {
+        self.killed.borrow().contains(name)
+    }
+
+    /// Lets `bin/start` know a further controller, which is started as `ctl1` is, at a port of its
+    /// own. One that it knows stays as it is.
+    pub(crate) fn know(&self, name: &str) {
+        let path = self.path("bin/start");
+        let script = fs::read_to_string(&path).expect("it is there");
+        if script.contains(&format!("'{name}') set --")) {
+            return;
+        }
+        let first = script.lines().find(|line| line.starts_with("'ctl1') set --"));
+        let first = first.expect("each cluster has a first controller");
+        let old = first.split('\'').find(|word| word.starts_with("127.0.0.1:"));
+        // Below those that the kernel gives to outgoing connections: it must be free again later.
+        let drawn = || 10_000 + RandomState::new().build_hasher().finish() % 20_000;
+        let mut ports = std::iter::repeat_with(|| format!("127.0.0.1:{}", drawn()));
+        let port = ports.find(|port| TcpListener::bind(port).is_ok()).expect("a free port");
+        let line = first.replace("ctl1", name).replace(old.expect("its address"), &port);
+        let script = script.replacen(first, &format!("{first}\n{line}"), 1);
+        fs::write(&path, script).expect("written");
     }
 
     pub(crate) fn until_gone(&self, name: &str) {
@@ -103,9 +134,31 @@ impl Cluster {
 
     /// Starts a daemon again, with what was typed before.
     pub(crate) fn start(&self, name: &str) {
+        self.killed.borrow_mut().remove(name);
         let output = self.command("start").arg(name).output().expect("bin/start can be started");
         let said = String::from_utf8_lossy(&output.stderr);
         assert!(output.status.success(), "{name} can't be started: {said}{}", self.logs());
+    }
+
+    /// The options with which `bin/start` starts a daemon.
+    pub(crate) fn options(&self, name: &str) -> Vec<String> {
+        let script = fs::read_to_string(self.path("bin/start")).expect("it is there");
+        let begin = format!("'{name}') set -- ");
+        let line = script.lines().find_map(|line| line.strip_prefix(&begin));
+        let words = line.expect("it is known").split(' ').map(|word| word.trim_matches('\''));
+        words.skip(1).take_while(|word| *word != "\"$@\"").map(str::to_owned).collect()
+    }
+
+    /// Kills the supervisors of all jobs, as an operator does before a spool is moved away.
+    pub(crate) fn end_jobs(&self) {
+        let supervisor = self.path("bin/rafterstepd");
+        for entry in fs::read_dir("/proc").expect("it is there").flatten() {
+            let runs = fs::read_link(entry.path().join("exe")).is_ok_and(|exe| exe == supervisor);
+            let pid = entry.file_name().to_string_lossy().parse().ok().filter(|_| runs);
+            if let Some(pid) = pid {
+                let _ = kill(Pid::from_raw(pid), Signal::SIGKILL);
+            }
+        }
     }
 
     /// A command that talks to this cluster.

@@ -7,5 +7,6 @@
 mod cluster;
 mod controllers;
 mod nodes;
+mod operations;
 mod stream;
 mod wait;

@@ -56,6 +56,11 @@ impl State {
             Event::ControllerLeft { controller } => {
                 self.controllers.remove(controller);
             }
+            Event::ClusterRestored { cluster, next_job, attempts, .. } => {
+                self.cluster = Some(*cluster);
+                self.next_job = self.next_job.max(*next_job);
+                self.raise_attempts(*attempts);
+            }
             Event::TokenIssued { secret, role, name, expires } => {
                 let token = Token { role: *role, name: name.clone(), expires: *expires };
                 self.tokens.insert(*secret, token);

@@ -41,6 +41,7 @@ pub enum Command {
         address: String,
     },
     LeaveController {
+        by: By,
         controller: ControllerName,
     },
     SpendToken {

@@ -76,7 +76,10 @@ fn carry_out(state: &State, now: Timestamp, command: Command) -> Result<Vec<Even
         Command::JoinController { controller, raft_id, address } => {
             admin::join(state, controller, raft_id, address)
         }
-        Command::LeaveController { controller } => admin::leave(state, controller),
+        Command::LeaveController { by, controller } => {
+            operator(state, &by)?;
+            admin::leave(state, controller)
+        }
         Command::SpendToken { secret, role, name, .. } => {
             admin::spend_token(state, now, secret, role, &name)
         }
@@ -119,12 +122,12 @@ fn requested(command: &Command) -> Option<RequestId> {
         | Command::Requeue { by, .. }
         | Command::UpdateJob { by, .. }
         | Command::UpdateNode { by, .. }
+        | Command::LeaveController { by, .. }
         | Command::IssueToken { by, .. } => Some(by.request),
         Command::Form { .. }
         | Command::SetConfig { .. }
         | Command::RaiseFormat { .. }
         | Command::JoinController { .. }
-        | Command::LeaveController { .. }
         | Command::Register { .. }
         | Command::Report { .. }
         | Command::Allocate(_)

@@ -85,6 +85,18 @@ pub enum Event {
     ControllerLeft {
         controller: ControllerName,
     },
+    /// The log goes on from a copy that ended with entry `index` of cluster `from`: a backup, or
+    /// what one controller had. What was logged elsewhere after it is not known.
+    ClusterRestored {
+        /// The cluster's id from here on.
+        cluster: ClusterId,
+        from: ClusterId,
+        index: u64,
+        /// No job gets a lower id.
+        next_job: u32,
+        /// By how much the attempts of jobs rise that wait: those between may have run.
+        attempts: u32,
+    },
     TokenIssued {
         secret: ContentHash,
         role: TokenRole,
@@ -200,6 +212,7 @@ impl Event {
             Self::FormatRaised { .. } => "FormatRaised",
             Self::ControllerJoined { .. } => "ControllerJoined",
             Self::ControllerLeft { .. } => "ControllerLeft",
+            Self::ClusterRestored { .. } => "ClusterRestored",
             Self::TokenIssued { .. } => "TokenIssued",
             Self::TokenSpent { .. } => "TokenSpent",
             Self::NodeRegistered { .. } => "NodeRegistered",
@@ -243,6 +256,7 @@ impl Event {
             | Self::FormatRaised { .. }
             | Self::ControllerJoined { .. }
             | Self::ControllerLeft { .. }
+            | Self::ClusterRestored { .. }
             | Self::TokenIssued { .. }
             | Self::TokenSpent { .. }
             | Self::NodeRegistered { .. }

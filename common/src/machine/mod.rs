@@ -23,6 +23,7 @@ mod decide;
 mod event;
 mod orders;
 mod refusal;
+mod restore;
 mod state;
 mod timers;
 
@@ -31,5 +32,6 @@ pub use decide::{Decided, decide};
 pub use event::{Answer, Answered, Entry, Event, FORMAT, NodeChange, TokenRole};
 pub use orders::{Cause, Order, Seen, SeenStage, missing, orders};
 pub use refusal::{Lacking, Refusal};
+pub use restore::{Restore, restored};
 pub use state::{Blob, Controller, QueueKey, Remembered, State, Token};
 pub use timers::{next_alarm, timers};

@@ -18,8 +18,9 @@ fn join(name: &str, raft_id: u64, port: u16) -> Command {
     Command::JoinController { controller, raft_id, address: format!("10.0.0.1:{port}") }
 }
 
-fn leave(name: &str) -> Command {
-    Command::LeaveController { controller: ControllerName::from(name) }
+fn leave(cluster: &mut Cluster, name: &str) -> Result<Answer, Refusal> {
+    let by = cluster.by(ROOT);
+    cluster.send(Command::LeaveController { by, controller: ControllerName::from(name) })
 }
 
 #[test]
@@ -32,7 +33,7 @@ fn another_store_can_t_take_a_member_s_name() {
     cluster.send(join("ctl2", 77, 6900)).expect("its own store may move");
     let address = &cluster.state.controllers[&ControllerName::from("ctl2")].address;
     assert_eq!(address, "10.0.0.1:6900");
-    cluster.send(leave("ctl2")).expect("a member");
+    leave(&mut cluster, "ctl2").expect("a member");
     cluster.send(join("ctl2", 78, 6818)).expect("removed, it joins anew");
 }
 
@@ -41,9 +42,9 @@ fn the_last_controller_stays() {
     let mut cluster = Cluster::new(&["n1"], 8);
     cluster.send(join("ctl1", 1, 6817)).expect("the first");
     let unknown = Err(Refusal::NoSuchController("ctl9".into()));
-    assert_eq!(cluster.send(leave("ctl9")), unknown);
+    assert_eq!(leave(&mut cluster, "ctl9"), unknown);
     let last = Err(Refusal::LastController("ctl1".into()));
-    assert_eq!(cluster.send(leave("ctl1")), last);
+    assert_eq!(leave(&mut cluster, "ctl1"), last);
 }
 
 #[test]

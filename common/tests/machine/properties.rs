@@ -1,11 +1,11 @@
 //! Any sequence of commands keeps the state's promises.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use common::{
-    id::{Attempt, JobId, NodeName, Term, UserId},
-    job::{ExitStatus, JobChanges, Phase, SignalScope},
-    machine::{Command, Event, NodeChanges, NodeTarget, Report, timers},
+    id::{Attempt, ClusterId, ControllerName, JobId, NodeName, Term, UserId},
+    job::{ExitStatus, Hold, JobChanges, Phase, SignalScope, Stage},
+    machine::{Command, Entry, Event, NodeChanges, NodeTarget, Report, Restore, restored, timers},
     time::{TimeLimit, Timestamp},
 };
 use proptest::prelude::*;
@@ -199,6 +199,62 @@ proptest! {
         for job in cluster.state.jobs.values() {
             if let Phase::Ended { end, .. } = &job.phase {
                 prop_assert!(end.at <= cluster.state.at);
+            }
+        }
+    }
+
+    /// From whatever state a backup or a survivor has: nothing that may have run begins again.
+    #[test]
+    fn a_copy_goes_on_and_runs_nothing_twice(
+        steps in proptest::collection::vec(step(), 1..120),
+        elsewhere in any::<bool>(),
+        nothing_since in any::<bool>(),
+    ) {
+        let mut cluster = Cluster::new(&NODES, 8);
+        for step in steps {
+            act(&mut cluster, step);
+        }
+        let before = cluster.state.clone();
+        let own = before.cluster.expect("it is formed");
+        let restore = Restore {
+            cluster: if elsewhere { ClusterId([0xEE; 16]) } else { own },
+            index: 7,
+            job_ids: 1_000,
+            nothing_since,
+            controller: ControllerName::from("ctl9"),
+            raft_id: 99,
+            address: "10.0.0.9:6817".to_owned(),
+            lost: BTreeSet::new(),
+        };
+        let mut state = before.clone();
+        state.apply(&Entry {
+            at: before.at,
+            term: Term(before.term.0 + 1),
+            sequence: 1,
+            digest: before.digest,
+            request: None,
+            events: restored(&before, before.at, &restore),
+        });
+        state.check();
+        prop_assert_eq!(state.next_job, before.next_job + 1_000);
+        prop_assert_eq!(state.controllers.len(), 1);
+        for job in state.jobs.values() {
+            let was = &before.jobs[&job.id];
+            match &job.phase {
+                Phase::Pending => {
+                    prop_assert!(job.attempt.0 > was.attempt.0 + 1_000);
+                    prop_assert!(nothing_since || job.hold != Hold::None);
+                }
+                Phase::Active(run) => {
+                    prop_assert!(!elsewhere);
+                    let held = run.stage == Stage::Allocated || job.requeue;
+                    prop_assert!(nothing_since || !held, "it could begin again");
+                }
+                Phase::Completing { requeue, .. } => {
+                    prop_assert!(!elsewhere);
+                    prop_assert!(nothing_since || requeue.is_none());
+                }
+                Phase::Ended { .. } => {}
             }
         }
     }

@@ -7,6 +7,7 @@ mod keyword;
 mod ping;
 mod session;
 mod show;
+mod takeover;
 #[cfg(test)]
 mod tests;
 mod update;
@@ -35,7 +36,7 @@ pub(crate) const COMMAND: Command = Command {
 /// Shows and changes jobs, nodes and the cluster
 ///
 /// Commands: completing, errnumstr, exit, getaddrs, help, hold, ping, quit, reconfigure, release,
-/// requeue, requeuehold, show, uhold, update, version, wait_job, write batch_script.
+/// requeue, requeuehold, show, takeover, uhold, update, version, wait_job, write batch_script.
 ///
 /// show takes aliases, config, hostlist, hostlistsorted, hostnames, jobs, licenses, nodes,
 /// partitions, reservations or topology. All words may be abbreviated, in any case.
@@ -188,6 +189,7 @@ fn command(session: &mut Session<'_>, words: &[&str]) -> Done {
         Keyword::Requeue => act::requeue(session, rest, false),
         Keyword::RequeueHold => act::requeue(session, rest, true),
         Keyword::Reconfigure => act::reconfigure(session),
+        Keyword::TakeOver => takeover::run(session, rest),
         Keyword::WaitJob => act::wait_job(session, rest[0]),
         Keyword::Completing => show::completing(session),
         Keyword::GetAddrs => show::addresses(session, rest[0]),

@@ -1,5 +1,6 @@
 //! `rafter VERB`: what Slurm has no command for.
 
+mod backup;
 mod conf;
 mod digest;
 mod events;
@@ -50,9 +51,18 @@ enum Verb {
     /// Nodes: let one join
     #[command(subcommand)]
     Node(member::Node),
-    /// Controllers: let one join, or remove one
+    /// Controllers: add one, or remove one
     #[command(subcommand)]
     Controller(member::Controller),
+    /// Write a backup of all that the cluster knows, while it goes on
+    Backup(backup::Args),
+    /// Make a new cluster from a backup, with this host as its first controller
+    #[command(disable_help_flag = true)]
+    Restore {
+        /// For rafterctld --restore
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+        arguments: Vec<OsString>,
+    },
     /// Configuration files: see what becomes of each key
     #[command(subcommand)]
     Conf(conf::Conf),
@@ -74,11 +84,16 @@ fn run(invocation: &Invocation) -> u8 {
         }
     };
     match verb {
-        Verb::Init { arguments } => init::run(arguments),
+        Verb::Init { arguments } => init::run("--init", arguments),
+        Verb::Restore { arguments } => init::run("--restore", arguments),
+        Verb::Backup(args) => backup::run(&args),
         Verb::Status(args) => status::run(&args),
         Verb::Events(args) => events::run(&args),
         Verb::Digest(args) => digest::run(&args),
         Verb::Node(node) => member::node(&node),
+        Verb::Controller(member::Controller::Recover { arguments }) => {
+            init::run("--recover", arguments)
+        }
         Verb::Controller(controller) => member::controller(&controller),
         Verb::Conf(conf) => conf::run(&conf),
     }

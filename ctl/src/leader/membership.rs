@@ -35,7 +35,11 @@ pub(super) async fn keep(shared: Arc<Shared>) {
             }
         };
         if !settled {
-            sleep(AGAIN).await;
+            let mut other = applied.clone();
+            tokio::select! {
+                () = sleep(AGAIN) => {}
+                _ = changed(&mut other, &state) => {}
+            }
         } else if state.format < FORMAT {
             raise_format(&shared, &state).await;
             sleep(ASK).await;
@@ -73,10 +77,14 @@ async fn settle(shared: &Shared, state: &State) -> Result<bool, String> {
     }
     let difference = difference(state, &shared.log.members());
     let settled = difference.is_empty();
-    let mut failed = None;
+    let (mut failed, mut applied) = (None, shared.log.watch());
     for step in difference {
-        // One that can't be reached keeps no other out.
-        if let Err(reason) = step.take(&shared.log, shared.identity.raft_id).await {
+        // One that can't be reached keeps no other out, nor in.
+        let taken = tokio::select! {
+            taken = step.take(&shared.log, shared.identity.raft_id) => taken,
+            _ = changed(&mut applied, state) => return Ok(false),
+        };
+        if let Err(reason) = taken {
             failed = Some(reason);
         }
     }

@@ -67,6 +67,12 @@ pub(super) async fn issue_token(
         let text = format!("a token is good for 1 second to {days} days");
         return Err(Status::invalid_argument(text));
     }
+    if controller && let Some(view) = shared.head() {
+        let known = view.state.controllers.contains_key(&ControllerName::from(name.as_str()));
+        if known {
+            return Err(refused(&Refusal::ControllerKnown(name)));
+        }
+    }
     let (join, role) = match controller {
         true => (JoinRole::Controller, TokenRole::Controller),
         false => (JoinRole::Node, TokenRole::Node),
@@ -85,15 +91,6 @@ pub(super) async fn issue_token(
     Ok(wire::IssueTokenReply { token: token.text().reveal().to_owned() })
 }
 
-pub(super) async fn remove_controller(
-    shared: &Shared,
-    request: Request<wire::RemoveControllerRequest>,
-) -> Result<wire::Done, Status> {
-    operator(shared, &request)?;
-    let controller = ControllerName::from(request.into_inner().name);
-    carry_out(shared, Command::LeaveController { controller }).await
-}
-
 /// The leader reads its file again: what is in it becomes everybody's configuration.
 pub(super) async fn reconfigure(
     shared: &Shared,
@@ -108,7 +105,7 @@ pub(super) async fn reconfigure(
 }
 
 /// Whether the caller may change the cluster, by what the leader is about to commit.
-fn operator<T>(shared: &Shared, request: &Request<T>) -> Result<UserId, Status> {
+pub(super) fn operator<T>(shared: &Shared, request: &Request<T>) -> Result<UserId, Status> {
     let (user, _) = user(request)?;
     let Some(view) = shared.head() else {
         return Err(not_leader(shared.log.leadership().borrow().leader.as_deref()));

@@ -3,6 +3,8 @@
 //! **Invariant:** who asks is taken from the certificate of the connection, never from a message.
 
 mod admin;
+mod backup;
+mod controllers;
 mod events;
 mod job;
 mod member;
@@ -47,6 +49,7 @@ macro_rules! traced {
 impl Controller for Service {
     type JobsStream = reads::Pages;
     type EventsStream = events::Told;
+    type BackupStream = backup::Parts;
 
     async fn submit(&self, request: Request<wire::SubmitRequest>) -> Reply<wire::SubmitReply> {
         traced!("submit", request, job::submit(&self.0, request))
@@ -91,7 +94,18 @@ impl Controller for Service {
         &self,
         request: Request<wire::RemoveControllerRequest>,
     ) -> Reply<wire::Done> {
-        traced!("remove controller", request, admin::remove_controller(&self.0, request))
+        traced!("remove controller", request, controllers::remove(&self.0, request))
+    }
+
+    async fn take_over(
+        &self,
+        request: Request<wire::TakeOverRequest>,
+    ) -> Reply<wire::TakeOverReply> {
+        traced!("take over", request, controllers::take_over(&self.0, request))
+    }
+
+    async fn backup(&self, request: Request<wire::BackupRequest>) -> Reply<Self::BackupStream> {
+        traced!("backup", request, backup::backup(&self.0, request))
     }
 
     async fn reconfigure(&self, request: Request<wire::ReconfigureRequest>) -> Reply<wire::Done> {

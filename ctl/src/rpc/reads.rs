@@ -231,5 +231,18 @@ fn controllers(
                 lag: last.saturating_sub(index),
             }
         };
-    applied.state.controllers.iter().map(controller).collect()
+    let leaving = members.iter().filter(|member| {
+        let mut wanted = applied.state.controllers.values();
+        wanted.all(|known| known.raft_id != member.raft_id)
+    });
+    let leaving = leaving.map(|member| wire::ControllerStatus {
+        name: member.name.clone(),
+        address: member.address.clone(),
+        role: "leaving".to_owned(),
+        applied: 0,
+        lag: 0,
+    });
+    // At the forming of a cluster its first member is not in the log yet.
+    let leaving = leaving.filter(|_| !applied.state.controllers.is_empty());
+    applied.state.controllers.iter().map(controller).chain(leaving).collect()
 }

@@ -114,14 +114,20 @@ async fn a_controller_joins_with_the_authority_and_a_number_of_its_own() {
     assert_eq!((known.raft_id, known.address.as_str()), (reply.raft_id, "127.0.0.1:7"));
 
     // The name is taken until the controller is removed.
-    let token = self::token(&world, true, "ctl2").await;
-    let other = KeyRequest::generate().expect("a key");
-    let taken = refusal(joiner(&world).join(request(&other, &token, "127.0.0.1:8"))).await;
+    let ask = wire_ctl::IssueTokenRequest {
+        request: id(),
+        controller: true,
+        name: "ctl2".to_owned(),
+        lifetime_s: 60,
+    };
+    let taken = refusal(world.user(OPERATOR).issue_token(ask)).await;
     assert!(taken.text.contains("rafter controller remove ctl2"), "{taken:?}");
     let remove = || wire_ctl::RemoveControllerRequest { request: id(), name: "ctl2".to_owned() };
     let denied = slurm("Invalid user id", 2010);
     assert_eq!(refusal(world.user(ALICE).remove_controller(remove())).await, denied);
     world.user(OPERATOR).remove_controller(remove()).await.expect("the operator may");
+    let token = self::token(&world, true, "ctl2").await;
+    let other = KeyRequest::generate().expect("a key");
     let ask = request(&other, &token, "127.0.0.1:8");
     let anew = joiner(&world).join(ask).await.expect("joined anew").into_inner();
     assert_ne!(anew.raft_id, reply.raft_id);

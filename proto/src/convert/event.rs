@@ -104,6 +104,15 @@ fn cluster_kind(event: &Event) -> Option<Kind> {
         Event::ControllerLeft { controller } => {
             Kind::ControllerLeft(wire::ControllerLeft { controller: controller.to_string() })
         }
+        Event::ClusterRestored { cluster, from, index, next_job, attempts } => {
+            Kind::ClusterRestored(wire::ClusterRestored {
+                cluster: bytes(&cluster.0),
+                from: bytes(&from.0),
+                index: *index,
+                next_job: *next_job,
+                attempts: *attempts,
+            })
+        }
         Event::TokenIssued { secret, role, name, expires } => {
             Kind::TokenIssued(wire::TokenIssued {
                 secret: bytes(&secret.0),
@@ -184,6 +193,7 @@ fn job_kind(event: &Event) -> Kind {
         | Event::FormatRaised { .. }
         | Event::ControllerJoined { .. }
         | Event::ControllerLeft { .. }
+        | Event::ClusterRestored { .. }
         | Event::TokenIssued { .. }
         | Event::TokenSpent { .. }
         | Event::NodeRegistered { .. }
@@ -247,6 +257,7 @@ fn run_kind(event: &Event) -> Kind {
         | Event::FormatRaised { .. }
         | Event::ControllerJoined { .. }
         | Event::ControllerLeft { .. }
+        | Event::ClusterRestored { .. }
         | Event::TokenIssued { .. }
         | Event::TokenSpent { .. }
         | Event::NodeRegistered { .. }
@@ -282,6 +293,13 @@ impl TryFrom<wire::Event> for Event {
             Kind::ControllerLeft(event) => {
                 Ok(Self::ControllerLeft { controller: ControllerName::from(event.controller) })
             }
+            Kind::ClusterRestored(event) => Ok(Self::ClusterRestored {
+                cluster: ClusterId(exact(&event.cluster, "cluster")?),
+                from: ClusterId(exact(&event.from, "from")?),
+                index: event.index,
+                next_job: event.next_job,
+                attempts: event.attempts,
+            }),
             Kind::TokenIssued(event) => Ok(Self::TokenIssued {
                 secret: ContentHash(exact(&event.secret, "secret")?),
                 role: listed::<wire::TokenRole, _>(event.role, "role")?,
@@ -399,6 +417,7 @@ fn run_event(kind: Kind) -> Result<Event, Invalid> {
         | Kind::FormatRaised(_)
         | Kind::ControllerJoined(_)
         | Kind::ControllerLeft(_)
+        | Kind::ClusterRestored(_)
         | Kind::TokenIssued(_)
         | Kind::TokenSpent(_)
         | Kind::NodeRegistered(_)

@@ -43,6 +43,7 @@ pub(crate) fn kind(event: &Event) -> &'static str {
         Event::FormatRaised { .. } => "format_raised",
         Event::ControllerJoined { .. } => "controller_joined",
         Event::ControllerLeft { .. } => "controller_left",
+        Event::ClusterRestored { .. } => "cluster_restored",
         Event::TokenIssued { .. } => "token_issued",
         Event::TokenSpent { .. } => "token_spent",
         Event::NodeRegistered { .. } => "node_registered",
@@ -92,6 +93,13 @@ fn cluster() -> Vec<Event> {
             address: "10.0.0.2:6817".into(),
         },
         Event::ControllerLeft { controller: ctl2 },
+        Event::ClusterRestored {
+            cluster: ClusterId([7; 16]),
+            from: ClusterId([8; 16]),
+            index: 104_200,
+            next_job: 101_000,
+            attempts: 1_000_000,
+        },
         Event::TokenIssued {
             secret,
             role: TokenRole::Controller,

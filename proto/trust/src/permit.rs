@@ -116,6 +116,8 @@ pub const TABLE: &[(&str, Roles)] = &[
     ("/rafter.ctl.v1.Controller/UpdateNode", USER),
     ("/rafter.ctl.v1.Controller/IssueToken", USER),
     ("/rafter.ctl.v1.Controller/RemoveController", USER),
+    ("/rafter.ctl.v1.Controller/TakeOver", USER),
+    ("/rafter.ctl.v1.Controller/Backup", USER),
     ("/rafter.ctl.v1.Controller/Reconfigure", USER),
     ("/rafter.ctl.v1.Controller/Jobs", USER),
     ("/rafter.ctl.v1.Controller/BatchScript", USER),
@@ -138,6 +140,7 @@ pub const TABLE: &[(&str, Roles)] = &[
     ("/rafter.raft.v1.Raft/PreVote", CONTROLLER),
     ("/rafter.raft.v1.Raft/TransferLeader", CONTROLLER),
     ("/rafter.raft.v1.Raft/ReadIndex", CONTROLLER),
+    ("/rafter.raft.v1.Raft/Muster", CONTROLLER),
     ("/rafter.raft.v1.Raft/Snapshot", CONTROLLER),
 ];
 

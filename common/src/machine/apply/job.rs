@@ -55,6 +55,7 @@ impl State {
             | Event::FormatRaised { .. }
             | Event::ControllerJoined { .. }
             | Event::ControllerLeft { .. }
+            | Event::ClusterRestored { .. }
             | Event::TokenIssued { .. }
             | Event::TokenSpent { .. }
             | Event::NodeRegistered { .. }
@@ -168,6 +169,14 @@ impl State {
             job.phase = Phase::Ended { run, end: end.clone() };
             job.signals.clear();
         });
+    }
+
+    /// Jobs that wait begin with a later attempt than any that may have begun unseen.
+    pub(super) fn raise_attempts(&mut self, by: u32) {
+        let waiting = self.jobs.values().filter(|job| job.is_pending());
+        for id in waiting.map(|job| job.id).collect::<Vec<_>>() {
+            self.with_job(id, |job| job.attempt = Attempt(job.attempt.0.saturating_add(by)));
+        }
     }
 
     /// The next job comes after this one, however nice this one is.

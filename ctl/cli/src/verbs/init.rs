@@ -1,4 +1,4 @@
-//! `rafter init`: what `rafterctld --init` does.
+//! `rafter init`, `rafter restore`, `rafter controller recover`: what `rafterctld` does offline.
 
 use std::{
     env, ffi::OsString, os::unix::process::CommandExt as _, path::PathBuf, process::Command,
@@ -8,10 +8,10 @@ use crate::say;
 
 const CONTROLLER: &str = "rafterctld";
 
-/// Becomes `rafterctld --init`. Returns only where that can't be done.
-pub(super) fn run(arguments: Vec<OsString>) -> u8 {
+/// Becomes `rafterctld` with this option. Returns only where that can't be done.
+pub(super) fn run(option: &str, arguments: Vec<OsString>) -> u8 {
     let program = beside().unwrap_or_else(|| CONTROLLER.into());
-    let error = Command::new(&program).arg("--init").args(arguments).exec();
+    let error = Command::new(&program).arg(option).args(arguments).exec();
     say::error(&format!("can't run {}: {error}", program.display()));
     1
 }

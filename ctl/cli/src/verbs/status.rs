@@ -77,7 +77,7 @@ fn text(status: &StatusReply, in_colour: bool) -> String {
         styles.push(match role.as_str() {
             "leader" => GOOD,
             "unreachable" => BAD,
-            "learner" => DOUBTFUL,
+            "learner" | "leaving" => DOUBTFUL,
             _ => Style::new(),
         });
     }

@@ -88,6 +88,7 @@ fn not_here<T>() -> Reply<T> {
 #[tonic::async_trait]
 impl Controller for Service {
     type JobsStream = Pages<JobsReply>;
+    type BackupStream = Pages<BackupReply>;
     type EventsStream = Pages<EventsReply>;
 
     async fn submit(&self, request: Request<SubmitRequest>) -> Reply<SubmitReply> {
@@ -138,6 +139,12 @@ impl Controller for Service {
         not_here()
     }
     async fn remove_controller(&self, _: Request<RemoveControllerRequest>) -> Reply<Done> {
+        not_here()
+    }
+    async fn take_over(&self, _: Request<TakeOverRequest>) -> Reply<TakeOverReply> {
+        not_here()
+    }
+    async fn backup(&self, _: Request<BackupRequest>) -> Reply<Self::BackupStream> {
         not_here()
     }
     async fn reconfigure(&self, _: Request<ReconfigureRequest>) -> Reply<Done> {
