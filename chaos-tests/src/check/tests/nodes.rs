@@ -153,16 +153,24 @@ fn a_run_that_ends_twice() {
 #[test]
 fn a_node_that_is_called_down_while_it_can_be_reached() {
     let mut world = busy();
+    world.now += 30 * facts::SECOND;
+    let job = world.submit("late", 1);
     let node = NodeName::from("n2");
     world.send(Command::Lose { node }).unwrap();
+    world.change(Call::Cancel { job });
     let lost = world.now;
+    let ago = |seconds: u64| lost - seconds * facts::SECOND;
     let mut record = world.record();
     assert_caught(&record, "down", "n2 is called down in entry");
-    // A controller that failed is no excuse, a link that was cut is one.
-    record.faults.push(fault(FaultKind::Kill, "ctl1", lost - 10, lost));
+    // A controller that failed is no excuse, and a short fault of its own is none.
+    record.faults.push(fault(FaultKind::Kill, "ctl1", ago(20), lost));
+    record.faults.push(fault(FaultKind::Pause, "n2", ago(2), ago(1)));
     assert_caught(&record, "down", "n2 is called down in entry");
-    let cut = FaultKind::Cut { pairs: vec![("ctl1".into(), "n2".into())] };
-    record.faults.push(fault(cut, "ctl1", lost - 10, lost));
+    let cut = |one: &str, other: &str| FaultKind::Cut { pairs: vec![(one.into(), other.into())] };
+    record.faults.push(fault(cut("client", "n2"), "client", ago(20), lost));
+    assert_caught(&record, "down", "n2 is called down in entry");
+    // A link to a controller that was cut nearly all the time is one.
+    record.faults.push(fault(cut("ctl1", "n2"), "ctl1", ago(12), ago(4)));
     assert_passes(&record, "down");
 }
 
