@@ -26,7 +26,7 @@ use trust::{
     authority::{Authority, Validity},
     connect::Life,
     controllers::{Address, Call, Controllers, Target},
-    credential::{CONTROLLER_LIFETIME, KeyRequest},
+    credential::KeyRequest,
     identity::{Identity as Member, Subject},
     serve::{Limits, incoming, server},
     tls::{ClientCertificate, Keyring, TlsError},
@@ -48,9 +48,6 @@ const LOOK: Duration = Duration::from_secs(5);
 
 /// How long open requests may take when the controller stops.
 const LAST_WORDS: Duration = Duration::from_secs(2);
-
-/// How often a certificate of one's own is looked at, which counts for a day.
-const RENEWAL: Duration = Duration::from_secs(600);
 
 /// How long until the others are told again where this controller is.
 const AGAIN: Duration = Duration::from_secs(5);
@@ -189,7 +186,8 @@ async fn renew(shared: Arc<Shared>) {
     loop {
         let now = SystemTime::now();
         if shared.keyring.credential().renewal() <= now {
-            match sign_own(&shared.authority, &shared.identity.name, now) {
+            let lifetime = Shared::lifetime(&shared.log.applied().state);
+            match sign_own(&shared.authority, &shared.identity.name, now, lifetime) {
                 Ok(credential) => match shared.keyring.rotate(credential) {
                     Ok(()) => tracing::info!("this controller has a fresh certificate"),
                     Err(error) => tracing::error!(%error, "the fresh certificate is no use"),
@@ -197,7 +195,7 @@ async fn renew(shared: Arc<Shared>) {
                 Err(error) => tracing::error!(%error, "can't sign a fresh certificate"),
             }
         }
-        sleep(RENEWAL).await;
+        sleep(shared.keyring.credential().look_again()).await;
     }
 }
 
@@ -248,7 +246,7 @@ async fn tell_address(shared: &Shared, state: &State) -> Result<(), String> {
     told.await.map(drop).map_err(|error| text(&error))
 }
 
-/// A certificate for the controller of this name, good for a day.
+/// A certificate for the controller of this name.
 ///
 /// # Errors
 /// Where the name can't stand in a certificate.
@@ -256,8 +254,9 @@ pub fn sign_own(
     authority: &Authority,
     name: &str,
     now: SystemTime,
+    lifetime: Duration,
 ) -> Result<trust::credential::Credential, trust::credential::IssueError> {
     let subject = Subject::Controller { name: name.to_owned() };
     let identity = Member { cluster: authority.cluster(), subject };
-    authority.issue(&identity, Validity::from_now(now, CONTROLLER_LIFETIME), &[])
+    authority.issue(&identity, Validity::from_now(now, lifetime), &[])
 }

@@ -55,6 +55,8 @@ fn words(event: &Event) -> Option<String> {
             "cluster {cluster} was restored from a backup of cluster {from} up to entry \
                  {index}; jobs go on from id {next_job}"
         ),
+        #[cfg(feature = "next-event")]
+        Event::Noted { text } => text.clone(),
         Event::TokenIssued { role, name, .. } => {
             let role = match role {
                 TokenRole::Node => "node",
@@ -130,6 +132,8 @@ fn job_words(event: &Event) -> Option<String> {
         | Event::NodeRegistered { .. }
         | Event::NodeChanged { .. }
         | Event::BlobStored { .. } => return None,
+        #[cfg(feature = "next-event")]
+        Event::Noted { .. } => return None,
     })
 }
 
@@ -193,5 +197,7 @@ fn node(event: &Event) -> Option<&NodeName> {
         | Event::JobEnded { .. }
         | Event::JobRequeued { .. }
         | Event::JobForgotten { .. } => None,
+        #[cfg(feature = "next-event")]
+        Event::Noted { .. } => None,
     }
 }

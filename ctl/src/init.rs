@@ -38,7 +38,7 @@ pub(crate) fn init(settings: &Settings, operator: Option<u32>) -> anyhow::Result
     let now = SystemTime::now();
     let authority = Authority::generate(now)?;
     let cluster = ClusterId(authority.cluster().0);
-    let credential = sign_own(&authority, &settings.name, now)?;
+    let credential = sign_own(&authority, &settings.name, now, settings.lifetime())?;
     authority.save(&home.authority())?;
     keep_pass(&home, credential, vec![own_address(settings)])?;
     write_site(settings, &home, cluster, &[])?;

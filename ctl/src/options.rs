@@ -1,6 +1,9 @@
 //! The command line of `rafterctld`, and what it comes to together with the configuration.
 
-use std::path::{Path, PathBuf};
+use std::{
+    path::{Path, PathBuf},
+    time::Duration,
+};
 
 use clap::{Parser, ValueEnum};
 use common::config::Config;
@@ -90,6 +93,13 @@ pub(crate) struct Settings {
     pub(crate) bind: String,
     /// Where others reach it.
     pub(crate) address: String,
+}
+
+impl Settings {
+    /// How long this controller's certificate counts, before the log can be asked.
+    pub(crate) fn lifetime(&self) -> Duration {
+        Duration::from_secs(u64::from(self.config.certificate_lifetime_s))
+    }
 }
 
 impl Options {

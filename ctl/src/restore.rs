@@ -99,7 +99,7 @@ pub(crate) fn restore(settings: &Settings, file: &Path, terms: Terms) -> anyhow:
         (at, restored(&copied.state, at, &restore_of(copied, &identity, terms)))
     })?;
     fs::rename(&unfinished, home.store())?;
-    let credential = sign_own(&authority, &settings.name, now)?;
+    let credential = sign_own(&authority, &settings.name, now, settings.lifetime())?;
     authority.save(&home.authority())?;
     keep_pass(&home, credential, vec![own_address(settings)])?;
     write_site(settings, &home, cluster, &[])?;

@@ -1,9 +1,9 @@
 //! What all parts of a controller hold on to.
 
-use std::{fmt, sync::Arc};
+use std::{fmt, sync::Arc, time::Duration};
 
 use common::{
-    config::Config,
+    config::{CERTIFICATE_LIFETIME_S, Config},
     id::{ControllerName, UserId},
     machine::{Controller, State},
     time::Timestamp,
@@ -48,6 +48,13 @@ impl Shared {
     /// The head's state, where this controller leads.
     pub(crate) fn head(&self) -> Option<Arc<View>> {
         self.proposer.view().borrow().clone()
+    }
+
+    /// How long certificates of nodes and controllers count: `RafterCertificateLifetime`.
+    pub(crate) fn lifetime(state: &State) -> Duration {
+        let config = state.config.as_ref();
+        let seconds = config.map_or(CERTIFICATE_LIFETIME_S, |conf| conf.certificate_lifetime_s);
+        Duration::from_secs(u64::from(seconds))
     }
 
     /// The controllers as they were told by the log, for whoever has to find them.

@@ -97,7 +97,7 @@ fn keyring(settings: &Settings, home: &Home, authority: &Authority) -> anyhow::R
     if let Some(pass) = kept {
         return Ok(Keyring::new(pass.credential)?);
     }
-    let credential = sign_own(authority, &settings.name, now)?;
+    let credential = sign_own(authority, &settings.name, now, settings.lifetime())?;
     let known: Vec<Address> = vec![own_address(settings)];
     keep_pass(home, credential.clone(), known)?;
     Ok(Keyring::new(credential)?)
@@ -110,6 +110,8 @@ fn options(settings: &Settings, store: &Path, identity: &Identity) -> Options {
     Options {
         heartbeat: millis(config.heartbeat_ms),
         election_timeout: (millis(least), millis(most)),
+        snapshot_every: u64::from(config.snapshot_every),
+        keep_behind_snapshot: u64::from(config.log_keep),
         ..Options::new(store.to_owned(), identity.clone())
     }
 }

@@ -30,9 +30,6 @@ const JOIN_LIMIT: Duration = Duration::from_secs(60);
 const RENEW_LIMIT: Duration = Duration::from_secs(30);
 const RENEW_PAUSE: Duration = Duration::from_secs(300);
 
-/// How often the clock is looked at: it may jump, and a long sleep would not notice.
-const CLOCK: Duration = Duration::from_secs(60);
-
 /// Why a host has no pass.
 #[derive(Debug, thiserror::Error)]
 pub enum JoinError {
@@ -210,7 +207,8 @@ pub fn write_site(
 /// in `file`.
 pub async fn renew(keyring: Arc<Keyring>, controllers: Arc<Controllers>, file: PathBuf) {
     loop {
-        tokio::time::sleep(CLOCK).await;
+        let look = keyring.credential().look_again();
+        tokio::time::sleep(look).await;
         if SystemTime::now() < keyring.credential().renewal() {
             continue;
         }
@@ -219,7 +217,7 @@ pub async fn renew(keyring: Arc<Keyring>, controllers: Arc<Controllers>, file: P
             Err(error) => {
                 let reason = crate::reason(&error);
                 tracing::warn!(reason, "can't renew the node's certificate");
-                tokio::time::sleep(RENEW_PAUSE).await;
+                tokio::time::sleep(RENEW_PAUSE.min(4 * look)).await;
             }
         }
     }

@@ -1,9 +1,9 @@
 //! Whether this controller is a member still.
 //!
 //! One that was removed while it could not be reached is told by nobody: the others speak to it no
-//! more. So it asks them: when it starts, before it stands for election; and when one that it greets
-//! takes it for a stranger (see `haste`). One that is told that it is no member ends. It must
-//! not vote, above all not together with another one of its kind.
+//! more. So it asks them: when it starts, before it stands for election; and when one that it
+//! greets takes it for a stranger (see `haste`). One that is told that it is no member ends. It
+//! must not vote, above all not together with another one of its kind.
 
 use std::{
     sync::{Arc, Weak},

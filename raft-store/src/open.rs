@@ -13,6 +13,7 @@ use std::{
     time::Duration,
 };
 
+use common::machine::FORMAT;
 use openraft::{Config, SnapshotPolicy};
 
 use crate::{
@@ -21,6 +22,7 @@ use crate::{
     health::Health,
     machine::{Board, Machine, Parts},
     network::Network,
+    records::too_new,
     snapshot::{SnapshotFile, Snapshots},
     storage::Storage,
     types::{Raft, SnapshotMeta},
@@ -63,6 +65,9 @@ pub(crate) fn open(options: &Options, health: &Health) -> Result<Opened, StoreEr
     let snapshots = Snapshots::open(&folder.join(SNAPSHOTS))?;
     let snapshot = snapshots.load()?;
     if let Some((_, SnapshotFile { state: Some(state), .. })) = &snapshot {
+        if state.format > FORMAT {
+            return Err(StoreError::Start { reason: too_new(state.format) });
+        }
         state.check();
     }
     let covered = snapshot.as_ref().and_then(|(meta, _)| meta.last_log_id);

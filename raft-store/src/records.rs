@@ -7,7 +7,7 @@ use std::{collections::BTreeMap, io};
 
 use bytes::Bytes;
 use common::{
-    machine::{Entry as Fact, State},
+    machine::{Entry as Fact, FORMAT, State},
     planted::{Bug, planted},
 };
 use prost::Message as _;
@@ -109,6 +109,9 @@ pub fn facts(index: u64, batch: &Bytes) -> Result<Vec<Fact>, String> {
     };
     let mut facts = Vec::with_capacity(wire.entries.len());
     for entry in wire.entries {
+        if !planted(Bug::SkipUndecodable) {
+            understood(&entry)?;
+        }
         match Fact::try_from(entry) {
             Ok(fact) => facts.push(fact),
             Err(_) if planted(Bug::SkipUndecodable) => {}
@@ -169,6 +172,26 @@ pub fn decode_snapshot(bytes: &[u8]) -> Result<Restored, String> {
     let last = meta.last_log_id.ok_or_else(|| "a snapshot of nothing".to_owned())?;
     let members = members_of(meta.last_membership.membership());
     Ok(Restored { last: (term_of(&last), last.index), members, state })
+}
+
+/// A log of a format that this release does not know holds, or will hold, what it can't follow.
+fn understood(entry: &wire::Entry) -> Result<(), String> {
+    for event in &entry.events {
+        if let Some(wire::event::Kind::FormatRaised(raised)) = &event.kind
+            && raised.format > FORMAT
+        {
+            return Err(too_new(raised.format));
+        }
+    }
+    Ok(())
+}
+
+/// What is said of a log of this format.
+pub(crate) fn too_new(format: u32) -> String {
+    format!(
+        "the log is of format {format}, and this release understands no more than format \
+         {FORMAT}: install the release that wrote it, or a later one"
+    )
 }
 
 #[cfg(test)]

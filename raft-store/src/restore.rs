@@ -12,7 +12,7 @@ use std::{
 
 use common::{
     id::Term,
-    machine::{Entry, Event, State},
+    machine::{Entry, Event, FORMAT, State},
     time::Timestamp,
 };
 use proto::{convert::encode_batch, types};
@@ -25,6 +25,7 @@ use crate::{
     history::Feed,
     machine::{Board, Machine, Parts},
     open,
+    records::too_new,
     snapshot::Snapshots,
     types::{LogId, Payload, Peer, SnapshotMeta, StoredMembership, log_id, membership, term_of},
 };
@@ -144,6 +145,9 @@ fn finish(
     copied: Copied,
     events: impl FnOnce(&Copied) -> (Timestamp, Vec<Event>),
 ) -> Result<Copied, RestoreError> {
+    if copied.state.format > FORMAT {
+        return Err(RestoreError::Log(too_new(copied.state.format)));
+    }
     let (now, events) = events(&copied);
     let term = (copied.term.max(copied.state.term.0) / TERMS + 1) * TERMS;
     let index = copied.index + 1;

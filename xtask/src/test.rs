@@ -30,6 +30,10 @@ pub(crate) fn run_with(options: &Options, prebuilt: &Prebuilt) -> Result<()> {
     // Tests of real daemons start the programs of other packages.
     run(prebuilt.apply(&mut cargo(&["build", "--workspace", "--bins", "--locked"])))?;
 
+    // A release with one kind of event more, to which a test upgrades.
+    let next = ["build", "-p", "ctl", "--bin", "rafterctld-next", "--features", "next-event"];
+    run(prebuilt.apply(cargo(&next).arg("--locked")))?;
+
     let mut tests = cargo(&["nextest", "run", "--locked"]);
     tests.args(&packages);
     for filter in &options.filter {

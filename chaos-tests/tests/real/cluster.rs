@@ -140,6 +140,32 @@ impl Cluster {
         assert!(output.status.success(), "{name} can't be started: {said}{}", self.logs());
     }
 
+    /// Links a further program into `bin`.
+    pub(crate) fn add_program(&self, name: &str) {
+        let path = self.path("bin").join(name);
+        fs::hard_link(program(name), &path)
+            .or_else(|_| fs::copy(program(name), &path).map(drop))
+            .expect("a program can be copied");
+    }
+
+    /// Lets `bin/start` start a controller by another program.
+    pub(crate) fn use_program(&self, name: &str, program: &str) {
+        let path = self.path("bin/start");
+        let script = fs::read_to_string(&path).expect("it is there");
+        let begin = format!("'{name}') set -- ");
+        let line = script.lines().find(|line| line.starts_with(&begin)).expect("it is known");
+        let old = line[begin.len()..].split(' ').next().expect("a program");
+        let new = format!("'{}'", self.path("bin").join(program).display());
+        let changed = line.replacen(old, &new, 1);
+        fs::write(&path, script.replacen(line, &changed, 1)).expect("written");
+    }
+
+    /// Stops a daemon in order, and waits until it is gone.
+    pub(crate) fn stop(&self, name: &str) {
+        self.signal(name, Signal::SIGTERM);
+        self.until_gone(name);
+    }
+
     /// The options with which `bin/start` starts a daemon.
     pub(crate) fn options(&self, name: &str) -> Vec<String> {
         let script = fs::read_to_string(self.path("bin/start")).expect("it is there");

@@ -177,6 +177,10 @@ fn rafter(config: &mut Config, cluster: &Record, report: &mut Report) {
     }
     let days = &mut config.history_retention_days;
     cluster.set("RafterHistoryRetention", days, report, number(0..=36_500));
+    cluster.set("RafterSnapshotEvery", &mut config.snapshot_every, report, number(16..=10_000_000));
+    cluster.set("RafterLogKeep", &mut config.log_keep, report, number(0..=10_000_000));
+    let lifetime = &mut config.certificate_lifetime_s;
+    cluster.set("RafterCertificateLifetime", lifetime, report, number(10..=2_592_000));
     let hosts = |value: &str| Ok(hostlist(value)?.unique().iter().collect());
     cluster.set("RafterLoginHosts", &mut config.login_hosts, report, hosts);
 }

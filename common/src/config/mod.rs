@@ -75,6 +75,11 @@ pub struct Config {
     pub election_timeout_ms: (u32, u32),
     /// Days that the history is kept. 0: for ever.
     pub history_retention_days: u32,
+    /// Batches of the log after which a snapshot is taken, and how many of those before it stay.
+    pub snapshot_every: u32,
+    pub log_keep: u32,
+    /// Seconds that certificates of nodes and controllers count.
+    pub certificate_lifetime_s: u32,
     /// Hosts and nodes whose `rafterd` may vouch for any user of theirs.
     pub login_hosts: Vec<String>,
     /// In the order of the file.
@@ -85,6 +90,11 @@ pub struct Config {
     /// its value as it was written.
     pub settings: BTreeMap<String, String>,
 }
+
+/// What holds where the configuration says nothing of the log and of certificates.
+pub const SNAPSHOT_EVERY: u32 = 50_000;
+pub const LOG_KEEP: u32 = 10_000;
+pub const CERTIFICATE_LIFETIME_S: u32 = 24 * 3_600;
 
 /// A controller (`SlurmctldHost=name(address:port)`).
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -184,6 +194,9 @@ impl Config {
             heartbeat_ms: 100,
             election_timeout_ms: (300, 600),
             history_retention_days: 0,
+            snapshot_every: SNAPSHOT_EVERY,
+            log_keep: LOG_KEEP,
+            certificate_lifetime_s: CERTIFICATE_LIFETIME_S,
             login_hosts: vec![],
             nodes: vec![],
             partitions: vec![],

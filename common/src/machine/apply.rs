@@ -61,6 +61,8 @@ impl State {
                 self.next_job = self.next_job.max(*next_job);
                 self.raise_attempts(*attempts);
             }
+            #[cfg(feature = "next-event")]
+            Event::Noted { .. } => {}
             Event::TokenIssued { secret, role, name, expires } => {
                 let token = Token { role: *role, name: name.clone(), expires: *expires };
                 self.tokens.insert(*secret, token);

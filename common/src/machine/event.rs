@@ -21,7 +21,7 @@ use crate::{
 
 /// The newest kind of events that this release understands. A leader proposes an event of a kind
 /// only once `FormatRaised` says that every controller understands it.
-pub const FORMAT: u32 = 1;
+pub const FORMAT: u32 = if cfg!(feature = "next-event") { 2 } else { 1 };
 
 /// One append to the log: what one command caused, and when the leader decided so.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -96,6 +96,11 @@ pub enum Event {
         next_job: u32,
         /// By how much the attempts of jobs rise that wait: those between may have run.
         attempts: u32,
+    },
+    /// What a release of the future may have to say. See the feature `next-event`.
+    #[cfg(feature = "next-event")]
+    Noted {
+        text: String,
     },
     TokenIssued {
         secret: ContentHash,
@@ -213,6 +218,8 @@ impl Event {
             Self::ControllerJoined { .. } => "ControllerJoined",
             Self::ControllerLeft { .. } => "ControllerLeft",
             Self::ClusterRestored { .. } => "ClusterRestored",
+            #[cfg(feature = "next-event")]
+            Self::Noted { .. } => "Noted",
             Self::TokenIssued { .. } => "TokenIssued",
             Self::TokenSpent { .. } => "TokenSpent",
             Self::NodeRegistered { .. } => "NodeRegistered",
@@ -262,6 +269,8 @@ impl Event {
             | Self::NodeRegistered { .. }
             | Self::NodeChanged { .. }
             | Self::BlobStored { .. } => None,
+            #[cfg(feature = "next-event")]
+            Self::Noted { .. } => None,
         }
     }
 }

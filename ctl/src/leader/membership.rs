@@ -205,6 +205,13 @@ async fn raise_format(shared: &Shared, state: &State) {
             }
         }
     }
+    if common < FORMAT {
+        tracing::info!(
+            format = FORMAT,
+            common,
+            "not every controller understands the newest events"
+        );
+    }
     if common > state.format {
         let raise = Command::RaiseFormat { format: common };
         if let Err(reason) = submit(&shared.proposer, raise).await {

@@ -25,7 +25,7 @@ use trust::{
     authority::Validity,
     connect::{Life, channel},
     controllers::not_leader,
-    credential::{CONTROLLER_LIFETIME, NODE_LIFETIME, USER_LIFETIME},
+    credential::USER_LIFETIME,
     gate::caller,
     identity::{Identity, Subject},
     tls::joining,
@@ -106,7 +106,7 @@ async fn take_in(shared: &Shared, request: wire::JoinRequest) -> Result<wire::Jo
     // Signed before the token is spent, though not handed out: a request that can't be signed
     // must not cost the token.
     let subject = token.role().subject(token.name());
-    let lifetime = if joins { CONTROLLER_LIFETIME } else { NODE_LIFETIME };
+    let lifetime = Shared::lifetime(&shared.log.applied().state);
     let certificate = sign(shared, subject, &signing_request, lifetime)?;
     let spend = Command::SpendToken { request, secret, role, name: token.name().to_owned() };
     shared.proposer.submit(spend).await.map_err(rejected)?;
@@ -203,13 +203,12 @@ pub(super) async fn renew(
     let wire::RenewRequest { signing_request, address } = request.into_inner();
     let applied = shared.log.read_barrier().await.map_err(|error| unavailable(&error))?;
     let state = &applied.state;
-    let (named, lifetime) = match &subject {
-        Subject::Node { name } => (names(state.config.as_ref(), name), NODE_LIFETIME),
+    let named = match &subject {
+        Subject::Node { name } => names(state.config.as_ref(), name),
         Subject::Controller { name } => {
-            let known = state.controllers.contains_key(&ControllerName::from(name.as_str()));
-            (known, CONTROLLER_LIFETIME)
+            state.controllers.contains_key(&ControllerName::from(name.as_str()))
         }
-        Subject::User { .. } => (false, USER_LIFETIME),
+        Subject::User { .. } => false,
     };
     if !named {
         return Err(Status::permission_denied(format!("{subject} is not part of the cluster")));
@@ -219,7 +218,7 @@ pub(super) async fn renew(
     {
         move_controller(shared, state, name, address).await?;
     }
-    let certificate = sign(shared, subject, &signing_request, lifetime)?;
+    let certificate = sign(shared, subject, &signing_request, Shared::lifetime(state))?;
     Ok(wire::RenewReply { certificate })
 }
 

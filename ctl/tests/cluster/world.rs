@@ -167,7 +167,8 @@ impl Started {
             name: name.to_owned(),
             address: address.clone(),
         };
-        let own = sign_own(authority, name, SystemTime::now()).expect("a certificate");
+        let own = sign_own(authority, name, SystemTime::now(), Duration::from_secs(3_600))
+            .expect("a certificate");
         let keyring = Arc::new(Keyring::new(own).expect("a keyring"));
         Log::create(folder, &identity).expect("a store");
         let options = Options::new(folder.to_owned(), identity.clone());

@@ -1,8 +1,8 @@
 //! The cluster's configuration.
 
 use common::config::{
-    Config, ConfiguredState, ControllerConf, EnforcePartLimits, MemoryPer, NodeConf, PartitionConf,
-    PartitionState,
+    CERTIFICATE_LIFETIME_S, Config, ConfiguredState, ControllerConf, EnforcePartLimits, LOG_KEEP,
+    MemoryPer, NodeConf, PartitionConf, PartitionState, SNAPSHOT_EVERY,
 };
 
 use super::{enumeration, listed, need};
@@ -17,6 +17,11 @@ enumeration!(ConfiguredState, wire::ConfiguredState, "state", {
 enumeration!(PartitionState, wire::PartitionState, "state", {
     Up = Up, Down = Down, Drain = Drain, Inactive = Inactive,
 });
+
+/// A number, where it is not the one that holds by itself.
+fn other_than(number: u32, default: u32) -> Option<u32> {
+    (number != default).then_some(number)
+}
 
 impl From<MemoryPer> for wire::MemoryPer {
     fn from(memory: MemoryPer) -> Self {
@@ -70,6 +75,12 @@ impl From<&Config> for wire::Config {
             election_timeout_min_ms: config.election_timeout_ms.0,
             election_timeout_max_ms: config.election_timeout_ms.1,
             history_retention_days: config.history_retention_days,
+            snapshot_every: other_than(config.snapshot_every, SNAPSHOT_EVERY),
+            log_keep: other_than(config.log_keep, LOG_KEEP),
+            certificate_lifetime_s: other_than(
+                config.certificate_lifetime_s,
+                CERTIFICATE_LIFETIME_S,
+            ),
             login_hosts: config.login_hosts.clone(),
             nodes: config.nodes.iter().map(Into::into).collect(),
             partitions: config.partitions.iter().map(Into::into).collect(),
@@ -111,6 +122,9 @@ impl TryFrom<wire::Config> for Config {
             heartbeat_ms: wire.heartbeat_ms,
             election_timeout_ms: (wire.election_timeout_min_ms, wire.election_timeout_max_ms),
             history_retention_days: wire.history_retention_days,
+            snapshot_every: wire.snapshot_every.unwrap_or(SNAPSHOT_EVERY),
+            log_keep: wire.log_keep.unwrap_or(LOG_KEEP),
+            certificate_lifetime_s: wire.certificate_lifetime_s.unwrap_or(CERTIFICATE_LIFETIME_S),
             login_hosts: wire.login_hosts,
             nodes: all(wire.nodes)?,
             partitions: all(wire.partitions)?,

@@ -81,6 +81,20 @@ fn bytes<const N: usize>(fixed: &[u8; N]) -> prost::bytes::Bytes {
     fixed.to_vec().into()
 }
 
+fn token_issued(
+    secret: ContentHash,
+    role: TokenRole,
+    name: &str,
+    expires: Timestamp,
+) -> wire::TokenIssued {
+    wire::TokenIssued {
+        secret: bytes(&secret.0),
+        role: wire::TokenRole::from(role).into(),
+        name: name.to_owned(),
+        expires: expires.0,
+    }
+}
+
 /// The event on the wire, where it is about the cluster or a node.
 fn cluster_kind(event: &Event) -> Option<Kind> {
     Some(match event {
@@ -105,21 +119,15 @@ fn cluster_kind(event: &Event) -> Option<Kind> {
             Kind::ControllerLeft(wire::ControllerLeft { controller: controller.to_string() })
         }
         Event::ClusterRestored { cluster, from, index, next_job, attempts } => {
-            Kind::ClusterRestored(wire::ClusterRestored {
-                cluster: bytes(&cluster.0),
-                from: bytes(&from.0),
-                index: *index,
-                next_job: *next_job,
-                attempts: *attempts,
-            })
+            let (cluster, from) = (bytes(&cluster.0), bytes(&from.0));
+            let (index, next_job, attempts) = (*index, *next_job, *attempts);
+            let restored = wire::ClusterRestored { cluster, from, index, next_job, attempts };
+            Kind::ClusterRestored(restored)
         }
+        #[cfg(feature = "next-event")]
+        Event::Noted { text } => Kind::Noted(wire::Noted { text: text.clone() }),
         Event::TokenIssued { secret, role, name, expires } => {
-            Kind::TokenIssued(wire::TokenIssued {
-                secret: bytes(&secret.0),
-                role: wire::TokenRole::from(*role).into(),
-                name: name.clone(),
-                expires: expires.0,
-            })
+            Kind::TokenIssued(token_issued(*secret, *role, name, *expires))
         }
         Event::TokenSpent { secret } => {
             Kind::TokenSpent(wire::TokenSpent { secret: bytes(&secret.0) })
@@ -198,6 +206,8 @@ fn job_kind(event: &Event) -> Kind {
         | Event::TokenSpent { .. }
         | Event::NodeRegistered { .. }
         | Event::NodeChanged { .. } => unreachable!("{event:?} has been converted before"),
+        #[cfg(feature = "next-event")]
+        Event::Noted { .. } => unreachable!("{event:?} has been converted before"),
     }
 }
 
@@ -268,6 +278,8 @@ fn run_kind(event: &Event) -> Kind {
         | Event::JobReleased { .. }
         | Event::JobUpdated { .. }
         | Event::JobForgotten { .. } => unreachable!("{event:?} has been converted before"),
+        #[cfg(feature = "next-event")]
+        Event::Noted { .. } => unreachable!("{event:?} has been converted before"),
     }
 }
 
@@ -300,6 +312,10 @@ impl TryFrom<wire::Event> for Event {
                 next_job: event.next_job,
                 attempts: event.attempts,
             }),
+            #[cfg(feature = "next-event")]
+            Kind::Noted(event) => Ok(Self::Noted { text: event.text }),
+            #[cfg(not(feature = "next-event"))]
+            Kind::Noted(_) => Err(Invalid::Unknown("kind")),
             Kind::TokenIssued(event) => Ok(Self::TokenIssued {
                 secret: ContentHash(exact(&event.secret, "secret")?),
                 role: listed::<wire::TokenRole, _>(event.role, "role")?,
@@ -427,6 +443,7 @@ fn run_event(kind: Kind) -> Result<Event, Invalid> {
         | Kind::JobHeld(_)
         | Kind::JobReleased(_)
         | Kind::JobUpdated(_)
+        | Kind::Noted(_)
         | Kind::JobForgotten(_) => {
             unreachable!("{kind:?} has been converted before")
         }

@@ -44,6 +44,8 @@ pub(crate) fn kind(event: &Event) -> &'static str {
         Event::ControllerJoined { .. } => "controller_joined",
         Event::ControllerLeft { .. } => "controller_left",
         Event::ClusterRestored { .. } => "cluster_restored",
+        #[cfg(feature = "next-event")]
+        Event::Noted { .. } => "noted",
         Event::TokenIssued { .. } => "token_issued",
         Event::TokenSpent { .. } => "token_spent",
         Event::NodeRegistered { .. } => "node_registered",

@@ -83,10 +83,12 @@ pub struct Validity {
 }
 
 impl Validity {
-    /// From a little before `now`, for clocks that are behind, until `lifetime` after it.
+    /// From a little before `now`, for clocks that are behind, until `lifetime` after it. What is
+    /// short-lived begins less early: its half must lie in the future.
     #[must_use]
     pub fn from_now(now: SystemTime, lifetime: Duration) -> Self {
-        Self { not_before: now - CLOCK_SKEW, not_after: now + lifetime }
+        let skew = CLOCK_SKEW.min(lifetime / 4);
+        Self { not_before: now - skew, not_after: now + lifetime }
     }
 }
 

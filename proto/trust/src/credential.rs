@@ -18,11 +18,8 @@ use crate::{
     secret::Secret,
 };
 
-/// How long a controller's certificate counts. It signs its next one itself, at any time.
-pub const CONTROLLER_LIFETIME: Duration = Duration::from_secs(24 * 3600);
-
-/// How long a node's certificate counts. A node that was away for longer needs a token again.
-pub const NODE_LIFETIME: Duration = Duration::from_secs(30 * 24 * 3600);
+/// How often it is looked at whether a certificate is to be renewed, at least.
+const LOOK: Duration = Duration::from_secs(60);
 
 /// How long a user's certificate counts: a working day, and no longer once the account is closed.
 pub const USER_LIFETIME: Duration = Duration::from_secs(8 * 3600);
@@ -151,6 +148,14 @@ impl Credential {
     pub fn renewal(&self) -> SystemTime {
         let life = self.certified.not_after.duration_since(self.certified.not_before);
         self.certified.not_before + life.unwrap_or(Duration::ZERO) / 2
+    }
+
+    /// How long to wait until it is looked at again whether to renew it: the clock may jump, and
+    /// one long sleep would not notice.
+    #[must_use]
+    pub fn look_again(&self) -> Duration {
+        let life = self.certified.not_after.duration_since(self.certified.not_before);
+        (life.unwrap_or(Duration::ZERO) / 16).clamp(Duration::from_secs(1), LOOK)
     }
 
     #[must_use]

@@ -127,7 +127,7 @@ fn port(config: &Config, key: &str, default: &str) -> String {
     config.settings.get(key).cloned().unwrap_or_else(|| default.to_owned())
 }
 
-fn rafter(config: &Config) -> [(String, String); 4] {
+fn rafter(config: &Config) -> [(String, String); 7] {
     let (least, most) = config.election_timeout_ms;
     let hosts = &config.login_hosts;
     let hosts = if hosts.is_empty() {
@@ -135,10 +135,14 @@ fn rafter(config: &Config) -> [(String, String); 4] {
     } else {
         crate::hostlist::Hostlist::from_names(hosts).to_string()
     };
+    let lifetime = config.certificate_lifetime_s;
     [
+        ("RafterCertificateLifetime".to_owned(), format!("{lifetime} sec")),
         ("RafterElectionTimeout".to_owned(), format!("{least}-{most} ms")),
         ("RafterHeartbeat".to_owned(), format!("{} ms", config.heartbeat_ms)),
         ("RafterHistoryRetention".to_owned(), format!("{} days", config.history_retention_days)),
+        ("RafterLogKeep".to_owned(), config.log_keep.to_string()),
         ("RafterLoginHosts".to_owned(), hosts),
+        ("RafterSnapshotEvery".to_owned(), config.snapshot_every.to_string()),
     ]
 }

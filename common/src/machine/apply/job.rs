@@ -61,6 +61,8 @@ impl State {
             | Event::NodeRegistered { .. }
             | Event::NodeChanged { .. }
             | Event::BlobStored { .. } => unreachable!("{event:?} is no event of a job"),
+            #[cfg(feature = "next-event")]
+            Event::Noted { .. } => unreachable!("{event:?} is no event of a job"),
         }
     }
 

@@ -44,7 +44,15 @@ pub(super) fn set_config(state: &State, config: Arc<Config>) -> Result<Vec<Event
 }
 
 pub(super) fn raise_format(state: &State, format: u32) -> Vec<Event> {
-    if format > state.format { vec![Event::FormatRaised { format }] } else { vec![] }
+    if format <= state.format {
+        return vec![];
+    }
+    let raised = Event::FormatRaised { format };
+    #[cfg(feature = "next-event")]
+    let raised = [raised, Event::Noted { text: "what only the next release says".to_owned() }];
+    #[cfg(not(feature = "next-event"))]
+    let raised = [raised];
+    raised.into()
 }
 
 /// A name that another store has can't be taken over: that store might come back, and vote.

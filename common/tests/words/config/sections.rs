@@ -236,6 +236,7 @@ fn settings_of_the_cluster_are_checked() {
          SelectTypeParameters=CR_Core,CR_ONE_TASK_PER_CORE\nDisableRootJobs=YES\n\
          EnforcePartLimits=YES\nJobRequeue=0\nRafterHeartbeat=50\nRafterElectionTimeout=100-200\n\
          RafterLoginHosts=login[1-2]\nRafterHistoryRetention=90\n\
+         RafterSnapshotEvery=100\nRafterLogKeep=0\nRafterCertificateLifetime=60\n\
          NodeName=n1\nPartitionName=p Nodes=n1 Default=YES\n",
     );
     assert_eq!(good.max_script_size, 1_000);
@@ -245,6 +246,7 @@ fn settings_of_the_cluster_are_checked() {
     assert_eq!((good.heartbeat_ms, good.election_timeout_ms), (50, (100, 200)));
     assert_eq!(good.login_hosts, ["login1", "login2"]);
     assert_eq!(good.history_retention_days, 90);
+    assert_eq!((good.snapshot_every, good.log_keep, good.certificate_lifetime_s), (100, 0, 60));
 
     let table = [
         ("FirstJobId=10\nMaxJobId=10\n", "1: FirstJobId is not less than MaxJobId"),

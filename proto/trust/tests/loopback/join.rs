@@ -10,7 +10,7 @@ use trust::{
     authority::{Anchor, Authority, Validity},
     connect::{Life, channel},
     controllers::{Address, Call, CallError, Controllers, Target},
-    credential::{KeyRequest, NODE_LIFETIME},
+    credential::KeyRequest,
     identity::Identity,
     permit::Caller,
     serve::Limits,
@@ -41,7 +41,7 @@ fn redeem(
     known.remove(at);
     let subject = token.role().subject(token.name());
     let identity = Identity { cluster: authority.cluster(), subject };
-    let validity = Validity::from_now(SystemTime::now(), NODE_LIFETIME);
+    let validity = Validity::from_now(SystemTime::now(), Duration::from_secs(3_600));
     let signed = authority.sign(request, &identity, validity, &[]);
     signed.map_err(|error| Status::invalid_argument(error.to_string()))
 }
