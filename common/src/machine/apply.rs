@@ -24,6 +24,7 @@ impl State {
         assert!(entry.at >= self.at, "time runs backwards in the log");
         assert!(self.precedes(entry), "a void entry reached the state");
         assert_eq!(entry.digest, self.digest, "this replica has diverged from its leader");
+        self.age = self.age_at(entry.at);
         self.at = entry.at;
         self.term = entry.term;
         self.sequence = entry.sequence;
@@ -99,7 +100,7 @@ impl State {
     /// different releases forget alike.
     fn forget_requests(&mut self) {
         while let Some((forget_at, request)) = self.forgetting.get_min().copied() {
-            if forget_at > self.at {
+            if forget_at > self.age {
                 break;
             }
             self.forgetting.remove(&(forget_at, request));

@@ -17,7 +17,8 @@ use crate::{
     time::{Span, Timestamp},
 };
 
-/// How long the answer to a request is remembered, at least. A client gives up long before.
+/// How long the answer to a request is remembered, at least. A client gives up long before, and
+/// leaders whose clocks are ahead of each other take a stride each from it.
 pub(super) const REQUEST_MEMORY: Span = Span::from_seconds(120);
 
 /// How long the answer to a request is remembered: commands ask again for `MessageTimeout`.
@@ -59,7 +60,7 @@ pub fn decide(state: &State, now: Timestamp, command: Command) -> Result<Decided
         (carry_out(state, now, command)?, Answer::Done)
     };
     let request = request.map(|request| {
-        let forget_at = now + request_memory(state);
+        let forget_at = state.age_at(now) + request_memory(state);
         Answered { request, answer, forget_at }
     });
     Ok(Decided { events, answer, request })

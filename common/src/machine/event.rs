@@ -16,7 +16,7 @@ use crate::{
     },
     job::{End, Hold, JobChanges, JobSpec, Place, Requeue, SignalScope},
     node::{Availability, Inventory, NodeReason},
-    time::{TimeLimit, Timestamp},
+    time::{Span, TimeLimit, Timestamp},
 };
 
 /// The newest kind of events that this release understands. A leader proposes an event of a kind
@@ -45,7 +45,8 @@ pub struct Entry {
 pub struct Answered {
     pub request: RequestId,
     pub answer: Answer,
-    pub forget_at: Timestamp,
+    /// At which age of the state ([`State::age`](super::State::age)).
+    pub forget_at: Span,
 }
 
 /// What a command that was not refused tells its sender.

@@ -15,7 +15,7 @@ use crate::{
     node::Node,
     planted::{Bug, planted},
     resources::Resources,
-    time::Timestamp,
+    time::{Span, Timestamp},
 };
 
 /// The live state. A clone costs a few pointers, so readers, the scheduler and snapshots take one
@@ -24,6 +24,10 @@ use crate::{
 pub struct State {
     /// When the last entry was decided.
     pub at: Timestamp,
+    /// How much time has passed from entry to entry. Of each step only [`Self::STRIDE`] counts: a
+    /// leader's clock may be far ahead of the last one's, and what is remembered for a while must
+    /// not be forgotten for that.
+    pub age: Span,
     /// Whose leader decided it.
     pub term: Term,
     /// How many entries of that leader were applied.
@@ -54,8 +58,8 @@ pub struct State {
     pub alarms: OrdSet<(Timestamp, JobId)>,
     /// Ended jobs by the moment of their end.
     pub ended: OrdSet<(Timestamp, JobId)>,
-    /// When each remembered request is forgotten.
-    pub forgetting: OrdSet<(Timestamp, RequestId)>,
+    /// At which age each remembered request is forgotten.
+    pub forgetting: OrdSet<(Span, RequestId)>,
 }
 
 /// Where a job stands in its partition's queue: higher priority first, then the earlier one.
@@ -95,7 +99,8 @@ pub struct Blob {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Remembered {
     pub answer: Answer,
-    pub forget_at: Timestamp,
+    /// At which age of the state.
+    pub forget_at: Span,
 }
 
 impl QueueKey {
@@ -122,6 +127,15 @@ impl State {
     /// What the next job gets that is not nice.
     pub(super) fn top_priority(&self) -> u32 {
         if self.next_priority == 0 { TOP_PRIORITY } else { self.next_priority }
+    }
+
+    /// As much of the time between two entries as is believed.
+    pub const STRIDE: Span = Span::from_seconds(10);
+
+    /// How old it is after an entry of that moment.
+    #[must_use]
+    pub fn age_at(&self, at: Timestamp) -> Span {
+        self.age + at.since(self.at).min(Self::STRIDE)
     }
 
     #[must_use]

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use common::{
     config::Config,
-    id::{ContentHash, ControllerName, NodeName, RequestId},
+    id::{ContentHash, ControllerName, NodeName, RequestId, Term},
     job::Hold,
     machine::{Answer, Command, Refusal, TokenRole, next_alarm, timers},
     node::Inventory,
@@ -114,6 +114,32 @@ fn a_node_may_say_whatever_it_has() {
         cluster.send(register).expect("a known node");
     }
     assert!(cluster.state.nodes[&node].drain, "it has shrunk once");
+}
+
+#[test]
+fn a_leader_whose_clock_is_ahead_remembers_what_was_answered() {
+    let mut cluster = Cluster::new(&["n1"], 8);
+    let job = cluster.submit(ALICE, spec(ALICE)).expect("room");
+    let hold = Command::Hold { by: cluster.by(ALICE), job, admin: false };
+    cluster.send(hold.clone()).expect("hers");
+    for _ in 0..3 {
+        // The next leader is ahead of the last one, and decides something.
+        cluster.term = Term(cluster.term.0 + 1);
+        cluster.pass(3_600);
+        let release = Command::Release { by: cluster.by(ALICE), job };
+        cluster.send(release).expect("hers");
+    }
+    cluster.send(hold.clone()).expect("the first answer again");
+    assert_eq!(cluster.state.jobs[&job].hold, Hold::None, "it is not held once more");
+    // It is forgotten all the same, once as much time has passed as was meant.
+    for _ in 0..13 {
+        cluster.pass(10);
+        let release = Command::Release { by: cluster.by(ALICE), job };
+        cluster.send(release).expect("hers");
+    }
+    assert!(cluster.state.requests.len() < 16, "{}", cluster.state.requests.len());
+    cluster.send(hold).expect("it is new again");
+    assert_eq!(cluster.state.jobs[&job].hold, Hold::User);
 }
 
 #[test]

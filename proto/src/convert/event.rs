@@ -9,7 +9,7 @@ use common::{
     },
     job::Place,
     machine::{Answer, Answered, Entry, Event, NodeChange, TokenRole},
-    time::Timestamp,
+    time::{Span, Timestamp},
 };
 use wire::event::Kind;
 
@@ -65,7 +65,7 @@ impl TryFrom<wire::Answered> for Answered {
     fn try_from(wire: wire::Answered) -> Result<Self, Invalid> {
         Ok(Self {
             request: RequestId(exact(&wire.request, "request")?),
-            forget_at: Timestamp(wire.forget_at),
+            forget_at: Span(wire.forget_at),
             answer: wire.job.map_or(Answer::Done, |job| Answer::Job(JobId(job))),
         })
     }

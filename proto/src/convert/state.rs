@@ -8,7 +8,7 @@ use common::{
     machine::{Answer, Blob, Controller, Remembered, State, Token},
     node::Node,
     planted::{Bug, planted},
-    time::Timestamp,
+    time::{Span, Timestamp},
 };
 use prost::Message as _;
 use wire::state_record::Kind;
@@ -87,6 +87,7 @@ fn header(state: &State) -> wire::StateHeader {
         next_job: state.next_job,
         next_priority: state.next_priority,
         sequence: state.sequence,
+        age: state.age.0,
     }
 }
 
@@ -132,7 +133,7 @@ impl StateReader {
             Kind::Request(record) => {
                 let request = RequestId(exact(&record.request, "request")?);
                 let answer = record.job.map_or(Answer::Done, |job| Answer::Job(JobId(job)));
-                let forget_at = Timestamp(record.forget_at);
+                let forget_at = Span(record.forget_at);
                 state.requests.insert(request, Remembered { answer, forget_at });
             }
         }
@@ -153,6 +154,7 @@ impl StateReader {
         state.next_job = header.next_job;
         state.next_priority = header.next_priority;
         state.sequence = header.sequence;
+        state.age = Span(header.age);
         Ok(())
     }
 

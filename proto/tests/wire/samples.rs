@@ -29,7 +29,7 @@ pub(crate) fn entry(event: Event) -> Entry {
         request: Some(Answered {
             request: common::id::RequestId([0xA5; 16]),
             answer: Answer::Job(JobId(1_000)),
-            forget_at: Timestamp(1_764_100_120_123),
+            forget_at: Span(1_764_100_120_123),
         }),
         events: vec![event],
     }

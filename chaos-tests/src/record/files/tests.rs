@@ -6,7 +6,7 @@ use common::{
     id::{JobId, RequestId, Term},
     job::Hold,
     machine::{Answer, Answered, Event},
-    time::Timestamp,
+    time::{Span, Timestamp},
 };
 
 use super::*;
@@ -42,7 +42,7 @@ fn entry() -> Entry {
         term: Term(2),
         sequence: 9,
         digest: u64::MAX,
-        request: Some(Answered { request: RequestId([7; 16]), answer, forget_at: Timestamp(5) }),
+        request: Some(Answered { request: RequestId([7; 16]), answer, forget_at: Span(5) }),
         events: vec![Event::JobHeld { job: JobId(3), hold: Hold::User }],
     }
 }
