@@ -46,6 +46,18 @@ pub(crate) struct Options {
     /// One line more for the slurm.conf that is written
     #[arg(long, value_name = "KEY=VALUE", hide = true, conflicts_with = "conf")]
     set: Vec<String>,
+    /// Where the controllers listen, each HOST:PORT; by itself on free ports of loopback
+    #[arg(long, value_name = "LIST", hide = true, value_delimiter = ',')]
+    addresses: Vec<String>,
+    /// Start each daemon by this program, which gets its name and its command line
+    #[arg(long, value_name = "PROGRAM", hide = true)]
+    within: Option<PathBuf>,
+    /// A folder with `state/NAME` for controllers and `spool/NAME` for nodes: disks of their own
+    #[arg(long, value_name = "DIR", hide = true)]
+    disks: Option<PathBuf>,
+    /// Run no first job
+    #[arg(long, hide = true, requires = "dir", conflicts_with = "once")]
+    no_job: bool,
     /// Stop everything once the first job is over
     #[arg(long)]
     once: bool,
@@ -59,7 +71,7 @@ pub(crate) struct Options {
 #[derive(Clone, Debug)]
 struct Controller {
     name: String,
-    /// `127.0.0.1:PORT`
+    /// `HOST:PORT`
     address: String,
 }
 
@@ -81,7 +93,7 @@ pub(crate) fn run_one(options: &Options) -> Result<()> {
     let interrupt = Interrupt::listen()?;
     let temporary = tempfile::Builder::new().prefix("rafter-").tempdir()?;
     let root = options.dir.as_deref().unwrap_or(temporary.path());
-    let folder = Folder::create(root, &built)?;
+    let folder = Folder::create(root, &built, options.disks.as_deref())?;
     eprintln!("cluster in {}", folder.root().display());
     let plan = Plan {
         controllers: usize::from(options.controllers),
@@ -89,6 +101,8 @@ pub(crate) fn run_one(options: &Options) -> Result<()> {
         cpus: options.cpus,
         conf: options.conf.clone(),
         settings: options.set.clone(),
+        addresses: options.addresses.clone(),
+        within: options.within.clone(),
     };
     let done = Cluster::raise(folder, &plan, &interrupt).and_then(|it| use_one(it, options));
     if done.is_err() && options.dir.is_none() && !interrupt.came() {
@@ -99,6 +113,9 @@ pub(crate) fn run_one(options: &Options) -> Result<()> {
 
 /// Runs the first job, and goes on as the options say.
 fn use_one(cluster: Cluster, options: &Options) -> Result<()> {
+    if options.no_job {
+        return Ok(());
+    }
     let done = hello::hello(&cluster).and_then(|()| {
         if options.once {
             return Ok(());

@@ -16,6 +16,7 @@ use std::{
 };
 
 use anyhow::{Context as _, Result, bail};
+use chaos_tests::pass;
 use clap::Parser;
 use common::{
     id::{ContentHash, GroupId, PartitionName, UserId},
@@ -25,15 +26,10 @@ use nix::unistd::{Gid, Group, User, getegid, geteuid};
 use proto::ctl::{PingRequest, SubmitRequest, controller_client::ControllerClient};
 use tokio::{sync::Barrier, task::JoinSet};
 use trust::{
-    authority::{Authority, Validity},
     connect::Life,
     controllers::{Call, Controllers, Target},
-    credential::USER_LIFETIME,
-    identity::{Identity, Subject},
     site::{DEFAULT_FOLDER, FOLDER_VARIABLE, Site},
-    store::Pass,
     tls::Keyring,
-    vouch,
 };
 
 /// As the controllers have it: what is measured is them, and the client shares their processors.
@@ -103,7 +99,7 @@ fn main() -> Result<()> {
 async fn run(options: &Options) -> Result<()> {
     let folder = std::env::var_os(FOLDER_VARIABLE).unwrap_or_else(|| DEFAULT_FOLDER.into());
     let site = Site::read(folder.as_ref())?;
-    let pass = pass(&site)?;
+    let pass = pass::obtain(&site)?;
     let keyring = Arc::new(Keyring::new(pass.credential)?);
     let salt = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH)?.as_nanos();
     let plan = Arc::new(Plan {
@@ -233,22 +229,6 @@ fn report(options: &Options, seen: &mut Seen, took: Duration) -> Result<()> {
     });
     println!("{result}");
     Ok(())
-}
-
-/// A certificate for the caller, as commands get theirs.
-fn pass(site: &Site) -> Result<Pass> {
-    let me = geteuid();
-    if let Some(folder) = &site.authority
-        && let Ok(authority) = Authority::load(folder)
-    {
-        let name = User::from_uid(me)?.context("the caller has no name")?.name;
-        let identity = Identity::checked(site.id, Subject::User { uid: me.as_raw(), name })?;
-        let validity = Validity::from_now(SystemTime::now(), USER_LIFETIME);
-        let credential = authority.issue(&identity, validity, &[])?;
-        return Ok(Pass { credential, controllers: site.controllers.clone() });
-    }
-    let socket = site.socket.as_ref().context("client.conf names no socket of rafterd")?;
-    Ok(vouch::obtain(socket, site.id, Duration::from_secs(10))?)
 }
 
 /// A job of one CPU. Who submits it is filled in by the controller, from the certificate.

@@ -36,10 +36,10 @@ impl Beds {
             controllers: 3,
             nodes: Some(nodes),
             cpus: Some(cpus),
-            conf: None,
             settings: settings.iter().map(|line| (*line).to_owned()).collect(),
+            ..Plan::default()
         };
-        let laid = Folder::create(folder.path(), &self.built)?;
+        let laid = Folder::create(folder.path(), &self.built, None)?;
         let measured = Cluster::raise(laid, &plan, &self.interrupt).and_then(|cluster| {
             let measured = measure(&cluster);
             stop(&cluster.folder)?;

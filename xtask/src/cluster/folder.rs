@@ -43,11 +43,12 @@ pub(super) struct Daemon {
 }
 
 impl Folder {
-    /// Lays out a new one at `root`, with the programs that `built` holds.
+    /// Lays out a new one at `root`, with the programs that `built` holds. Where `disks` are given,
+    /// what the daemons keep is there.
     ///
     /// # Errors
     /// Where there is something already, or it can't be written.
-    pub(crate) fn create(root: &Path, built: &Path) -> Result<Self> {
+    pub(crate) fn create(root: &Path, built: &Path, disks: Option<&Path>) -> Result<Self> {
         let root = std::path::absolute(root)?;
         if fs::read_dir(&root).is_ok_and(|mut entries| entries.next().is_some()) {
             let shown = root.display();
@@ -57,7 +58,12 @@ impl Folder {
             );
         }
         let folder = Self { root };
-        for part in ["", "bin", "run", "log", "site", "state", "spool", "jobs"] {
+        let kept = ["state", "spool"];
+        for part in ["", "bin", "run", "log", "site", "jobs"].iter().chain(&kept) {
+            if let Some(disks) = disks.filter(|_| kept.contains(part)) {
+                symlink(disks.join(part), folder.path(part))?;
+                continue;
+            }
             let path = folder.root.join(part);
             fs::create_dir_all(&path).with_context(|| format!("{}", path.display()))?;
         }
@@ -289,7 +295,7 @@ mod tests {
     fn a_folder_with_something_in_it_is_left_alone() {
         let scratch = tempfile::tempdir().expect("a folder");
         fs::write(scratch.path().join("thesis.tex"), "").expect("written");
-        let refused = Folder::create(scratch.path(), Path::new("/nonexistent"));
+        let refused = Folder::create(scratch.path(), Path::new("/nonexistent"), None);
         assert!(refused.is_err_and(|error| error.to_string().contains("is not empty")));
         assert!(Folder::open(scratch.path()).is_err(), "it holds no cluster");
     }

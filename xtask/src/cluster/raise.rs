@@ -35,6 +35,10 @@ pub(crate) struct Plan {
     pub(crate) conf: Option<PathBuf>,
     /// More lines for a configuration that is written.
     pub(crate) settings: Vec<String>,
+    /// Where the controllers listen; none: on free ports of loopback.
+    pub(crate) addresses: Vec<String>,
+    /// What starts each daemon: it gets the daemon's name and its command line.
+    pub(crate) within: Option<PathBuf>,
 }
 
 /// A cluster that runs.
@@ -51,7 +55,10 @@ impl Cluster {
     /// # Errors
     /// Where that fails; what was started until then has been stopped.
     pub(crate) fn raise(folder: Folder, plan: &Plan, interrupt: &Interrupt) -> Result<Self> {
-        let controllers = controllers(plan.controllers)?;
+        let controllers = match plan.addresses.as_slice() {
+            [] => controllers(plan.controllers)?,
+            given => named(plan.controllers, given)?,
+        };
         let nodes = configure(&folder, plan, &controllers)?;
         let cluster = Self { folder, controllers, nodes, interrupt: interrupt.clone() };
         cluster.folder.write_env()?;
@@ -109,6 +116,11 @@ impl Cluster {
             let mut words = words.map(str::to_owned).to_vec();
             words.extend(plan.cpus.iter().flat_map(|it| ["--cpus".to_owned(), it.to_string()]));
             daemons.push(Daemon { name: name.clone(), words });
+        }
+        if let Some(within) = &plan.within {
+            for Daemon { name, words } in &mut daemons {
+                words.splice(0..0, [text(within.clone()), name.clone()]);
+            }
         }
         daemons
     }
@@ -246,7 +258,19 @@ fn machine_memory_mib() -> Result<u64> {
     Ok(kib.context("/proc/meminfo has no MemTotal")? / 1024)
 }
 
-/// `ctl1`, `ctl2`, ... with an address each.
+/// `ctl1`, `ctl2`, ... at the addresses that were given.
+fn named(count: usize, addresses: &[String]) -> Result<Vec<Controller>> {
+    if addresses.len() != count {
+        bail!("{count} controllers and {} addresses", addresses.len());
+    }
+    let named = addresses.iter().enumerate().map(|(at, address)| Controller {
+        name: format!("ctl{}", at + 1),
+        address: address.clone(),
+    });
+    Ok(named.collect())
+}
+
+/// `ctl1`, `ctl2`, ... with a free port of loopback each.
 fn controllers(count: usize) -> Result<Vec<Controller>> {
     // Held until each has its own.
     let mut listeners = Vec::new();
