@@ -4,6 +4,7 @@
 //! ordinary tools. It depends on very little, so that the door itself opens in seconds.
 
 mod bench;
+mod chaos;
 mod ci;
 mod cluster;
 mod gate;
@@ -32,6 +33,8 @@ struct Door {
 enum Verb {
     /// Run a whole cluster on this machine, and its first job
     Cluster(cluster::Options),
+    /// Run a cluster of real processes under faults, and check what came of it
+    Chaos(chaos::Options),
     /// Measure what Rafter can do on this machine
     Bench(bench::Options),
     /// Run everything that a change must pass: format, lints, layers, licences, tests, documents
@@ -45,6 +48,7 @@ enum Verb {
 fn main() -> ExitCode {
     let done = match Door::parse().verb {
         Verb::Cluster(options) => cluster::run_one(&options),
+        Verb::Chaos(options) => chaos::run_one(&options),
         Verb::Bench(options) => bench::run_parts(&options),
         Verb::Ci(options) => ci::run_all(&options),
         Verb::Test(options) => test::run_alone(&options),

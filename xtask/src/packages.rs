@@ -41,16 +41,47 @@ pub(crate) fn for_building() -> Result<()> {
     if missing.is_empty() {
         return Ok(());
     }
-    let names = missing.join(" ");
     if !answers("apt-get") {
+        let names = missing.join(" ");
         bail!(
             "missing here: {names} (as Debian calls them; elsewhere gcc-c++ and clang-devel): \
              a C++20 compiler for RocksDB, and libclang for its bindings. Please install them"
         );
     }
+    install(&missing, "for RocksDB and its bindings")
+}
+
+/// Sees to it that hosts can be made of namespaces, cut off, and given disks.
+///
+/// # Errors
+/// Where something is missing and can't be installed here.
+pub(crate) fn for_chaos() -> Result<()> {
+    let needed = [
+        ("ip", "iproute2"),
+        ("nft", "nftables"),
+        ("nsenter", "util-linux"),
+        ("mkfs.ext4", "e2fsprogs"),
+        ("cc", "gcc"),
+    ];
+    let folders = ["/usr/local/sbin", "/usr/sbin", "/sbin", "/usr/local/bin", "/usr/bin", "/bin"];
+    let there = |program: &str| folders.iter().any(|it| Path::new(it).join(program).exists());
+    let missing: Vec<&str> =
+        needed.iter().filter(|(program, _)| !there(program)).map(|(_, name)| *name).collect();
+    if missing.is_empty() {
+        return Ok(());
+    }
+    if !answers("apt-get") {
+        bail!("missing here, as Debian calls it: {}. Please install it", missing.join(" "));
+    }
+    install(&missing, "for hosts in namespaces")
+}
+
+/// Installs Debian's packages.
+fn install(missing: &[&str], why: &str) -> Result<()> {
+    let names = missing.join(" ");
     let mut words = vec!["apt-get", "install", "-y", "--no-install-recommends"];
-    words.extend(&missing);
-    agree(&format!("{names} missing (for RocksDB and its bindings)"), &as_root(&words)?)?;
+    words.extend(missing);
+    agree(&format!("{names} missing ({why})"), &as_root(&words)?)?;
     if run(&mut as_root(&words)?).is_err() {
         // A fresh system has no list of packages yet.
         run(&mut as_root(&["apt-get", "update"])?)?;

@@ -1,10 +1,22 @@
-//! `rafter-chaos`: a cluster of real processes under faults. `cargo xtask chaos` runs it.
+//! `rafter-chaos`: a cluster of real processes under faults, and what is to be thought of it.
+//! `cargo xtask chaos` runs it.
 
-use std::process::ExitCode;
+use std::{
+    io::{IsTerminal as _, stdout},
+    path::PathBuf,
+    process::ExitCode,
+};
 
-use anyhow::Result;
-use chaos_tests::chaos;
+use anyhow::{Context as _, Result, anyhow};
+use chaos_tests::{
+    chaos,
+    check::{self, Checked},
+    record::{Folder, Record},
+};
 use clap::{Parser, Subcommand};
+
+/// How many violations of one rule are shown.
+const SHOWN: usize = 12;
 
 /// A cluster of real processes under faults.
 #[derive(Parser)]
@@ -18,15 +30,22 @@ struct Door {
 enum Verb {
     /// Run a cluster under faults, heal it, and check what came of it
     Run(Box<chaos::Options>),
+    /// Check the record of a run again
+    Check {
+        /// The run's folder
+        folder: PathBuf,
+    },
 }
 
 fn main() -> ExitCode {
     let Door { verb } = Door::parse();
     let done = match verb {
         Verb::Run(options) => run(*options),
+        Verb::Check { folder } => judge(&Folder::new(folder)),
     };
     match done {
-        Ok(code) => code,
+        Ok(true) => ExitCode::SUCCESS,
+        Ok(false) => ExitCode::FAILURE,
         Err(error) => {
             eprintln!("rafter-chaos: {error:#}");
             ExitCode::FAILURE
@@ -34,12 +53,52 @@ fn main() -> ExitCode {
     }
 }
 
-fn run(options: chaos::Options) -> Result<ExitCode> {
+fn run(options: chaos::Options) -> Result<bool> {
     let outcome = chaos::run(options)?;
     for skipped in &outcome.skipped {
         eprintln!("skipped: {skipped}");
     }
+    let good = judge(&outcome.record)?;
     println!("record: {}", outcome.record.path().display());
     println!("again:  {}", outcome.command);
-    Ok(ExitCode::SUCCESS)
+    Ok(good)
+}
+
+/// Says what the checkers say. True where they found nothing.
+fn judge(folder: &Folder) -> Result<bool> {
+    let record = folder.read().context("the record can't be read")?;
+    let checked = check::all(&record).map_err(|why| anyhow!("the record proves nothing: {why}"))?;
+    let colour = stdout().is_terminal();
+    for one in &checked {
+        show(one, colour);
+    }
+    println!("{}", counts(&record));
+    Ok(checked.iter().all(|one| one.violations.is_empty()))
+}
+
+fn show(checked: &Checked, colour: bool) {
+    let Checked { name, rule, counted, unit, violations } = checked;
+    let (word, code) = match (violations.len(), counted) {
+        (0, 0) => ("NOTHING".to_owned(), 33),
+        (0, _) => ("holds".to_owned(), 32),
+        (count, _) => (format!("VIOLATED {count} times"), 31),
+    };
+    let word = if colour { format!("\x1b[{code}m{word}\x1b[0m") } else { word };
+    println!("{word}: {name}: {rule} ({counted} {unit})");
+    for violation in violations.iter().take(SHOWN) {
+        println!("    {}", violation.text);
+    }
+    if violations.len() > SHOWN {
+        println!("    and {} more", violations.len() - SHOWN);
+    }
+}
+
+fn counts(record: &Record) -> String {
+    let runs: usize = record.witnesses.values().map(Vec::len).sum();
+    let entries = record.logs.values().map(Vec::len).max().unwrap_or_default();
+    format!(
+        "{} operations, {} faults, {entries} entries, {runs} lines of witnesses",
+        record.operations.len(),
+        record.faults.len()
+    )
 }
