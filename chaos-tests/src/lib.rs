@@ -1,8 +1,8 @@
 //! Everything that hurts a cluster on purpose.
 //!
-//! [`sim`] runs whole clusters in one thread, from a seed; [`chaos`] runs the real programs on hosts
-//! of their own, under faults, and writes a [`record`] of it; the tests in `tests/real` start the real
-//! programs one by one. `BUGS.md` lists what they have found.
+//! [`sim`] runs whole clusters in one thread, from a seed; [`chaos`] runs the real programs on
+//! hosts of their own, under faults, and writes a [`record`] of it, which [`check`] judges; the
+//! tests in `tests/real` start the real programs one by one. `BUGS.md` lists what they have found.
 
 pub mod chaos;
 pub mod check;

@@ -4,11 +4,12 @@ mod replace;
 
 use std::time::Duration;
 
-use anyhow::{Context as _, Result, bail};
+use anyhow::{Context as _, Result, anyhow, bail};
 use nix::sys::signal::Signal;
 
 use super::{
     cuts,
+    memory::Memory,
     network::{Drops, LOSS_PERCENT, Network, Pair, SLOW_MILLIS},
     plan::{Step, What, Whom},
     world::World,
@@ -103,88 +104,86 @@ pub(super) fn put(world: &World, step: &Step, on: &[String]) -> Result<()> {
 
 fn act(world: &World, step: &Step, on: &[String]) -> Result<FaultKind> {
     let kind = kind(world, step, on)?;
-    let each = |act: &dyn Fn(&str) -> Result<()>| on.iter().try_for_each(|host| act(host));
-    let last = || world.pass(step.lasts);
+    let begun = on.iter().try_for_each(|host| begin(world, step, host, on.len() > 1));
+    let cut = begun.and_then(|()| match drops(&kind) {
+        Some((drops, pairs)) => network(world)?.drop_between(drops, pairs),
+        None => Ok(()),
+    });
+    if cut.is_ok() && !step.what.is_done_at_once() {
+        world.pass(step.lasts);
+    }
+    // Whatever has failed, all is taken back.
+    let mended = match drops(&kind) {
+        Some((drops, pairs)) => network(world)?.mend(drops, pairs),
+        None => Ok(()),
+    };
+    let ended = on.iter().map(|host| end(world, step.what, host));
+    let ended = ended.fold(Ok(()), Result::and);
+    cut.and(mended).and(ended)?;
+    Ok(kind)
+}
+
+/// Puts the fault on a host, except for what is done to the network as a whole.
+fn begin(world: &World, step: &Step, host: &str, beside_others: bool) -> Result<()> {
     let World { daemons, disks, shim, .. } = world;
     match step.what {
-        What::Kill => {
-            each(&|host| daemons.end(host, Signal::SIGKILL))?;
-            last();
-            each(&|host| daemons.start(host, &[]))?;
-        }
-        What::Pause => {
-            each(&|host| daemons.signal(host, Signal::SIGSTOP))?;
-            last();
-            each(&|host| daemons.signal(host, Signal::SIGCONT))?;
-        }
-        What::Cut(_) | What::Loss => {
-            let drops = if step.what == What::Loss { Drops::Some } else { Drops::All };
-            let pairs = pairs(&kind);
-            network(world)?.drop_between(drops, pairs)?;
-            last();
-            network(world)?.mend(drops, pairs)?;
-        }
-        What::Slow => {
-            each(&|host| network(world)?.slow_down(host))?;
-            last();
-            each(&|host| network(world)?.speed_up(host))?;
-        }
-        What::Clock(seconds) => {
-            each(&|host| shim.move_clock(host, seconds))?;
-            last();
-            each(&|host| shim.move_clock(host, -seconds))?;
-        }
-        What::Full => {
-            each(&|host| disks.fill(host))?;
-            last();
-            each(&|host| disks.make_room(host))?;
-            each(&|host| again(world, host))?;
-        }
-        What::SyncError => {
-            each(&|host| shim.fail_sync(host, true))?;
-            last();
-            // Who was told that its disk fails must not go on as if nothing had been.
-            each(&|host| daemons.end(host, Signal::SIGKILL))?;
-            each(&|host| shim.fail_sync(host, false))?;
-            each(&|host| daemons.start(host, &[]))?;
-        }
-        What::SyncStall(millis) => {
-            each(&|host| shim.stall_sync(host, millis))?;
-            last();
-            each(&|host| shim.stall_sync(host, 0))?;
-        }
+        What::Kill => daemons.end(host, Signal::SIGKILL),
+        What::Pause => daemons.signal(host, Signal::SIGSTOP),
+        What::Cut(_) | What::Loss => Ok(()),
+        What::Slow => network(world)?.slow_down(host),
+        What::Clock(seconds) => shim.move_clock(host, seconds),
+        What::Full => disks.fill(host),
+        What::SyncError => shim.fail_sync(host, true),
+        What::SyncStall(millis) => shim.stall_sync(host, millis),
         What::Power => {
-            each(&|host| disks.cut_power(host))?;
-            on.iter().for_each(|host| world.hosts.kill_all(host));
-            last();
-            each(&|host| disks.mount_again(host))?;
-            each(&|host| daemons.start(host, &[]))?;
+            disks.cut_power(host)?;
+            world.hosts.kill_all(host);
+            Ok(())
         }
-        What::Memory => {
-            let memory = world.memory.as_ref().map_err(|why| anyhow::anyhow!("{why}"))?;
-            each(&|host| memory.press(host))?;
-            last();
-            each(&|host| memory.relieve(host))?;
-            each(&|host| again(world, host))?;
-        }
-        What::Replace => each(&|host| replace::replace(world, host, step.lasts))?,
-        What::Restart => each(&|host| {
+        What::Memory => memory(world)?.press(host),
+        What::Replace => replace::replace(world, host, step.lasts),
+        What::Restart => {
             daemons.end(host, Signal::SIGTERM)?;
             daemons.start(host, &[])?;
-            if on.len() > 1 {
+            if beside_others && world.is_controller(host) {
                 // One after the other: the next waits until this one is back.
                 world.until(Duration::from_secs(30), || is_back(world, host));
             }
             Ok(())
-        })?,
+        }
         What::Takeover => {
-            // Who takes over is for the cluster to say.
+            // Who takes over is for the cluster to say, and it may say no.
             if let Err(error) = daemons.ask("scontrol", &["takeover"]) {
                 world.notes.skip(format!("{step}: {error:#}"));
             }
+            Ok(())
         }
     }
-    Ok(kind)
+}
+
+/// Takes it back.
+fn end(world: &World, what: What, host: &str) -> Result<()> {
+    let World { daemons, disks, shim, .. } = world;
+    match what {
+        What::Kill => daemons.see_running(host),
+        What::Pause => daemons.signal(host, Signal::SIGCONT),
+        What::Slow => network(world)?.speed_up(host),
+        What::Clock(seconds) => shim.move_clock(host, -seconds),
+        What::Full => disks.make_room(host).and_then(|()| again(world, host)),
+        What::SyncError => {
+            // Who was told that its disk fails must not go on as if nothing had been.
+            daemons.end(host, Signal::SIGKILL)?;
+            shim.fail_sync(host, false)?;
+            daemons.start(host, &[])
+        }
+        What::SyncStall(_) => shim.stall_sync(host, 0),
+        What::Power => {
+            disks.mount_again(host)?;
+            daemons.start(host, &[])
+        }
+        What::Memory => memory(world)?.relieve(host).and_then(|()| again(world, host)),
+        What::Cut(_) | What::Loss | What::Replace | What::Restart | What::Takeover => Ok(()),
+    }
 }
 
 /// Starts a daemon again that may have given up, as its host's init would.
@@ -197,12 +196,17 @@ fn network(world: &World) -> Result<&Network> {
     world.network.as_ref().context("there is no nftables here")
 }
 
-fn pairs(kind: &FaultKind) -> &[Pair] {
+fn memory(world: &World) -> Result<&Memory> {
+    world.memory.as_ref().map_err(|why| anyhow!("{why}"))
+}
+
+/// What the network drops, and between whom.
+fn drops(kind: &FaultKind) -> Option<(Drops, &[Pair])> {
     match kind {
-        FaultKind::Cut { pairs }
-        | FaultKind::Loss { pairs, .. }
-        | FaultKind::Delay { pairs, .. } => pairs,
-        FaultKind::Kill
+        FaultKind::Cut { pairs } => Some((Drops::All, pairs)),
+        FaultKind::Loss { pairs, .. } => Some((Drops::Some, pairs)),
+        FaultKind::Delay { .. }
+        | FaultKind::Kill
         | FaultKind::Pause
         | FaultKind::ClockJump { .. }
         | FaultKind::DiskFull
@@ -213,7 +217,7 @@ fn pairs(kind: &FaultKind) -> &[Pair] {
         | FaultKind::CertificateExpiry
         | FaultKind::Membership
         | FaultKind::Restart
-        | FaultKind::Takeover => &[],
+        | FaultKind::Takeover => None,
     }
 }
 

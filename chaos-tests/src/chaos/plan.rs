@@ -150,6 +150,11 @@ impl What {
         }
     }
 
+    /// Whether it is over once it is done.
+    pub(super) fn is_done_at_once(self) -> bool {
+        matches!(self, Self::Replace | Self::Restart | Self::Takeover)
+    }
+
     /// Whether it concerns the host's processes or disk: one at a time on each host.
     pub(super) fn holds_host(self) -> bool {
         match self {

@@ -1,5 +1,5 @@
-//! The library that is loaded into each daemon: it moves the wall clock, and lets fsync fail or take
-//! long. `host.c` is its source, and says how.
+//! The library that is loaded into each daemon: it moves the wall clock, and lets fsync fail or
+//! take long. `host.c` is its source, and says how.
 
 use std::{
     collections::BTreeMap,

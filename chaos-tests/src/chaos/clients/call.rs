@@ -45,6 +45,8 @@ pub(in super::super) fn perform(
     let said = String::from_utf8_lossy(&output.stderr);
     let printed = String::from_utf8_lossy(&output.stdout);
     let outcome = match output.status.code() {
+        // `scancel` of a job that is over succeeds, and only says so.
+        Some(0) if said.contains("Kill job error") => failed(&said),
         Some(0) => read(&call, &printed).unwrap_or_else(|| Outcome::Unknown {
             words: format!("it printed `{}`", printed.trim_end()),
         }),
@@ -95,7 +97,7 @@ fn typed(world: &World, call: &Call, script: Option<Script>) -> (&'static str, V
             words.extend(hold.then(|| "--hold".to_owned()));
             ("sbatch", words)
         }
-        Call::Cancel { job } => ("scancel", vec![job.to_string()]),
+        Call::Cancel { job } => ("scancel", owned(&["-v", &job.to_string()])),
         Call::Hold { job } => ("scontrol", owned(&["hold", &job.to_string()])),
         Call::Release { job } => ("scontrol", owned(&["release", &job.to_string()])),
         Call::Requeue { job } => ("scontrol", owned(&["requeue", &job.to_string()])),

@@ -12,8 +12,10 @@ const PACE: Duration = Duration::from_millis(3_500);
 /// Before the first fault, and after the last: a cluster at peace has something to lose.
 const CALM: Duration = Duration::from_secs(3);
 
-/// How often what is drawn: the odds of a table.
-const CONTROLLERS: &[(u32, fn(&mut Rng) -> What)] = &[
+/// How often what is drawn.
+type Odds = (u32, fn(&mut Rng) -> What);
+
+const CONTROLLERS: &[Odds] = &[
     (16, |_| What::Kill),
     (12, |_| What::Pause),
     (24, |rng| What::Cut(shape(rng))),
@@ -30,7 +32,7 @@ const CONTROLLERS: &[(u32, fn(&mut Rng) -> What)] = &[
     (5, |_| What::Takeover),
 ];
 
-const NODES: &[(u32, fn(&mut Rng) -> What)] = &[
+const NODES: &[Odds] = &[
     (8, |_| What::Kill),
     (5, |_| What::Pause),
     (5, |_| What::Cut(Shape::All)),
@@ -93,7 +95,7 @@ fn one(rng: &mut Rng, at: Duration, left: Duration) -> Step {
     Step { at, lasts, what, whom }
 }
 
-fn choose(rng: &mut Rng, table: &[(u32, fn(&mut Rng) -> What)]) -> What {
+fn choose(rng: &mut Rng, table: &[Odds]) -> What {
     let all: u32 = table.iter().map(|(odds, _)| odds).sum();
     let mut drawn = rng.u32(0..all);
     for (odds, what) in table {
