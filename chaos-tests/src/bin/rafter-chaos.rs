@@ -12,6 +12,7 @@ use chaos_tests::{
     chaos,
     check::{self, Checked},
     record::{Folder, Record},
+    report,
 };
 use clap::{Parser, Subcommand};
 
@@ -73,6 +74,9 @@ fn judge(folder: &Folder) -> Result<bool> {
         show(one, colour);
     }
     println!("{}", counts(&record));
+    let page = folder.path().join("report.html");
+    report::write(&record, &checked, &page).context("the report can't be written")?;
+    println!("report: {}", page.display());
     Ok(checked.iter().all(|one| one.violations.is_empty()))
 }
 
