@@ -15,11 +15,20 @@ use super::{
     world::{Happening, World},
 };
 
-/// A controller with a damaged store is replaced: its number leaves, and a new one joins.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Join {
-    pub(super) old: u64,
-    pub(super) new: u64,
+/// Where operators want the membership to go. A controller with a damaged store is replaced: its
+/// number leaves, and a new one joins.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Wanted {
+    pub(super) gone: Vec<u64>,
+    pub(super) joining: Vec<u64>,
+}
+
+impl Wanted {
+    /// Whether `members` is that.
+    pub(super) fn is_met(&self, members: &[u64]) -> bool {
+        !self.gone.iter().any(|id| members.contains(id))
+            && self.joining.iter().all(|id| members.contains(id))
+    }
 }
 
 /// A leader whose disk does not answer for so long steps down.
@@ -148,7 +157,10 @@ impl World {
         let fresh =
             super::controller::Controller { life, skew, ..super::controller::Controller::new(new) };
         self.controllers[controller] = fresh;
-        self.joins.push(Join { old, new });
+        // One that was about to join goes, too.
+        self.wanted.joining.retain(|id| *id != old);
+        self.wanted.gone.push(old);
+        self.wanted.joining.push(new);
         self.say(format_args!("ctl{controller} is replaced: {old} goes, {new} comes"));
         self.start_controller(controller);
     }
@@ -159,25 +171,21 @@ impl World {
         let this = &self.controllers[controller];
         let Some(lead) = &this.lead else { return };
         let (since, members) = this.log.members();
-        if self.joins.is_empty() || since > this.commit || lead.first > this.commit {
+        let met = self.wanted.is_met(members);
+        if met || since > this.commit || lead.first > this.commit {
             return;
         }
         let (term, last) = (lead.term, this.log.last());
         let mut wanted = members.to_vec();
-        for join in &self.joins {
-            let caught_up = lead.matched.get(&join.new).is_some_and(|at| at + 8 >= last);
-            if members.contains(&join.old) {
-                wanted.retain(|id| *id != join.old);
-                break;
-            } else if !members.contains(&join.new) && caught_up {
-                wanted.push(join.new);
-                break;
-            }
-        }
-        if wanted == members {
-            let done = members.to_vec();
-            self.joins.retain(|join| !done.contains(&join.new) || done.contains(&join.old));
-            return;
+        wanted.retain(|id| !self.wanted.gone.contains(id));
+        if let Some(first) = members.iter().find(|id| !wanted.contains(id)) {
+            wanted = members.iter().copied().filter(|id| id != first).collect();
+        } else {
+            let caught_up = |id: &&u64| lead.matched.get(id).is_some_and(|at| at + 8 >= last);
+            let new = |id: &&u64| !members.contains(id);
+            let next = self.wanted.joining.iter().filter(new).find(caught_up);
+            let Some(next) = next else { return };
+            wanted.push(*next);
         }
         self.say(format_args!("ctl{controller} changes the members to {wanted:?}"));
         self.append(controller, term, Content::Members(wanted));

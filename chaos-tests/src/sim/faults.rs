@@ -16,7 +16,7 @@ impl World {
         self.soon(next, Happening::Fault);
         let controller = self.random.index(self.controllers.len());
         let node = self.random.index(self.hosts.len());
-        match self.random.below(20) {
+        match self.random.below(22) {
             0 => self.crash(controller),
             1 => {
                 if let Some(leader) = self.leader() {
@@ -67,7 +67,41 @@ impl World {
                     self.isolate(leader);
                 }
             }
+            18 => self.mute(node),
+            19 => self.black_out_all(),
             _ => self.network.heal(),
+        }
+    }
+
+    /// A node hears and is not heard, until its watchdog boots it.
+    fn mute(&mut self, node: usize) {
+        for controller in 0..self.controllers.len() {
+            self.network.cut(Place::Node(node), Place::Controller(controller));
+        }
+        self.say(format_args!("n{node} is mute"));
+        let patience = 500 + self.random.below(6_000);
+        self.soon(patience, Happening::Watchdog { node });
+    }
+
+    pub(super) fn watchdog(&mut self, node: usize) {
+        for controller in 0..self.controllers.len() {
+            self.network.mend(Place::Node(node), Place::Controller(controller));
+        }
+        let wipe = self.random.chance(200);
+        self.reboot(node, wipe);
+        let down = 300 + self.random.below(3_000);
+        self.soon(down, Happening::HostRestart { node });
+    }
+
+    /// The power of everything fails at once.
+    fn black_out_all(&mut self) {
+        for controller in 0..self.controllers.len() {
+            self.black_out(controller);
+        }
+        for node in 0..self.hosts.len() {
+            self.reboot(node, false);
+            let down = 500 + self.random.below(6_000);
+            self.soon(down, Happening::HostRestart { node });
         }
     }
 
@@ -109,7 +143,9 @@ impl World {
     /// few are damaged at a time that a majority is whole.
     fn rot(&mut self, controller: usize) {
         let damaged = |one: &Controller| one.broken || one.rotten;
-        let count = self.controllers.iter().filter(|one| damaged(one)).count() + self.joins.len();
+        let members = self.controllers.iter().map(|one| one.log.members().1);
+        let replaced = members.filter(|members| !self.wanted.is_met(members)).count();
+        let count = self.controllers.iter().filter(|one| damaged(one)).count() + replaced;
         if 2 * (count + 1) >= self.controllers.len() || damaged(&self.controllers[controller]) {
             return;
         }

@@ -164,6 +164,8 @@ impl World {
         host.boot += 1;
         // A life ends with the kernel, and with the spool.
         host.incarnation = incarnation;
+        self.witness.booted(node);
+        let host = &mut self.hosts[node];
         for run in std::mem::take(&mut host.supervisors).into_keys() {
             self.witness.stopped(run);
         }
@@ -222,12 +224,19 @@ impl World {
         stream: u64,
         message: Happening,
     ) {
-        if !self.network.reaches(from, to) || self.witness.broken.contains(&stream) {
+        if self.witness.broken.contains(&(stream, from)) {
+            return;
+        }
+        if !self.network.reaches(from, to) {
+            // Nothing comes behind what is missing. The other direction goes on for a while.
+            self.witness.broken.insert((stream, from));
+            let noticed = 3_000 + self.random.below(4_000);
+            self.soon(noticed, Happening::StreamBroken { node, stream, hint: None });
             return;
         }
         let copies = self.network.copies(&mut self.random);
         if copies == 0 {
-            self.witness.broken.insert(stream);
+            self.witness.broken.insert((stream, from));
             let noticed = self.random.below(2_000);
             self.soon(noticed, Happening::StreamBroken { node, stream, hint: None });
         }
@@ -244,7 +253,6 @@ impl World {
         if self.hosts[node].stream.is_none_or(|(current, _)| current != stream) {
             return;
         }
-        self.witness.broken.insert(stream);
         self.hosts[node].stream = None;
         self.hosts[node].hint = hint;
         if std::mem::replace(&mut self.hosts[node].welcomed, false) {

@@ -31,6 +31,10 @@ impl Network {
         self.cut.insert((from, to));
     }
 
+    pub(super) fn mend(&mut self, from: Place, to: Place) {
+        self.cut.remove(&(from, to));
+    }
+
     pub(super) fn cut_off(&mut self, place: Place, others: impl IntoIterator<Item = Place>) {
         for other in others {
             if other != place {

@@ -193,7 +193,7 @@ impl World {
         self.send_orders(controller, orders.into_iter().map(|order| (name.clone(), order)));
         if self.faults && self.random.chance(50) {
             // The stream before this one had it, too, and is read later.
-            let late = self.random.below(40_000);
+            let late = self.random.below(60_000);
             let life = self.controllers[controller].life;
             let report = report.clone();
             self.soon(late, Happening::LateReport { controller, life, node, run, report });

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use bytes::Bytes;
 use common::{
     id::{ContentHash, GroupId, JobId, NodeName, PartitionName, RequestId, UserId},
-    job::{Hold, JobSpec, Layout, MemoryRequest, Phase, SignalScope},
+    job::{Hold, Job, JobSpec, Layout, MemoryRequest, Phase, SignalScope},
     machine::{Answer, By, Command, NodeChanges, NodeTarget, Submission},
     time::TimeLimit,
 };
@@ -20,6 +20,8 @@ use super::{
 /// A request is asked again after this time, and given up after that.
 const PATIENCE_MS: u64 = 3_000;
 const GIVE_UP_MS: u64 = 60_000;
+/// How many jobs are submitted only when the faults are over.
+const AFTER: u32 = 4;
 
 #[derive(Clone, Debug)]
 pub(super) enum Want {
@@ -35,7 +37,10 @@ pub(super) enum Want {
     },
     Hold(JobId),
     Release(JobId),
-    Requeue(JobId),
+    Requeue {
+        job: JobId,
+        hold: bool,
+    },
     Node {
         node: usize,
         target: NodeTarget,
@@ -69,6 +74,8 @@ pub(super) struct User {
     answers: BTreeMap<u64, Answer>,
     /// The jobs that were acknowledged, by their requests.
     pub(super) acknowledged: BTreeMap<RequestId, JobId>,
+    /// Nothing is submitted until then.
+    rests_until: u64,
     /// How far the log was when the last answer came.
     floor: u64,
     pub(super) reads: u64,
@@ -90,7 +97,7 @@ impl Ask {
             | Want::Cancel { .. }
             | Want::Hold(_)
             | Want::Release(_)
-            | Want::Requeue(_)
+            | Want::Requeue { .. }
             | Want::Read { .. } => ALICE,
         };
         let by = By { user, request: self.request() };
@@ -104,7 +111,7 @@ impl Ask {
             },
             Want::Hold(job) => Command::Hold { by, job: *job, admin: false },
             Want::Release(job) => Command::Release { by, job: *job },
-            Want::Requeue(job) => Command::Requeue { by, job: *job, hold: false },
+            Want::Requeue { job, hold } => Command::Requeue { by, job: *job, hold: *hold },
             Want::Node { node, target } => Command::UpdateNode {
                 by,
                 node: NodeName::from(node_name(*node)),
@@ -176,6 +183,7 @@ impl User {
             open: BTreeMap::new(),
             answers: BTreeMap::new(),
             acknowledged: BTreeMap::new(),
+            rests_until: 0,
             floor: 0,
             reads: 0,
         }
@@ -209,7 +217,15 @@ impl World {
             let floor = self.user.floor;
             self.want(Want::Read { floor });
         }
-        if self.user.to_submit > 0 && (self.random.chance(500) || !self.faults) {
+        if self.faults && self.random.chance(15) {
+            // Long enough that all jobs are over and forgotten.
+            self.user.rests_until = now + 20_000 + self.random.below(20_000);
+        }
+        // Some come when the faults are over: the cluster must take them in.
+        let left = self.user.to_submit > if self.faults { AFTER } else { 0 };
+        let pace = if self.user.to_submit > AFTER { 700 } else { 50 };
+        let rests = self.faults && self.user.rests_until > now;
+        if left && !rests && self.random.chance(pace) {
             self.user.to_submit -= 1;
             let two = self.hosts.len() > 1 && self.random.chance(150);
             let want = Want::Submit {
@@ -230,19 +246,34 @@ impl World {
 
     /// Asks for something about some job or node.
     fn meddle(&mut self) {
-        let jobs: Vec<JobId> = self.user.acknowledged.values().copied().collect();
+        let live = |job: &JobId| self.truth.job(*job).is_some_and(|job| job.end().is_none());
+        let mut jobs: Vec<JobId> = self.user.acknowledged.values().copied().collect();
+        if self.random.chance(700) {
+            jobs.retain(live);
+        }
         let node = self.random.index(self.hosts.len());
         if jobs.is_empty() {
             return;
         }
         let job = jobs[self.random.index(jobs.len())];
-        let want = match self.random.below(8) {
+        let first = |fits: fn(&Job) -> bool| {
+            let found = self.truth.jobs.values().find(|job| fits(job.as_ref()));
+            found.map(|job| job.id)
+        };
+        let held = first(|job| job.is_pending() && job.hold != Hold::None);
+        let active = first(|job| matches!(job.phase, Phase::Active(_)));
+        if let Some(held) = held.filter(|_| self.random.chance(400)) {
+            self.want(Want::Release(held));
+            return;
+        }
+        let want = match self.random.below(9) {
             0 | 1 => Want::Cancel { job, signal: None },
             2 => Want::Cancel { job, signal: Some(10) },
             3 => Want::Hold(job),
             4 => Want::Release(job),
-            5 => Want::Requeue(job),
-            6 => Want::Node { node, target: NodeTarget::Drain },
+            5 => Want::Requeue { job, hold: false },
+            6 => Want::Requeue { job: active.unwrap_or(job), hold: true },
+            7 => Want::Node { node, target: NodeTarget::Drain },
             _ => Want::Node { node, target: NodeTarget::Resume },
         };
         self.want(want);

@@ -19,8 +19,8 @@ pub(super) struct Witness {
     pub(super) led: u64,
     /// How often a replica passed over an entry that it had.
     pub(super) void: u64,
-    /// Streams on which nothing comes any more.
-    pub(super) broken: BTreeSet<u64>,
+    /// Streams on which nothing comes any more from one of the two.
+    pub(super) broken: BTreeSet<(u64, Place)>,
     /// When the last message of each direction of a stream arrives.
     pub(super) arrivals: BTreeMap<(u64, Place), u64>,
     allocated: BTreeMap<RunId, String>,
@@ -31,8 +31,14 @@ pub(super) struct Witness {
     started: BTreeMap<RunId, usize>,
     /// Whose script runs at this moment, and on which node.
     running: BTreeMap<RunId, usize>,
-    /// How scripts ended, as their node's disk has it, synced: by exit code and signal.
-    ended: BTreeMap<RunId, (usize, (u8, u8))>,
+    /// How scripts ended, by exit code and signal.
+    ended: BTreeMap<RunId, (u8, u8)>,
+    /// On whose disk that is, synced.
+    kept: BTreeMap<RunId, usize>,
+    /// Runs that ended because their node was given up.
+    given_up: BTreeSet<RunId>,
+    /// Runs that a node was booted over: what it says of them may be more than there was.
+    unsure: BTreeSet<RunId>,
 }
 
 impl Witness {
@@ -64,6 +70,11 @@ impl Witness {
             let earlier = self.allocated.insert(run, places[0].node.to_string());
             assert!(earlier.is_none(), "{run} is allocated twice");
         }
+        if let Event::JobRunning { job, attempt } = event {
+            let run = RunId { job: *job, attempt: *attempt };
+            let known = self.started.contains_key(&run) || self.unsure.contains(&run);
+            assert!(known, "{run} runs, says the log, and nobody has started it");
+        }
         if let Event::JobEnded { job, attempt, end } = event {
             self.end(RunId { job: *job, attempt: *attempt }, end, entry, before);
         }
@@ -83,21 +94,25 @@ impl Witness {
     fn end(&mut self, run: RunId, end: &End, entry: &Entry, before: &State) {
         let earlier = self.logged.insert(run, end.state);
         assert!(earlier.is_none(), "{run} ends twice");
+        let host = self.allocated.get(&run);
+        if host.is_some_and(|host| given_up(entry, &NodeName::from(host.as_str()))) {
+            self.given_up.insert(run);
+        }
         let seen = self.ended.get(&run);
         match end.state {
             EndState::NodeFail => self.check_lost(run, entry, before),
             EndState::Completed => assert!(
-                seen.is_some_and(|(_, exit)| *exit == (0, 0)),
+                seen == Some(&(0, 0)),
                 "{run} is completed, says the log, and its node has seen {seen:?}"
             ),
             EndState::Failed if end.reason == Some(Reason::NonZeroExitCode) => assert!(
-                seen.is_some_and(|(_, exit)| exit.0 != 0),
+                seen.is_some_and(|exit| exit.0 != 0),
                 "{run} has failed, says the log, and its node has seen {seen:?}"
             ),
             EndState::Failed | EndState::Cancelled | EndState::Timeout | EndState::OutOfMemory => {}
         }
         if let Some(on) = self.running.get(&run) {
-            let known = end.state == EndState::NodeFail || given_up(entry, *on);
+            let known = end.state == EndState::NodeFail || self.given_up.contains(&run);
             assert!(known, "{run} is over, says the log, and runs on n{on}");
         }
     }
@@ -105,7 +120,7 @@ impl Witness {
     /// A run that is lost has not ended in a way that its node could tell, unless the node itself
     /// is given up.
     fn check_lost(&self, run: RunId, entry: &Entry, before: &State) {
-        let Some((node, exit)) = self.ended.get(&run) else { return };
+        let Some(node) = self.kept.get(&run) else { return };
         let name = NodeName::from(node_name(*node));
         let active = before
             .jobs
@@ -113,19 +128,22 @@ impl Witness {
             .is_some_and(|job| job.attempt == run.attempt && matches!(job.phase, Phase::Active(_)));
         let up = before.nodes.get(&name).is_some_and(|n| n.availability == Availability::Up);
         assert!(
-            given_up(entry, *node) || !active || !up,
-            "{run} is lost, says the log, and {name} has on its disk that it ended with {exit:?}"
+            given_up(entry, &name) || !active || !up,
+            "{run} is lost, says the log, and {name} has on its disk how it ended"
         );
     }
 
     /// A script starts: it makes its mark.
     pub(super) fn started(&mut self, run: RunId, node: usize) {
-        let earlier = self.started.insert(run, node);
-        assert!(earlier.is_none(), "{run} runs twice: on n{earlier:?} and on n{node}");
+        if let Some(earlier) = self.started.insert(run, node) {
+            panic!("{run} runs twice: on n{earlier} and on n{node}");
+        }
         self.running.insert(run, node);
         let allocated = self.allocated.get(&run);
-        assert_eq!(allocated, Some(&node_name(node)), "{run} runs where it was not allocated");
-        let end = self.logged.get(&run);
+        let there = allocated.is_some_and(|allocated| *allocated == node_name(node));
+        assert!(there, "{run} runs on n{node}, and is allocated, says the log, to {allocated:?}");
+        // A node that is given up can't know that its runs are.
+        let end = self.logged.get(&run).filter(|_| !self.given_up.contains(&run));
         assert!(
             end.is_none_or(|end| *end == EndState::NodeFail),
             "{run} starts after it ended: {end:?}"
@@ -140,22 +158,32 @@ impl Witness {
     /// A script ends, which is on its node's disk.
     pub(super) fn ended(&mut self, run: RunId, node: usize, ended: &Ended) {
         if self.running.remove(&run).is_some() {
-            self.ended.insert(run, (node, (ended.exit_code, ended.signal)));
+            self.ended.insert(run, (ended.exit_code, ended.signal));
+            self.kept.insert(run, node);
         }
+    }
+
+    /// A node goes down, with all that ran on it.
+    pub(super) fn booted(&mut self, node: usize) {
+        let name = node_name(node);
+        let open = self
+            .allocated
+            .iter()
+            .filter(|(run, on)| **on == name && !self.logged.contains_key(run));
+        self.unsure.extend(open.map(|(run, _)| *run));
     }
 
     /// A node's disk is lost: what it knew, nobody can tell any more.
     pub(super) fn wiped(&mut self, node: usize) {
-        self.ended.retain(|_, (on, _)| *on != node);
+        self.kept.retain(|_, on| *on != node);
     }
 }
 
 /// Whether an entry says that a node is given up.
-fn given_up(entry: &Entry, node: usize) -> bool {
-    let name = NodeName::from(node_name(node));
+fn given_up(entry: &Entry, name: &NodeName) -> bool {
     entry.events.iter().any(|event| {
         matches!(event, Event::NodeChanged { node, change }
-            if *node == name && change.availability == Availability::Lost)
+            if node == name && change.availability == Availability::Lost)
     })
 }
 
@@ -170,7 +198,7 @@ impl World {
                 .controllers
                 .iter()
                 .all(|one| one.alive && one.applied == self.chain.len() as u64)
-            && self.joins.is_empty()
+            && self.controllers.iter().all(|one| self.wanted.is_met(one.log.members().1))
     }
 
     /// What is not over, for the message of a failure.
@@ -201,15 +229,15 @@ impl World {
                 one.lead.is_some()
             ));
         }
-        text.push_str(&format!("joins {:?}\n", self.joins));
+        text.push_str(&format!("{:?}\n", self.wanted));
         text.push_str(&format!("user done: {}\n", self.user.is_done()));
         text
     }
 
     pub(super) fn check_end(&self) {
         for (request, job) in &self.user.acknowledged {
-            let logged = self.witness.submitted.get(job);
-            assert_eq!(logged, Some(&Some(*request)), "acknowledged job {job} is lost");
+            let logged = self.witness.submitted.get(job) == Some(&Some(*request));
+            assert!(logged, "job {job} was acknowledged and is not in the log");
         }
         self.truth.check();
         for one in &self.controllers {

@@ -14,7 +14,7 @@ use node::run::{self, RunId};
 
 use super::{
     controller::Controller,
-    elect::Join,
+    elect::Wanted,
     host::Host,
     leader::{self, Office},
     log::Item,
@@ -60,8 +60,8 @@ pub struct Outcome {
 }
 
 /// How long after the faults every job must have ended. A job whose node failed waits for two
-/// minutes before it runs again, and may meet a time limit then.
-const LIVENESS_MS: u64 = 1_200_000;
+/// minutes before it runs again, may meet a time limit then, and may share one node with all others.
+const LIVENESS_MS: u64 = 3_000_000;
 
 /// How often it is looked whether a run is over.
 const LOOK_MS: u64 = 250;
@@ -118,6 +118,7 @@ pub(super) enum Happening {
     HostInput { node: usize, life: u64, input: Box<node::agent::Input> },
     Supervisor { node: usize, boot: u64, run: RunId, step: super::host::Step },
     HostRestart { node: usize },
+    Watchdog { node: usize },
     Asked { controller: usize, life: u64, ask: Ask },
     Waited { controller: usize, life: u64, ask: Ask, index: u64, tries: u32 },
     Answered { ask: Ask, outcome: leader::Outcome, index: u64 },
@@ -150,6 +151,7 @@ impl Happening {
             | Self::HostInput { .. }
             | Self::Supervisor { .. }
             | Self::HostRestart { .. }
+            | Self::Watchdog { .. }
             | Self::Answered { .. }
             | Self::UserTick
             | Self::Fault
@@ -167,7 +169,7 @@ pub(super) struct World {
     pub(super) network: Network,
     pub(super) controllers: Vec<Controller>,
     pub(super) offices: Vec<Option<Office>>,
-    pub(super) joins: Vec<Join>,
+    pub(super) wanted: Wanted,
     pub(super) next_raft_id: u64,
     pub(super) terms: u64,
     pub(super) hosts: Vec<Host>,
@@ -199,7 +201,7 @@ impl World {
             network: Network::default(),
             controllers,
             offices: (0..options.controllers).map(|_| None).collect(),
-            joins: vec![],
+            wanted: Wanted::default(),
             next_raft_id: options.controllers as u64 + 1,
             terms: 0,
             hosts,
@@ -309,6 +311,7 @@ impl World {
                 self.supervisor(node, boot, run, step);
             }
             Happening::HostRestart { node } => self.start_host(node),
+            Happening::Watchdog { node } => self.watchdog(node),
             Happening::Asked { controller, life, ask } => self.asked(controller, life, ask),
             Happening::Waited { controller, life, ask, index, tries } => {
                 self.waited(controller, life, ask, index, tries);
