@@ -11,6 +11,7 @@ use anyhow::{Context as _, Result, anyhow};
 use chaos_tests::{
     chaos,
     check::{self, Checked},
+    gate,
     record::{Folder, Record},
     report,
 };
@@ -31,6 +32,8 @@ struct Door {
 enum Verb {
     /// Run a cluster under faults, heal it, and check what came of it
     Run(Box<chaos::Options>),
+    /// Plant known bugs, one after the other, and see that each is noticed
+    Gate(gate::Options),
     /// Check the record of a run again
     Check {
         /// The run's folder
@@ -42,6 +45,7 @@ fn main() -> ExitCode {
     let Door { verb } = Door::parse();
     let done = match verb {
         Verb::Run(options) => run(*options),
+        Verb::Gate(options) => gate::run(&options),
         Verb::Check { folder } => judge(&Folder::new(folder)),
     };
     match done {
