@@ -33,6 +33,7 @@ use trust::{
 };
 
 use crate::{
+    authorities::{self, Authorities, present},
     clock, leader,
     measures::Measures,
     nodes::Nodes,
@@ -57,7 +58,7 @@ pub struct Parts {
     pub identity: Identity,
     /// Who forms the cluster, on its first controller.
     pub operator: Option<UserId>,
-    pub authority: Authority,
+    pub authorities: Authorities,
     pub keyring: Arc<Keyring>,
     pub log: Log,
     pub listener: TcpListener,
@@ -81,7 +82,7 @@ impl Controller {
     /// # Errors
     /// Where TLS can't be set up.
     pub fn start(parts: Parts) -> Result<Self, TlsError> {
-        let Parts { identity, operator, authority, keyring, log, listener, read_config } = parts;
+        let Parts { identity, operator, authorities, keyring, log, listener, read_config } = parts;
         let measures = Measures::new();
         let config = keyring.server(ClientCertificate::Optional)?;
         let shared = Arc::new(Shared {
@@ -89,7 +90,7 @@ impl Controller {
             operator,
             proposer: Proposer::start(log.clone(), measures.clone()),
             log,
-            authority,
+            authorities,
             keyring,
             nodes: Nodes::default(),
             reasons: Reasons::default(),
@@ -105,6 +106,7 @@ impl Controller {
             tokio::spawn(leader::lead(Arc::clone(&shared))),
             tokio::spawn(watch_scheduler(Arc::clone(&shared), Arc::clone(&scheduler))),
             tokio::spawn(renew(Arc::clone(&shared))),
+            tokio::spawn(authorities::keep(Arc::clone(&shared))),
             tokio::spawn(announce(Arc::clone(&shared))),
         ];
         Ok(Self { shared, scheduler, death, stop, serving, tasks })
@@ -186,13 +188,9 @@ async fn renew(shared: Arc<Shared>) {
     loop {
         let now = SystemTime::now();
         if shared.keyring.credential().renewal() <= now {
-            let lifetime = Shared::lifetime(&shared.log.applied().state);
-            match sign_own(&shared.authority, &shared.identity.name, now, lifetime) {
-                Ok(credential) => match shared.keyring.rotate(credential) {
-                    Ok(()) => tracing::info!("this controller has a fresh certificate"),
-                    Err(error) => tracing::error!(%error, "the fresh certificate is no use"),
-                },
-                Err(error) => tracing::error!(%error, "can't sign a fresh certificate"),
+            match present(&shared, &shared.log.applied().state) {
+                Ok(()) => tracing::info!("this controller has a fresh certificate"),
+                Err(reason) => tracing::error!(reason, "can't have a fresh certificate"),
             }
         }
         sleep(shared.keyring.credential().look_again()).await;

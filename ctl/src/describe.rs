@@ -55,6 +55,13 @@ fn words(event: &Event) -> Option<String> {
             "cluster {cluster} was restored from a backup of cluster {from} up to entry \
                  {index}; jobs go on from id {next_job}"
         ),
+        Event::AuthoritiesSet { coming: Some(_), .. } => {
+            "another authority is to take the place of the cluster's".to_owned()
+        }
+        Event::AuthoritiesSet { going: Some(_), .. } => {
+            "another authority signs from here on".to_owned()
+        }
+        Event::AuthoritiesSet { .. } => "the old authority counts no more".to_owned(),
         #[cfg(feature = "next-event")]
         Event::Noted { text } => text.clone(),
         Event::TokenIssued { role, name, .. } => {
@@ -127,6 +134,7 @@ fn job_words(event: &Event) -> Option<String> {
         | Event::ControllerJoined { .. }
         | Event::ControllerLeft { .. }
         | Event::ClusterRestored { .. }
+        | Event::AuthoritiesSet { .. }
         | Event::TokenIssued { .. }
         | Event::TokenSpent { .. }
         | Event::NodeRegistered { .. }
@@ -182,6 +190,7 @@ fn node(event: &Event) -> Option<&NodeName> {
         | Event::ControllerJoined { .. }
         | Event::ControllerLeft { .. }
         | Event::ClusterRestored { .. }
+        | Event::AuthoritiesSet { .. }
         | Event::TokenIssued { .. }
         | Event::TokenSpent { .. }
         | Event::BlobStored { .. }

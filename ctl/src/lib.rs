@@ -9,6 +9,7 @@
 //!
 //! [`daemon::Controller::start`] makes a running controller of its parts.
 
+pub mod authorities;
 pub mod clock;
 pub mod conf;
 pub mod daemon;

@@ -9,9 +9,10 @@ use common::{
     time::Timestamp,
 };
 use raft_store::{Identity, Log};
-use trust::{authority::Authority, tls::Keyring};
+use trust::tls::Keyring;
 
 use crate::{
+    authorities::Authorities,
     measures::Measures,
     nodes::Nodes,
     proposer::{Proposer, View},
@@ -29,7 +30,7 @@ pub(crate) struct Shared {
     pub(crate) operator: Option<UserId>,
     pub(crate) log: Log,
     pub(crate) proposer: Proposer,
-    pub(crate) authority: Authority,
+    pub(crate) authorities: Authorities,
     pub(crate) keyring: Arc<Keyring>,
     pub(crate) nodes: Nodes,
     pub(crate) reasons: Reasons,

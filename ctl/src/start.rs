@@ -5,9 +5,10 @@ use std::{path::Path, sync::Arc, time::Duration, time::SystemTime};
 use anyhow::Context as _;
 use raft_store::{Identity, Log, Options, StoreError};
 use tokio::net::TcpListener;
-use trust::{authority::Authority, controllers::Address, store::Pass, tls::Keyring};
+use trust::{controllers::Address, store::Pass, tls::Keyring};
 
 use ctl::{
+    authorities::Authorities,
     conf,
     daemon::{Controller, Parts, sign_own},
     home::{Home, Standing},
@@ -40,8 +41,8 @@ pub(crate) async fn start(settings: &Settings, home: Home) -> anyhow::Result<Sta
     if standing.name != settings.name {
         anyhow::bail!("{dir} holds controller {}, and this is {}", standing.name, settings.name);
     }
-    let authority = Authority::load(&home.authority())?;
-    if authority.cluster().0 != standing.cluster.0 {
+    let authorities = Authorities::load(&home.authority())?;
+    if authorities.signing().cluster().0 != standing.cluster.0 {
         anyhow::bail!("the authority in {dir} is not the cluster's");
     }
     let identity = Identity {
@@ -51,7 +52,7 @@ pub(crate) async fn start(settings: &Settings, home: Home) -> anyhow::Result<Sta
         address: settings.address.clone(),
     };
     make_store(&home, &standing, &identity)?;
-    let keyring = Arc::new(keyring(settings, &home, &authority)?);
+    let keyring = Arc::new(keyring(settings, &home, &authorities)?);
     // The port first: a second controller at it is noticed before anything is opened.
     let listener = TcpListener::bind(&settings.bind).await;
     let listener = listener.with_context(|| format!("can't listen on {}", settings.bind))?;
@@ -63,7 +64,7 @@ pub(crate) async fn start(settings: &Settings, home: Home) -> anyhow::Result<Sta
     let controller = Controller::start(Parts {
         identity,
         operator: standing.operator,
-        authority,
+        authorities,
         keyring,
         log,
         listener,
@@ -88,19 +89,20 @@ fn make_store(home: &Home, standing: &Standing, identity: &Identity) -> anyhow::
 }
 
 /// This controller's certificate: the one that it has, or a fresh one where that is getting old.
-fn keyring(settings: &Settings, home: &Home, authority: &Authority) -> anyhow::Result<Keyring> {
+fn keyring(settings: &Settings, home: &Home, authorities: &Authorities) -> anyhow::Result<Keyring> {
+    let authority = authorities.signing();
     let now = SystemTime::now();
     let kept = Pass::read(&home.pass()).ok().filter(|pass| {
         let credential = &pass.credential;
         credential.renewal() > now && credential.anchor() == authority.anchor()
     });
     if let Some(pass) = kept {
-        return Ok(Keyring::new(pass.credential)?);
+        return Ok(Keyring::new(pass.credential.trusting(authorities.others()))?);
     }
-    let credential = sign_own(authority, &settings.name, now, settings.lifetime())?;
+    let credential = sign_own(&authority, &settings.name, now, settings.lifetime())?;
     let known: Vec<Address> = vec![own_address(settings)];
     keep_pass(home, credential.clone(), known)?;
-    Ok(Keyring::new(credential)?)
+    Ok(Keyring::new(credential.trusting(authorities.others()))?)
 }
 
 fn options(settings: &Settings, store: &Path, identity: &Identity) -> Options {

@@ -111,11 +111,11 @@ pub async fn join(
     };
     let call = Call::within(Target::Leader, JOIN_LIMIT);
     let reply = controllers.call(call, |channel| ask_to_join(channel, request.clone())).await?;
-    let anchor = Anchor::from_pem(&reply.authority)?;
-    if !token.names(&anchor) {
+    let anchors = Anchor::list(&reply.authority)?;
+    if anchors.iter().all(|anchor| !token.names(anchor)) {
         return Err(JoinError::OtherAuthority);
     }
-    let credential = key.certified(&reply.certificate, anchor)?;
+    let credential = key.certified_among(&reply.certificate, anchors)?;
     let pass = Pass { credential, controllers: addresses_of(reply.controllers) };
     pass.write(file)?;
     Ok(Joined { pass, cluster: reply.cluster })
@@ -138,7 +138,7 @@ fn check(token: &Token, name: Option<&str>, file: &Path) -> Result<(), JoinError
     match Pass::read(file) {
         Err(error) if error.is_missing() => Ok(()),
         Err(error) => Err(error.into()),
-        Ok(pass) if !token.names(pass.credential.anchor()) => {
+        Ok(pass) if pass.credential.trusted().iter().all(|anchor| !token.names(anchor)) => {
             Err(JoinError::OtherCluster { spool })
         }
         Ok(_) => Err(JoinError::Joined { spool, name: token.name().to_owned() }),
@@ -240,7 +240,16 @@ pub async fn renew_once(
         let request = request.clone();
         async move { Ok(NodeClient::new(channel).renew(request).await?.into_inner()) }
     });
-    let credential = key.certified(&renewed.await?.certificate, keyring.anchor().clone())?;
+    let renewed = renewed.await?;
+    let anchors = match renewed.authority.as_str() {
+        // An older release names none.
+        "" => keyring.credential().trusted(),
+        authorities => Anchor::list(authorities)?,
+    };
+    // Whom it is to trust comes before whose certificate it shows.
+    let own = keyring.credential();
+    keyring.rotate(own.as_ref().clone().trusting([own.trusted(), anchors.clone()].concat()))?;
+    let credential = key.certified_among(&renewed.certificate, anchors)?;
     let pass = Pass { credential, controllers: controllers.addresses() };
     pass.write(file)?;
     keyring.rotate(pass.credential)?;

@@ -81,7 +81,6 @@ async fn start(options: Options) -> Result<()> {
     controllers.extend(
         settings.configured.into_iter().filter(|it| known.iter().all(|one| one.name != it.name)),
     );
-    let authority = credential.anchor().pem();
     let keyring = Arc::new(Keyring::new(credential)?);
     let controllers =
         Arc::new(Controllers::new(controllers, Arc::clone(&keyring), Lifetime::Daemon, None));
@@ -92,7 +91,7 @@ async fn start(options: Options) -> Result<()> {
     let ground = Ground { spool, boot, host };
     let disk = Disk::new(ground, Arc::clone(&controllers), inputs.0.clone());
 
-    tokio::spawn(vouch::serve(listener, Arc::clone(&controllers), authority));
+    tokio::spawn(vouch::serve(listener, Arc::clone(&controllers)));
     let renewal = join::renew(Arc::clone(&keyring), Arc::clone(&controllers), life.pass());
     tokio::spawn(renewal);
     tokio::spawn(node::stream::keep_warm(Arc::clone(&controllers)));

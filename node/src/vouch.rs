@@ -77,10 +77,9 @@ pub fn listen(path: &Path) -> Result<UnixListener, SocketError> {
 }
 
 /// Vouches for whoever connects, for ever.
-pub async fn serve(listener: UnixListener, controllers: Arc<Controllers>, authority: String) {
+pub async fn serve(listener: UnixListener, controllers: Arc<Controllers>) {
     let desk = Arc::new(Desk {
         controllers,
-        authority,
         held: Mutex::default(),
         free: Arc::new(Semaphore::new(CONNECTIONS)),
     });
@@ -105,8 +104,6 @@ pub async fn serve(listener: UnixListener, controllers: Arc<Controllers>, author
 
 struct Desk {
     controllers: Arc<Controllers>,
-    /// The authority's certificate, PEM.
-    authority: String,
     held: Mutex<HashMap<u32, Held>>,
     free: Arc<Semaphore>,
 }
@@ -174,8 +171,7 @@ impl Desk {
         })?;
         Ok(Vouched {
             certificate: reply.certificate,
-            // Only of our own authority would we vouch.
-            authority: self.authority.clone(),
+            authority: reply.authority,
             controllers: addresses_of(reply.controllers),
         })
     }
@@ -230,7 +226,6 @@ mod tests {
     fn desk() -> Desk {
         Desk {
             controllers: Arc::new(Controllers::joining(vec![], [0; 32])),
-            authority: String::new(),
             held: Mutex::default(),
             free: Arc::new(Semaphore::new(1)),
         }

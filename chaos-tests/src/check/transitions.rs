@@ -108,6 +108,7 @@ fn next(before: Option<Job>, event: &Event) -> Option<Job> {
         | Event::ControllerJoined { .. }
         | Event::ControllerLeft { .. }
         | Event::ClusterRestored { .. }
+        | Event::AuthoritiesSet { .. }
         | Event::TokenIssued { .. }
         | Event::TokenSpent { .. }
         | Event::NodeRegistered { .. }

@@ -5,7 +5,9 @@ mod node;
 
 use std::sync::Arc;
 
-use super::{Blob, Controller, Entry, Event, Remembered, State, Token, event::Answered};
+use super::{
+    Authorities, Blob, Controller, Entry, Event, Remembered, State, Token, event::Answered,
+};
 use crate::{
     id::{ContentHash, JobId, Term},
     job::Job,
@@ -58,9 +60,21 @@ impl State {
                 self.controllers.remove(controller);
             }
             Event::ClusterRestored { cluster, next_job, attempts, .. } => {
+                if self.cluster != Some(*cluster) {
+                    // It has an authority of its own.
+                    self.authorities = None;
+                }
                 self.cluster = Some(*cluster);
                 self.next_job = self.next_job.max(*next_job);
                 self.raise_attempts(*attempts);
+            }
+            Event::AuthoritiesSet { signing, coming, going } => {
+                self.authorities = Some(Arc::new(Authorities {
+                    signing: signing.clone(),
+                    coming: coming.clone(),
+                    going: going.clone(),
+                    since: at,
+                }));
             }
             #[cfg(feature = "next-event")]
             Event::Noted { .. } => {}

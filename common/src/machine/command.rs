@@ -44,6 +44,16 @@ pub enum Command {
         by: By,
         controller: ControllerName,
     },
+    /// Another authority is to take the place of the one that signs.
+    BringAuthority {
+        by: By,
+        signing: Bytes,
+        coming: Bytes,
+    },
+    /// The next step of that, which was due since this moment.
+    StepAuthorities {
+        since: Timestamp,
+    },
     SpendToken {
         /// The same for the same joiner, so that one who missed the answer may ask again.
         request: RequestId,

@@ -81,6 +81,11 @@ fn carry_out(state: &State, now: Timestamp, command: Command) -> Result<Vec<Even
             operator(state, &by)?;
             admin::leave(state, controller)
         }
+        Command::BringAuthority { by, signing, coming } => {
+            operator(state, &by)?;
+            admin::bring_authority(state, signing, coming)
+        }
+        Command::StepAuthorities { since } => Ok(admin::step_authorities(state, since)),
         Command::SpendToken { secret, role, name, .. } => {
             admin::spend_token(state, now, secret, role, &name)
         }
@@ -123,12 +128,14 @@ fn requested(command: &Command) -> Option<RequestId> {
         | Command::Requeue { by, .. }
         | Command::UpdateJob { by, .. }
         | Command::UpdateNode { by, .. }
+        | Command::BringAuthority { by, .. }
         | Command::LeaveController { by, .. }
         | Command::IssueToken { by, .. } => Some(by.request),
         Command::Form { .. }
         | Command::SetConfig { .. }
         | Command::RaiseFormat { .. }
         | Command::JoinController { .. }
+        | Command::StepAuthorities { .. }
         | Command::Register { .. }
         | Command::Report { .. }
         | Command::Allocate(_)

@@ -98,6 +98,13 @@ pub enum Event {
         /// By how much the attempts of jobs rise that wait: those between may have run.
         attempts: u32,
     },
+    /// Whose signatures count from here on: of the authority that signs, of one that is to take its
+    /// place, and of one whose place was taken. Each is a certificate (DER); no key is in the log.
+    AuthoritiesSet {
+        signing: Bytes,
+        coming: Option<Bytes>,
+        going: Option<Bytes>,
+    },
     /// What a release of the future may have to say. See the feature `next-event`.
     #[cfg(feature = "next-event")]
     Noted {
@@ -219,6 +226,7 @@ impl Event {
             Self::ControllerJoined { .. } => "ControllerJoined",
             Self::ControllerLeft { .. } => "ControllerLeft",
             Self::ClusterRestored { .. } => "ClusterRestored",
+            Self::AuthoritiesSet { .. } => "AuthoritiesSet",
             #[cfg(feature = "next-event")]
             Self::Noted { .. } => "Noted",
             Self::TokenIssued { .. } => "TokenIssued",
@@ -265,6 +273,7 @@ impl Event {
             | Self::ControllerJoined { .. }
             | Self::ControllerLeft { .. }
             | Self::ClusterRestored { .. }
+            | Self::AuthoritiesSet { .. }
             | Self::TokenIssued { .. }
             | Self::TokenSpent { .. }
             | Self::NodeRegistered { .. }

@@ -33,5 +33,5 @@ pub use event::{Answer, Answered, Entry, Event, FORMAT, NodeChange, TokenRole};
 pub use orders::{Cause, Order, Seen, SeenStage, missing, orders};
 pub use refusal::{Lacking, Refusal};
 pub use restore::{Restore, restored};
-pub use state::{Blob, Controller, QueueKey, Remembered, State, Token};
+pub use state::{Authorities, Blob, Controller, QueueKey, Remembered, State, Token};
 pub use timers::{next_alarm, timers};

@@ -81,6 +81,11 @@ pub enum Refusal {
     ControllerKnown(String),
     #[error("controller `{0}` is the only one, and can't be removed")]
     LastController(String),
+    #[error(
+        "another authority is taking the place of the cluster's: wait until that is done (rafter \
+         authority show)"
+    )]
+    AuthorityChanging,
     /// The scheduler or a node acted on a view that has since moved on. Not an error.
     #[error("the view has moved on")]
     Stale,
@@ -140,6 +145,7 @@ impl Refusal {
             | Self::NoSuchController(_)
             | Self::ControllerKnown(_)
             | Self::LastController(_)
+            | Self::AuthorityChanging
             | Self::Stale => None,
         }
     }
@@ -180,6 +186,7 @@ impl Refusal {
             | Self::NoSuchController(_)
             | Self::ControllerKnown(_)
             | Self::LastController(_)
+            | Self::AuthorityChanging
             | Self::Stale => None,
         }
     }

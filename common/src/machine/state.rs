@@ -2,6 +2,7 @@
 
 use std::{cmp::Reverse, sync::Arc};
 
+use bytes::Bytes;
 use imbl::{OrdMap, OrdSet};
 
 use super::event::{Answer, Entry, TokenRole};
@@ -41,6 +42,8 @@ pub struct State {
     pub config: Option<Arc<Config>>,
     pub controllers: OrdMap<ControllerName, Controller>,
     pub tokens: OrdMap<ContentHash, Token>,
+    /// None as long as the first authority of the cluster is the only one.
+    pub authorities: Option<Arc<Authorities>>,
     pub nodes: OrdMap<NodeName, Arc<Node>>,
     pub jobs: OrdMap<JobId, Arc<Job>>,
     pub next_job: u32,
@@ -76,6 +79,31 @@ pub struct Controller {
     pub raft_id: u64,
     /// `host:port` where the other controllers, nodes and commands reach it.
     pub address: String,
+}
+
+/// Whose signatures count. Each is an authority's certificate (DER).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Authorities {
+    /// The one that signs.
+    pub signing: Bytes,
+    /// One that is to take its place, once everybody knows it.
+    pub coming: Option<Bytes>,
+    /// One whose place was taken, until nobody has a certificate of it any more.
+    pub going: Option<Bytes>,
+    /// Since when it is so.
+    pub since: Timestamp,
+}
+
+impl Authorities {
+    /// The next step, where there is one: who is to come signs, and then who goes is gone.
+    #[must_use]
+    pub fn next(&self) -> Option<(Bytes, Option<Bytes>)> {
+        match (&self.coming, &self.going) {
+            (Some(coming), _) => Some((coming.clone(), Some(self.signing.clone()))),
+            (None, Some(_)) => Some((self.signing.clone(), None)),
+            (None, None) => None,
+        }
+    }
 }
 
 /// A one-time token that is still good. Only the hash of its secret is kept.

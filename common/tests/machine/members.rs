@@ -156,3 +156,39 @@ fn an_answer_is_remembered_for_longer_than_commands_ask_for_it() {
     cluster.send(hold).expect("the first answer again");
     assert_eq!(cluster.state.jobs[&job].hold, Hold::None, "it is not held once more");
 }
+
+#[test]
+fn one_authority_takes_the_place_of_another_step_by_step() {
+    let mut cluster = Cluster::new(&["n1"], 8);
+    let bring = |cluster: &mut Cluster, user| {
+        let [signing, coming] = [&b"old"[..], b"new"].map(bytes::Bytes::from_static);
+        let by = cluster.by(user);
+        cluster.send(Command::BringAuthority { by, signing, coming })
+    };
+    assert_eq!(bring(&mut cluster, ALICE), Err(Refusal::NotOperator));
+    bring(&mut cluster, ROOT).expect("root may");
+    assert_eq!(bring(&mut cluster, ROOT), Err(Refusal::AuthorityChanging), "one at a time");
+    let seen = |cluster: &Cluster| {
+        let known = cluster.state.authorities.clone().expect("it was set");
+        let text = |der: &bytes::Bytes| String::from_utf8_lossy(der).into_owned();
+        let [coming, going] = [&known.coming, &known.going].map(|der| der.as_ref().map(text));
+        (text(&known.signing), coming, going, known.since)
+    };
+    let (signing, coming, going, since) = seen(&cluster);
+    assert_eq!((signing.as_str(), coming.as_deref(), going), ("old", Some("new"), None));
+    cluster.pass(60);
+    for _ in 0..2 {
+        // What was due then is done once.
+        cluster.send(Command::StepAuthorities { since }).expect("never refused");
+    }
+    let (signing, coming, going, since) = seen(&cluster);
+    assert_eq!((signing.as_str(), coming, going.as_deref()), ("new", None, Some("old")));
+    cluster.pass(60);
+    cluster.send(Command::StepAuthorities { since }).expect("never refused");
+    let (signing, coming, going, since) = seen(&cluster);
+    assert_eq!((signing.as_str(), coming, going), ("new", None, None));
+    let length = cluster.log.len();
+    cluster.pass(60);
+    cluster.send(Command::StepAuthorities { since }).expect("there is none left");
+    assert!(cluster.log[length..].iter().all(|entry| entry.events.is_empty()));
+}

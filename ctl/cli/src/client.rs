@@ -4,6 +4,7 @@
 //! connected before the first [`Client::call`], which goes to the controller that led last.
 
 use std::{
+    cell::OnceCell,
     collections::BTreeSet,
     io::{self, IsTerminal as _},
     mem::ManuallyDrop,
@@ -25,11 +26,12 @@ use trust::{
     connect::Life,
     controllers::{Address, Call, Controllers, Failure, Target},
     site::{DEFAULT_FOLDER, FOLDER_VARIABLE, Site},
+    store::Pass,
     tls::Keyring,
 };
 
 use crate::{
-    pass::{self, Cache},
+    pass::{self, Cache, NoPass},
     trouble::{Trouble, chain},
 };
 
@@ -44,7 +46,11 @@ const TICK: Duration = Duration::from_millis(100);
 
 pub(crate) struct Client {
     controllers: Controllers,
+    /// With another pass, where the controllers and the first one don't trust each other: another
+    /// authority may have taken the place of the one that it is of.
+    anew: OnceCell<Controllers>,
     site: Site,
+    life: Life,
 }
 
 /// What runs the calls: a command does one thing at a time. It is never taken down: the process
@@ -83,13 +89,8 @@ impl Client {
         let folder = std::env::var_os(FOLDER_VARIABLE).unwrap_or_else(|| DEFAULT_FOLDER.into());
         let site = Site::read(folder.as_ref())?;
         let cache = Cache::of(&site);
-        let untrusted = |cause| Trouble::Untrusted { cause };
-        let pass = pass::obtain(&site, &cache).map_err(|error| untrusted(chain(&error)))?;
-        let keyring = Keyring::new(pass.credential).map_err(|error| untrusted(chain(&error)))?;
-        let addresses = merged(&site.controllers, pass.controllers);
-        let leader = Some(cache.leader());
-        let controllers = Controllers::new(addresses, Arc::new(keyring), life, leader);
-        Ok(Self { controllers, site })
+        let controllers = with(&site, &cache, life, pass::obtain(&site, &cache))?;
+        Ok(Self { controllers, anew: OnceCell::new(), site, life })
     }
 
     /// The cluster's name.
@@ -119,20 +120,57 @@ impl Client {
         A: Future<Output = Result<T, Status>>,
     {
         let limit = self.site.message_timeout;
-        let mut line = None;
-        let mut waiting = |failure: &Failure| line = waiting_line(failure, limit);
-        let mut call = Call::within(target, limit);
-        call.waiting = Some(&mut waiting);
-        let answer = self.controllers.call(call, |channel| {
+        let mut attempt = |channel| {
             let controller = ControllerClient::new(channel);
             attempt(controller.max_decoding_message_size(MAX_MESSAGE))
-        });
-        let answer = answer.await;
-        if let Some(line) = line {
-            line.finish_and_clear();
+        };
+        let controllers = self.anew.get().unwrap_or(&self.controllers);
+        let answer = call(controllers, target, limit, &mut attempt).await;
+        if self.anew.get().is_some() || !matches!(answer, Err(Trouble::Untrusted { .. })) {
+            return answer;
         }
-        Ok(answer?)
+        let cache = Cache::of(&self.site);
+        let pass = pass::another(&self.site, &cache);
+        let controllers = with(&self.site, &cache, self.life, pass)?;
+        let controllers = self.anew.get_or_init(|| controllers);
+        call(controllers, target, limit, &mut attempt).await
     }
+}
+
+/// The controllers, for the bearer of a pass.
+fn with(
+    site: &Site,
+    cache: &Cache,
+    life: Life,
+    pass: Result<Pass, NoPass>,
+) -> Result<Controllers, Trouble> {
+    let untrusted = |cause| Trouble::Untrusted { cause };
+    let pass = pass.map_err(|error| untrusted(chain(&error)))?;
+    let keyring = Keyring::new(pass.credential).map_err(|error| untrusted(chain(&error)))?;
+    let addresses = merged(&site.controllers, pass.controllers);
+    Ok(Controllers::new(addresses, Arc::new(keyring), life, Some(cache.leader())))
+}
+
+/// Makes a call, and says on a terminal what it waits for.
+async fn call<T, F, A>(
+    controllers: &Controllers,
+    target: Target,
+    limit: Duration,
+    attempt: &mut F,
+) -> Result<T, Trouble>
+where
+    F: FnMut(Channel) -> A,
+    A: Future<Output = Result<T, Status>>,
+{
+    let mut line = None;
+    let mut waiting = |failure: &Failure| line = waiting_line(failure, limit);
+    let mut call = Call::within(target, limit);
+    call.waiting = Some(&mut waiting);
+    let answer = controllers.call(call, attempt).await;
+    if let Some(line) = line {
+        line.finish_and_clear();
+    }
+    Ok(answer?)
 }
 
 /// A request that continues the trace in which it is made.

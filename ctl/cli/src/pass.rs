@@ -81,13 +81,8 @@ pub(crate) fn obtain(site: &Site, cache: &Cache) -> Result<Pass, NoPass> {
     if let Some(pass) = kept.as_ref().filter(|pass| now < pass.credential.renewal()) {
         return Ok(pass.clone());
     }
-    match fresh(site, now) {
-        Ok(pass) => {
-            if let Err(error) = pass.write(&path) {
-                tracing::debug!(error = chain(&error), "can't keep the pass");
-            }
-            Ok(pass)
-        }
+    match another(site, cache) {
+        Ok(pass) => Ok(pass),
         // The old one is good for half a life yet.
         Err(error) => match kept.filter(|pass| now < pass.credential.not_after()) {
             Some(pass) => {
@@ -97,6 +92,15 @@ pub(crate) fn obtain(site: &Site, cache: &Cache) -> Result<Pass, NoPass> {
             None => Err(error),
         },
     }
+}
+
+/// A fresh pass, whatever was kept.
+pub(crate) fn another(site: &Site, cache: &Cache) -> Result<Pass, NoPass> {
+    let pass = fresh(site, SystemTime::now())?;
+    if let Err(error) = pass.write(&cache.pass()) {
+        tracing::debug!(error = chain(&error), "can't keep the pass");
+    }
+    Ok(pass)
 }
 
 fn is_ours(pass: &Pass, site: &Site) -> bool {
@@ -130,5 +134,6 @@ fn signed(site: &Site, folder: &Path, now: SystemTime) -> Result<Pass, NoPass> {
     let identity = Identity::checked(site.id, subject)?;
     let validity = Validity::from_now(now, USER_LIFETIME);
     let credential = authority.issue(&identity, validity, &[])?;
+    let credential = credential.trusting(Authority::others(folder));
     Ok(Pass { credential, controllers: site.controllers.clone() })
 }

@@ -1,5 +1,6 @@
 //! `rafter VERB`: what Slurm has no command for.
 
+mod authority;
 mod backup;
 mod conf;
 mod digest;
@@ -54,6 +55,9 @@ enum Verb {
     /// Controllers: add one, or remove one
     #[command(subcommand)]
     Controller(member::Controller),
+    /// The authority whose signatures count: show it, or let another one take its place
+    #[command(subcommand)]
+    Authority(authority::Authority),
     /// Write a backup of all that the cluster knows, while it goes on
     Backup(backup::Args),
     /// Make a new cluster from a backup, with this host as its first controller
@@ -86,6 +90,7 @@ fn run(invocation: &Invocation) -> u8 {
     match verb {
         Verb::Init { arguments } => init::run("--init", arguments),
         Verb::Restore { arguments } => init::run("--restore", arguments),
+        Verb::Authority(authority) => authority::run(&authority),
         Verb::Backup(args) => backup::run(&args),
         Verb::Status(args) => status::run(&args),
         Verb::Events(args) => events::run(&args),

@@ -3,6 +3,7 @@
 //! Everything here is derived from the state, so a new leader begins where the last one stopped
 //! without being told anything. All tasks of a term end with it.
 
+mod authorities;
 mod membership;
 #[cfg(feature = "planted")]
 mod planted;
@@ -97,6 +98,7 @@ fn begin(shared: &Arc<Shared>, term: Term) -> JoinSet<()> {
     let committed = planted::foreseen(shared).unwrap_or(committed);
     tasks.spawn(dispatch(committed, told, shared.measures.clone()));
     tasks.spawn(hint(Arc::clone(shared)));
+    tasks.spawn(authorities::keep(Arc::clone(shared)));
     tasks.spawn(membership::keep(Arc::clone(shared)));
     tasks.spawn(silence::keep(Arc::clone(shared)));
     tasks.spawn(timekeeper::keep(Arc::clone(shared)));

@@ -77,7 +77,12 @@ pub(super) async fn issue_token(
         true => (JoinRole::Controller, TokenRole::Controller),
         false => (JoinRole::Node, TokenRole::Node),
     };
-    let token = Token::issue(join, &name, SystemTime::now() + lifetime, shared.authority.anchor());
+    let token = Token::issue(
+        join,
+        &name,
+        SystemTime::now() + lifetime,
+        shared.authorities.signing().anchor(),
+    );
     let token = token.map_err(|error| Status::invalid_argument(error.to_string()))?;
     let since = token.expires().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
     let command = Command::IssueToken {

@@ -32,7 +32,10 @@ use trust::{
     token::{JoinRole, Token},
 };
 
-use super::status::{node, refused, rejected, unavailable};
+use super::{
+    authority::due,
+    status::{node, refused, rejected, unavailable},
+};
 use crate::shared::Shared;
 
 /// Takes in whoever holds a token. He need not know who leads, nor even where all controllers are,
@@ -51,7 +54,7 @@ pub(super) async fn join(
     let applied = shared.log.applied();
     let known = name.and_then(|name| applied.state.controllers.get(&ControllerName::from(name)));
     let address = known.ok_or_else(elsewhere)?.address.clone();
-    let config = joining(shared.authority.anchor().pin());
+    let config = joining(shared.authorities.signing().anchor().pin());
     let config = Arc::new(config.map_err(|error| Status::internal(error.to_string()))?);
     let channel = channel(&address, config, Life::Command).map_err(|_| elsewhere())?;
     JoinClient::new(channel).join(request).await.map(Response::into_inner)
@@ -65,7 +68,7 @@ async fn take_in(shared: &Shared, request: wire::JoinRequest) -> Result<wire::Jo
     let wire::JoinRequest { token, signing_request, address, format } = request;
     let token: Token =
         token.parse().map_err(|error| Status::invalid_argument(format!("{error}")))?;
-    if !token.names(shared.authority.anchor()) {
+    if shared.authorities.trusted().iter().all(|anchor| !token.names(anchor)) {
         return Err(Status::invalid_argument("the token is another cluster's"));
     }
     let (role, joins) = match token.role() {
@@ -93,6 +96,10 @@ async fn take_in(shared: &Shared, request: wire::JoinRequest) -> Result<wire::Jo
     if joins && known.is_some() {
         return Err(refused(&Refusal::ControllerKnown(name.to_string())));
     }
+    // It would be given one key, and need two.
+    if joins && due(&view.state).is_some() {
+        return Err(refused(&Refusal::AuthorityChanging));
+    }
     // The log may hold events that it can't read: it would stop at the first.
     if joins && format < view.state.format {
         let (needed, name) = (view.state.format, token.name());
@@ -117,10 +124,10 @@ async fn take_in(shared: &Shared, request: wire::JoinRequest) -> Result<wire::Jo
     tracing::info!(name = token.name(), controller = joins, "a member joined by token");
     let state = &shared.log.applied().state;
     let cluster = state.config.as_ref().map(|config| config.cluster_name.clone());
-    let key = || shared.authority.key_pem().reveal().to_owned();
+    let key = || shared.authorities.signing().key_pem().reveal().to_owned();
     Ok(wire::JoinReply {
         certificate,
-        authority: shared.authority.anchor().pem(),
+        authority: shared.authorities.pem(),
         cluster_id: shared.identity.cluster.to_string(),
         cluster: cluster.unwrap_or_default(),
         name: token.name().to_owned(),
@@ -153,9 +160,10 @@ fn sign(
     signing_request: &str,
     lifetime: std::time::Duration,
 ) -> Result<String, Status> {
-    let identity = Identity { cluster: shared.authority.cluster(), subject };
+    let authority = shared.authorities.signing();
+    let identity = Identity { cluster: authority.cluster(), subject };
     let validity = Validity::from_now(SystemTime::now(), lifetime);
-    let signed = shared.authority.sign(signing_request, &identity, validity, &[]);
+    let signed = authority.sign(signing_request, &identity, validity, &[]);
     signed.map_err(|error| Status::invalid_argument(error.to_string()))
 }
 
@@ -170,7 +178,7 @@ pub(super) async fn vouch(
     let subject = Subject::User { uid, name: user };
     Ok(wire::VouchReply {
         certificate: sign(shared, subject, &signing_request, USER_LIFETIME)?,
-        authority: shared.authority.anchor().pem(),
+        authority: shared.authorities.pem(),
         controllers: Shared::controllers(&applied.state),
     })
 }
@@ -219,7 +227,7 @@ pub(super) async fn renew(
         move_controller(shared, state, name, address).await?;
     }
     let certificate = sign(shared, subject, &signing_request, Shared::lifetime(state))?;
-    Ok(wire::RenewReply { certificate })
+    Ok(wire::RenewReply { certificate, authority: shared.authorities.pem() })
 }
 
 /// A controller is reached elsewhere than when it joined.

@@ -3,6 +3,7 @@
 //! **Invariant:** who asks is taken from the certificate of the connection, never from a message.
 
 mod admin;
+mod authority;
 mod backup;
 mod controllers;
 mod events;
@@ -24,6 +25,7 @@ use tracing::Instrument as _;
 
 use crate::{nodes, shared::Shared};
 
+pub(crate) use authority::due;
 pub(crate) use status::{node as calling_node, rejected};
 
 /// The largest message that is read, in bytes: a script and an environment of the size that
@@ -102,6 +104,20 @@ impl Controller for Service {
         request: Request<wire::TakeOverRequest>,
     ) -> Reply<wire::TakeOverReply> {
         traced!("take over", request, controllers::take_over(&self.0, request))
+    }
+
+    async fn roll_authority(
+        &self,
+        request: Request<wire::RollAuthorityRequest>,
+    ) -> Reply<wire::RollAuthorityReply> {
+        traced!("roll authority", request, authority::roll(&self.0, request))
+    }
+
+    async fn take_authority(
+        &self,
+        request: Request<wire::TakeAuthorityRequest>,
+    ) -> Reply<wire::Done> {
+        authority::take(&self.0, request).map(Response::new)
     }
 
     async fn backup(&self, request: Request<wire::BackupRequest>) -> Reply<Self::BackupStream> {

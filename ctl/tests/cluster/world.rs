@@ -11,7 +11,10 @@ use common::{
     config::{Config, NodeConf, PartitionConf},
     id::{ClusterId, UserId},
 };
-use ctl::daemon::{Controller, Parts, sign_own};
+use ctl::{
+    authorities::Authorities,
+    daemon::{Controller, Parts, sign_own},
+};
 use proto::{ctl::controller_client::ControllerClient, node::node_client::NodeClient, types};
 use raft_store::{Identity, Log, Options};
 use tokio::{
@@ -181,7 +184,7 @@ impl Started {
         let controller = Controller::start(Parts {
             identity,
             operator: first.then_some(UserId(OPERATOR)),
-            authority: again(authority),
+            authorities: Authorities::alone(again(authority)),
             keyring,
             log: log.clone(),
             listener,

@@ -302,7 +302,7 @@ impl node_server::Node for Service {
         let node = caller(&request)?.node().expect("a node").to_owned();
         let request = request.into_inner();
         let certificate = self.sign(Subject::Node { name: node }, &request.signing_request);
-        Ok(Response::new(wire::RenewReply { certificate }))
+        Ok(Response::new(wire::RenewReply { certificate, authority: String::new() }))
     }
 
     async fn fetch(

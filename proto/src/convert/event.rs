@@ -124,6 +124,13 @@ fn cluster_kind(event: &Event) -> Option<Kind> {
             let restored = wire::ClusterRestored { cluster, from, index, next_job, attempts };
             Kind::ClusterRestored(restored)
         }
+        Event::AuthoritiesSet { signing, coming, going } => {
+            Kind::AuthoritiesSet(wire::AuthoritiesSet {
+                signing: signing.clone(),
+                coming: coming.clone(),
+                going: going.clone(),
+            })
+        }
         #[cfg(feature = "next-event")]
         Event::Noted { text } => Kind::Noted(wire::Noted { text: text.clone() }),
         Event::TokenIssued { secret, role, name, expires } => {
@@ -202,6 +209,7 @@ fn job_kind(event: &Event) -> Kind {
         | Event::ControllerJoined { .. }
         | Event::ControllerLeft { .. }
         | Event::ClusterRestored { .. }
+        | Event::AuthoritiesSet { .. }
         | Event::TokenIssued { .. }
         | Event::TokenSpent { .. }
         | Event::NodeRegistered { .. }
@@ -268,6 +276,7 @@ fn run_kind(event: &Event) -> Kind {
         | Event::ControllerJoined { .. }
         | Event::ControllerLeft { .. }
         | Event::ClusterRestored { .. }
+        | Event::AuthoritiesSet { .. }
         | Event::TokenIssued { .. }
         | Event::TokenSpent { .. }
         | Event::NodeRegistered { .. }
@@ -305,13 +314,11 @@ impl TryFrom<wire::Event> for Event {
             Kind::ControllerLeft(event) => {
                 Ok(Self::ControllerLeft { controller: ControllerName::from(event.controller) })
             }
-            Kind::ClusterRestored(event) => Ok(Self::ClusterRestored {
-                cluster: ClusterId(exact(&event.cluster, "cluster")?),
-                from: ClusterId(exact(&event.from, "from")?),
-                index: event.index,
-                next_job: event.next_job,
-                attempts: event.attempts,
-            }),
+            Kind::ClusterRestored(event) => cluster_restored(event),
+            Kind::AuthoritiesSet(event) => {
+                let wire::AuthoritiesSet { signing, coming, going } = event;
+                Ok(Self::AuthoritiesSet { signing, coming, going })
+            }
             #[cfg(feature = "next-event")]
             Kind::Noted(event) => Ok(Self::Noted { text: event.text }),
             #[cfg(not(feature = "next-event"))]
@@ -358,6 +365,13 @@ impl TryFrom<wire::Event> for Event {
             | Kind::JobRequeued(_)) => run_event(kind),
         }
     }
+}
+
+fn cluster_restored(event: wire::ClusterRestored) -> Result<Event, Invalid> {
+    let wire::ClusterRestored { cluster, from, index, next_job, attempts } = event;
+    let cluster = ClusterId(exact(&cluster, "cluster")?);
+    let from = ClusterId(exact(&from, "from")?);
+    Ok(Event::ClusterRestored { cluster, from, index, next_job, attempts })
 }
 
 fn node_changed(event: wire::NodeChanged) -> Result<Event, Invalid> {
@@ -434,6 +448,7 @@ fn run_event(kind: Kind) -> Result<Event, Invalid> {
         | Kind::ControllerJoined(_)
         | Kind::ControllerLeft(_)
         | Kind::ClusterRestored(_)
+        | Kind::AuthoritiesSet(_)
         | Kind::TokenIssued(_)
         | Kind::TokenSpent(_)
         | Kind::NodeRegistered(_)

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use common::{
     id::{ClusterId, ContentHash, ControllerName, JobId, RequestId, Term, UserId},
     job::Job,
-    machine::{Answer, Blob, Controller, Remembered, State, Token},
+    machine::{Answer, Authorities, Blob, Controller, Remembered, State, Token},
     node::Node,
     planted::{Bug, planted},
     time::{Span, Timestamp},
@@ -36,6 +36,14 @@ pub fn state_records(state: &State) -> impl Iterator<Item = wire::StateRecord> {
             expires: token.expires.0,
         })
     });
+    let authorities = state.authorities.iter().map(|known| {
+        Kind::Authorities(wire::AuthoritiesRecord {
+            signing: known.signing.clone(),
+            coming: known.coming.clone(),
+            going: known.going.clone(),
+            since: known.since.0,
+        })
+    });
     let nodes = state.nodes.values().map(|node| Kind::Node(node.as_ref().into()));
     let jobs = state.jobs.values().map(|job| Kind::Job(job.as_ref().into()));
     let blobs = state.blobs.iter().map(|(hash, blob)| {
@@ -59,6 +67,7 @@ pub fn state_records(state: &State) -> impl Iterator<Item = wire::StateRecord> {
         .chain(config)
         .chain(controllers)
         .chain(tokens)
+        .chain(authorities)
         .chain(nodes)
         .chain(jobs)
         .chain(blobs)
@@ -117,6 +126,11 @@ impl StateReader {
                 let expires = Timestamp(record.expires);
                 let token = Token { role, name: record.name, expires };
                 state.tokens.insert(ContentHash(exact(&record.secret, "secret")?), token);
+            }
+            Kind::Authorities(record) => {
+                let wire::AuthoritiesRecord { signing, coming, going, since } = record;
+                let since = Timestamp(since);
+                state.authorities = Some(Arc::new(Authorities { signing, coming, going, since }));
             }
             Kind::Node(node) => {
                 let node = Node::try_from(node)?;

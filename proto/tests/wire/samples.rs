@@ -44,6 +44,7 @@ pub(crate) fn kind(event: &Event) -> &'static str {
         Event::ControllerJoined { .. } => "controller_joined",
         Event::ControllerLeft { .. } => "controller_left",
         Event::ClusterRestored { .. } => "cluster_restored",
+        Event::AuthoritiesSet { .. } => "authorities_set",
         #[cfg(feature = "next-event")]
         Event::Noted { .. } => "noted",
         Event::TokenIssued { .. } => "token_issued",
@@ -102,6 +103,12 @@ fn cluster() -> Vec<Event> {
             next_job: 101_000,
             attempts: 1_000_000,
         },
+        Event::AuthoritiesSet {
+            signing: Bytes::from_static(b"one"),
+            coming: Some(Bytes::from_static(b"two")),
+            going: Some(Bytes::from_static(b"three")),
+        },
+        Event::AuthoritiesSet { signing: Bytes::from_static(b"one"), coming: None, going: None },
         Event::TokenIssued {
             secret,
             role: TokenRole::Controller,

@@ -39,7 +39,8 @@ pub const SERVER_NAME: &str = "rafter.internal";
 /// How far clocks may differ: certificates begin this much before they are signed.
 pub const CLOCK_SKEW: Duration = Duration::from_secs(300);
 
-/// How long an authority lasts. Nothing can replace it in a running cluster, so it is long.
+/// How long an authority lasts. Another one can take its place in a running cluster, but nobody
+/// should have to.
 const AUTHORITY_LIFETIME: Duration = Duration::from_secs(20 * 365 * 24 * 3600);
 
 /// The longest signing request that is looked at, in bytes. Ours have about 400.
@@ -47,6 +48,11 @@ const MAX_REQUEST: usize = 16 * 1024;
 
 const CERTIFICATE_FILE: &str = "authority.crt";
 const KEY_FILE: &str = "authority.key";
+
+/// In the authority's folder: that of one which is to take its place, and the certificate of one
+/// whose place it took.
+pub const COMING: &str = "coming";
+pub const GOING_FILE: &str = "going.crt";
 
 /// Why an authority can't be made, read or used.
 #[derive(Debug, thiserror::Error)]
@@ -104,6 +110,21 @@ impl Anchor {
         let der = CertificateDer::from_pem_slice(pem.as_bytes())
             .map_err(|_| AuthorityError::Certificate { source: Unreadable::Certificate })?;
         Self::from_der(der)
+    }
+
+    /// All that stand one after the other in `pem`; at least one.
+    pub fn list(pem: &str) -> Result<Vec<Self>, AuthorityError> {
+        let unreadable = || AuthorityError::Certificate { source: Unreadable::Certificate };
+        let found = CertificateDer::pem_slice_iter(pem.as_bytes());
+        let read = found.map(|der| Self::from_der(der.map_err(|_| unreadable())?.into_owned()));
+        let list = read.collect::<Result<Vec<_>, _>>()?;
+        if list.is_empty() { Err(unreadable()) } else { Ok(list) }
+    }
+
+    /// # Errors
+    /// Where it is no certificate of an authority of ours.
+    pub fn from_bytes(der: &[u8]) -> Result<Self, AuthorityError> {
+        Self::from_der(CertificateDer::from(der.to_vec()))
     }
 
     pub(crate) fn from_der(der: CertificateDer<'static>) -> Result<Self, AuthorityError> {
@@ -167,8 +188,12 @@ impl fmt::Debug for Authority {
 impl Authority {
     /// A fresh authority, for a fresh cluster with a random id.
     pub fn generate(now: SystemTime) -> Result<Self, AuthorityError> {
+        Self::generate_for(ClusterId::random(), now)
+    }
+
+    /// A fresh authority, to take the place of another one.
+    pub fn generate_for(cluster: ClusterId, now: SystemTime) -> Result<Self, AuthorityError> {
         let sign = |source| AuthorityError::Sign { source };
-        let cluster = ClusterId::random();
         let key = KeyPair::generate_for(&PKCS_ECDSA_P256_SHA256).map_err(sign)?;
         let mut params = bare(Validity::from_now(now, AUTHORITY_LIFETIME));
         params.distinguished_name.push(DnType::CommonName, format!("rafter {cluster}"));
@@ -229,6 +254,16 @@ impl Authority {
         let certificate = file::read_public(&folder.join(CERTIFICATE_FILE))?;
         let key = Secret::new(file::read_private(&folder.join(KEY_FILE))?);
         Self::from_pem(&certificate, &key)
+    }
+
+    /// The other authorities whose signatures count, by their certificates in `folder`: one that is
+    /// to come, and one that is on its way out.
+    #[must_use]
+    pub fn others(folder: &Path) -> Vec<Anchor> {
+        let files = [folder.join(COMING).join(CERTIFICATE_FILE), folder.join(GOING_FILE)];
+        let read =
+            |path: &std::path::PathBuf| Anchor::from_pem(&file::read_public(path).ok()?).ok();
+        files.iter().filter_map(read).collect()
     }
 
     /// Certifies the public key in `request` (PKCS #10, PEM) for `identity`. Further `names` are

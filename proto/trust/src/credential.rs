@@ -39,6 +39,8 @@ pub enum CredentialError {
     Signature { source: rustls::Error },
     #[error("the certificate is for cluster {found}, its authority's is {anchor}")]
     OtherCluster { found: identity::ClusterId, anchor: identity::ClusterId },
+    #[error("no authority came with the certificate")]
+    NoAuthority,
     #[error("the verification can't be set up")]
     Verifier { source: rustls::client::VerifierBuilderError },
 }
@@ -68,6 +70,19 @@ impl KeyRequest {
         request.map_err(|source| CredentialError::Generate { source })
     }
 
+    /// The credential, once `certificate` (PEM) has come with the authorities whose signatures
+    /// count: the one that signed it first.
+    pub fn certified_among(
+        self,
+        certificate: &str,
+        authorities: Vec<Anchor>,
+    ) -> Result<Credential, CredentialError> {
+        let mut authorities = authorities.into_iter();
+        let signer = authorities.next().ok_or(CredentialError::NoAuthority)?;
+        let others = authorities.collect();
+        Ok(self.certified(certificate, signer)?.trusting(others))
+    }
+
     /// The credential, once `certificate` (PEM) has come.
     pub fn certified(
         self,
@@ -82,6 +97,7 @@ impl KeyRequest {
 #[derive(Clone)]
 pub struct Credential {
     anchor: Anchor,
+    others: Vec<Anchor>,
     certificate: CertificateDer<'static>,
     certified: Certified,
     key: Secret,
@@ -119,7 +135,23 @@ impl Credential {
         }
         verify(&certificate, &certified, &anchor)?;
         let key = Secret::new(key.serialize_pem());
-        Ok(Self { anchor, certificate, certified, key })
+        Ok(Self { anchor, others: Vec::new(), certificate, certified, key })
+    }
+
+    /// The same, whose holder takes the signatures of `others`, too: while another authority takes
+    /// the place of the one that signed it, or did. Those of other clusters are left out.
+    #[must_use]
+    pub fn trusting(mut self, others: Vec<Anchor>) -> Self {
+        self.others = others;
+        let (own, cluster) = (&self.anchor, self.anchor.cluster());
+        self.others.retain(|other| other != own && other.cluster() == cluster);
+        self
+    }
+
+    /// The authorities whose signatures count: the one that signed this first.
+    #[must_use]
+    pub fn trusted(&self) -> Vec<Anchor> {
+        [self.anchor.clone()].into_iter().chain(self.others.iter().cloned()).collect()
     }
 
     #[must_use]

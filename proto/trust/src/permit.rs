@@ -118,6 +118,8 @@ pub const TABLE: &[(&str, Roles)] = &[
     ("/rafter.ctl.v1.Controller/RemoveController", USER),
     ("/rafter.ctl.v1.Controller/TakeOver", USER),
     ("/rafter.ctl.v1.Controller/Backup", USER),
+    ("/rafter.ctl.v1.Controller/RollAuthority", USER),
+    ("/rafter.ctl.v1.Controller/TakeAuthority", CONTROLLER),
     ("/rafter.ctl.v1.Controller/Reconfigure", USER),
     ("/rafter.ctl.v1.Controller/Jobs", USER),
     ("/rafter.ctl.v1.Controller/BatchScript", USER),

@@ -1,7 +1,8 @@
 //! A member's pass: its credential, and where the controllers are, in one private file.
 //!
 //! Users, nodes and controllers keep theirs in the same form: three kinds of lines, and then the
-//! member's certificate, the authority's, and the private key in PEM. Other tools can read it too.
+//! member's certificate, the authority's (and others', while one takes another one's place), and
+//! the private key in PEM. Other tools can read it too.
 //!
 //! ```text
 //! rafter pass 1
@@ -32,7 +33,7 @@ pub enum PassError {
     Version,
     #[error("line {0} of the pass can't be read")]
     Line(usize),
-    #[error("the pass must hold two certificates and a private key")]
+    #[error("the pass must hold certificates and a private key")]
     Blocks,
     #[error("the pass is of cluster {line}, but its authority of {anchor}")]
     OtherCluster { line: ClusterId, anchor: ClusterId },
@@ -78,7 +79,9 @@ impl Pass {
             text.push_str(&format!("controller {name} {address}\n"));
         }
         text.push_str(&self.credential.certificate_pem());
-        text.push_str(&self.credential.anchor().pem());
+        for authority in self.credential.trusted() {
+            text.push_str(&authority.pem());
+        }
         text.push_str(self.credential.key_pem().reveal());
         Secret::new(text)
     }
@@ -117,13 +120,21 @@ impl Pass {
 
 fn parse_blocks(text: &str) -> Result<Credential, PassError> {
     let blocks = pem::parse_many(text).map_err(|_| PassError::Blocks)?;
-    let tags: Vec<&str> = blocks.iter().map(pem::Pem::tag).collect();
-    if tags != ["CERTIFICATE", "CERTIFICATE", "PRIVATE KEY"] {
+    let [own, anchors @ .., key] = blocks.as_slice() else {
+        return Err(PassError::Blocks);
+    };
+    let certificates = [own].into_iter().chain(anchors).all(|one| one.tag() == "CERTIFICATE");
+    if !certificates || key.tag() != "PRIVATE KEY" || anchors.is_empty() {
         return Err(PassError::Blocks);
     }
-    let [own, anchor, key] = [0, 1, 2].map(|at| pem::encode(&blocks[at]));
-    let anchor = Anchor::from_pem(&anchor).map_err(|source| PassError::Authority { source })?;
-    Credential::from_pem(&own, &Secret::new(key), anchor)
+    let anchors: Vec<_> = anchors
+        .iter()
+        .map(|anchor| Anchor::from_pem(&pem::encode(anchor)))
+        .collect::<Result<_, _>>()
+        .map_err(|source| PassError::Authority { source })?;
+    let (signer, others) = anchors.split_first().ok_or(PassError::Blocks)?;
+    Credential::from_pem(&pem::encode(own), &Secret::new(pem::encode(key)), signer.clone())
+        .map(|credential| credential.trusting(others.to_vec()))
         .map_err(|source| PassError::Credential { source })
 }
 

@@ -21,9 +21,8 @@ use rustls::{
 };
 
 use crate::{
-    authority::Anchor,
     credential::Credential,
-    verify::{ControllerVerifier, MemberVerifier, PinVerifier},
+    verify::{ControllerVerifier, MemberVerifier, PinVerifier, Trusted},
 };
 
 /// The protocol that both sides must speak within TLS: HTTP/2.
@@ -78,23 +77,19 @@ impl Current {
 /// The process's own credential, which can be exchanged for a renewed one.
 #[derive(Debug)]
 pub struct Keyring {
-    anchor: Anchor,
     provider: Arc<CryptoProvider>,
     current: Arc<Presented>,
+    trusted: Arc<Trusted>,
 }
 
 impl Keyring {
     pub fn new(credential: Credential) -> Result<Self, TlsError> {
         let provider = Arc::new(default_provider());
-        let anchor = credential.anchor().clone();
+        let trusted = Trusted::new(&credential.trusted(), Arc::clone(&provider))
+            .map_err(|source| TlsError::Verifier { source })?;
         let current = Current::new(credential, &provider)?;
         let current = Arc::new(Presented(ArcSwap::from_pointee(current)));
-        Ok(Self { anchor, provider, current })
-    }
-
-    #[must_use]
-    pub fn anchor(&self) -> &Anchor {
-        &self.anchor
+        Ok(Self { provider, current, trusted: Arc::new(trusted) })
     }
 
     /// The credential that a handshake would present at this instant.
@@ -103,14 +98,19 @@ impl Keyring {
         Arc::clone(&self.current.0.load().credential)
     }
 
-    /// Presents `renewed` from now on. It must be for the same identity.
+    /// Presents `renewed` from now on, and takes the signatures of the authorities that it trusts.
+    /// It must be for the same identity, and signed by an authority that is trusted already.
     pub fn rotate(&self, renewed: Credential) -> Result<(), TlsError> {
-        if *renewed.anchor() != self.anchor {
+        let known = self.credential();
+        if !known.trusted().contains(renewed.anchor()) {
             return Err(TlsError::OtherAuthority);
         }
-        if renewed.identity() != self.credential().identity() {
+        if renewed.identity() != known.identity() {
             return Err(TlsError::OtherIdentity);
         }
+        self.trusted
+            .exchange(&renewed.trusted())
+            .map_err(|source| TlsError::Verifier { source })?;
         self.current.0.store(Arc::new(Current::new(renewed, &self.provider)?));
         Ok(())
     }
@@ -121,8 +121,7 @@ impl Keyring {
             ClientCertificate::Required => false,
             ClientCertificate::Optional => true,
         };
-        let verifier = MemberVerifier::new(&self.anchor, optional, Arc::clone(&self.provider))
-            .map_err(|source| TlsError::Verifier { source })?;
+        let verifier = MemberVerifier::new(Arc::clone(&self.trusted), optional);
         let mut config = ServerConfig::builder_with_provider(Arc::clone(&self.provider))
             .with_protocol_versions(&[&TLS13])
             .map_err(|source| TlsError::Configuration { source })?
@@ -136,9 +135,8 @@ impl Keyring {
 
     /// How anybody connects to a controller of this cluster; with `name`, to that one only.
     pub fn client(&self, name: Option<&str>) -> Result<ClientConfig, TlsError> {
-        let provider = Arc::clone(&self.provider);
-        let verifier = ControllerVerifier::new(&self.anchor, name.map(str::to_owned), provider)
-            .map_err(|source| TlsError::Verifier { source })?;
+        let name = name.map(str::to_owned);
+        let verifier = ControllerVerifier::new(Arc::clone(&self.trusted), name);
         let config = ClientConfig::builder_with_provider(Arc::clone(&self.provider))
             .with_protocol_versions(&[&TLS13])
             .map_err(|source| TlsError::Configuration { source })?

@@ -5,6 +5,7 @@
 
 use std::{io, sync::Arc};
 
+use arc_swap::ArcSwap;
 use rustls::{
     CertificateError, DigitallySignedStruct, DistinguishedName, Error, OtherError, RootCertStore,
     SignatureScheme,
@@ -64,11 +65,56 @@ pub fn reason(error: &io::Error) -> String {
     }
 }
 
-/// The roots that hold this one authority.
-pub(crate) fn roots(anchor: &Anchor) -> Result<Arc<RootCertStore>, Error> {
-    let mut roots = RootCertStore::empty();
-    roots.add(anchor.der().clone())?;
-    Ok(Arc::new(roots))
+/// Whose signatures count. It is exchanged as a whole, while configurations that go by it are in
+/// use: another authority may take the place of the first.
+#[derive(Debug)]
+pub(crate) struct Trusted {
+    chains: ArcSwap<Chains>,
+    provider: Arc<CryptoProvider>,
+}
+
+#[derive(Debug)]
+struct Chains {
+    cluster: ClusterId,
+    servers: Arc<WebPkiServerVerifier>,
+    clients: Arc<dyn ClientCertVerifier>,
+}
+
+impl Trusted {
+    pub(crate) fn new(
+        anchors: &[Anchor],
+        provider: Arc<CryptoProvider>,
+    ) -> Result<Self, VerifierBuilderError> {
+        let chains = ArcSwap::from_pointee(Chains::new(anchors, &provider)?);
+        Ok(Self { chains, provider })
+    }
+
+    pub(crate) fn exchange(&self, anchors: &[Anchor]) -> Result<(), VerifierBuilderError> {
+        self.chains.store(Arc::new(Chains::new(anchors, &self.provider)?));
+        Ok(())
+    }
+}
+
+impl Chains {
+    fn new(
+        anchors: &[Anchor],
+        provider: &Arc<CryptoProvider>,
+    ) -> Result<Self, VerifierBuilderError> {
+        let mut roots = RootCertStore::empty();
+        for anchor in anchors {
+            // One that can't be a root is left out; where none is left, the builder refuses.
+            let _ = roots.add(anchor.der().clone());
+        }
+        let (roots, cluster) = (Arc::new(roots), anchors.first().map(Anchor::cluster));
+        let provider = || Arc::clone(provider);
+        let servers = WebPkiServerVerifier::builder_with_provider(Arc::clone(&roots), provider());
+        let clients = WebPkiClientVerifier::builder_with_provider(roots, provider());
+        Ok(Self {
+            servers: servers.build()?,
+            clients: clients.build()?,
+            cluster: cluster.unwrap_or(ClusterId([0; 16])),
+        })
+    }
 }
 
 fn name() -> ServerName<'static> {
@@ -78,26 +124,22 @@ fn name() -> ServerName<'static> {
 /// What a client asks of a server: a controller of this cluster, and if need be a certain one.
 #[derive(Debug)]
 pub(crate) struct ControllerVerifier {
-    chain: Arc<WebPkiServerVerifier>,
-    cluster: ClusterId,
+    trusted: Arc<Trusted>,
     expected: Option<String>,
 }
 
 impl ControllerVerifier {
-    pub(crate) fn new(
-        anchor: &Anchor,
-        expected: Option<String>,
-        provider: Arc<CryptoProvider>,
-    ) -> Result<Self, VerifierBuilderError> {
-        // An authority that can't be a root leaves the store empty, which the builder refuses.
-        let roots = roots(anchor).unwrap_or_else(|_| RootCertStore::empty().into());
-        let chain = WebPkiServerVerifier::builder_with_provider(roots, provider).build()?;
-        Ok(Self { chain, cluster: anchor.cluster(), expected })
+    pub(crate) fn new(trusted: Arc<Trusted>, expected: Option<String>) -> Self {
+        Self { trusted, expected }
+    }
+
+    fn chain(&self) -> Arc<WebPkiServerVerifier> {
+        Arc::clone(&self.trusted.chains.load().servers)
     }
 
     fn check(&self, certificate: &CertificateDer<'_>) -> Result<(), Stranger> {
         let certified = from_certificate(certificate).map_err(Stranger::Unreadable)?;
-        same_cluster(certified.identity.cluster, self.cluster)?;
+        same_cluster(certified.identity.cluster, self.trusted.chains.load().cluster)?;
         let found = controller(certified.identity.subject)?;
         match &self.expected {
             Some(expected) if *expected != found => {
@@ -129,7 +171,7 @@ impl ServerCertVerifier for ControllerVerifier {
         now: UnixTime,
     ) -> Result<ServerCertVerified, Error> {
         let verified =
-            self.chain.verify_server_cert(end_entity, intermediates, &name(), ocsp, now)?;
+            self.chain().verify_server_cert(end_entity, intermediates, &name(), ocsp, now)?;
         self.check(end_entity)?;
         Ok(verified)
     }
@@ -140,7 +182,7 @@ impl ServerCertVerifier for ControllerVerifier {
         cert: &CertificateDer<'_>,
         dss: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, Error> {
-        self.chain.verify_tls12_signature(message, cert, dss)
+        self.chain().verify_tls12_signature(message, cert, dss)
     }
 
     fn verify_tls13_signature(
@@ -149,11 +191,11 @@ impl ServerCertVerifier for ControllerVerifier {
         cert: &CertificateDer<'_>,
         dss: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, Error> {
-        self.chain.verify_tls13_signature(message, cert, dss)
+        self.chain().verify_tls13_signature(message, cert, dss)
     }
 
     fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
-        self.chain.supported_verify_schemes()
+        self.chain().supported_verify_schemes()
     }
 }
 
@@ -183,9 +225,15 @@ impl ServerCertVerifier for PinVerifier {
         let pinned = intermediates.iter().find(|der| pin(der) == self.pin);
         let pinned = pinned.ok_or(Stranger::NotPinned)?.clone().into_owned();
         let anchor = Anchor::from_der(pinned).map_err(|_| Stranger::NotPinned)?;
-        ControllerVerifier::new(&anchor, None, Arc::clone(&self.provider))
-            .map_err(|_| Stranger::NotPinned)?
-            .verify_server_cert(end_entity, intermediates, server, ocsp, now)
+        let trusted = Trusted::new(&[anchor], Arc::clone(&self.provider));
+        let trusted = trusted.map_err(|_| Stranger::NotPinned)?;
+        ControllerVerifier::new(Arc::new(trusted), None).verify_server_cert(
+            end_entity,
+            intermediates,
+            server,
+            ocsp,
+            now,
+        )
     }
 
     fn verify_tls12_signature(
@@ -214,31 +262,28 @@ impl ServerCertVerifier for PinVerifier {
 /// What a server asks of a client: any member of this cluster.
 #[derive(Debug)]
 pub(crate) struct MemberVerifier {
-    chain: Arc<dyn ClientCertVerifier>,
-    cluster: ClusterId,
+    trusted: Arc<Trusted>,
+    optional: bool,
 }
 
 impl MemberVerifier {
     /// With `optional`, a client may come without a certificate, but never with a wrong one.
-    pub(crate) fn new(
-        anchor: &Anchor,
-        optional: bool,
-        provider: Arc<CryptoProvider>,
-    ) -> Result<Self, VerifierBuilderError> {
-        let roots = roots(anchor).unwrap_or_else(|_| RootCertStore::empty().into());
-        let builder = WebPkiClientVerifier::builder_with_provider(roots, provider);
-        let builder = if optional { builder.allow_unauthenticated() } else { builder };
-        Ok(Self { chain: builder.build()?, cluster: anchor.cluster() })
+    pub(crate) fn new(trusted: Arc<Trusted>, optional: bool) -> Self {
+        Self { trusted, optional }
+    }
+
+    fn chain(&self) -> Arc<dyn ClientCertVerifier> {
+        Arc::clone(&self.trusted.chains.load().clients)
     }
 }
 
 impl ClientCertVerifier for MemberVerifier {
     fn offer_client_auth(&self) -> bool {
-        self.chain.offer_client_auth()
+        self.chain().offer_client_auth()
     }
 
     fn client_auth_mandatory(&self) -> bool {
-        self.chain.client_auth_mandatory()
+        !self.optional
     }
 
     fn root_hint_subjects(&self) -> &[DistinguishedName] {
@@ -252,9 +297,9 @@ impl ClientCertVerifier for MemberVerifier {
         intermediates: &[CertificateDer<'_>],
         now: UnixTime,
     ) -> Result<ClientCertVerified, Error> {
-        let verified = self.chain.verify_client_cert(end_entity, intermediates, now)?;
+        let verified = self.chain().verify_client_cert(end_entity, intermediates, now)?;
         let certified = from_certificate(end_entity).map_err(Stranger::Unreadable)?;
-        same_cluster(certified.identity.cluster, self.cluster)?;
+        same_cluster(certified.identity.cluster, self.trusted.chains.load().cluster)?;
         Ok(verified)
     }
 
@@ -264,7 +309,7 @@ impl ClientCertVerifier for MemberVerifier {
         cert: &CertificateDer<'_>,
         dss: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, Error> {
-        self.chain.verify_tls12_signature(message, cert, dss)
+        self.chain().verify_tls12_signature(message, cert, dss)
     }
 
     fn verify_tls13_signature(
@@ -273,10 +318,10 @@ impl ClientCertVerifier for MemberVerifier {
         cert: &CertificateDer<'_>,
         dss: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, Error> {
-        self.chain.verify_tls13_signature(message, cert, dss)
+        self.chain().verify_tls13_signature(message, cert, dss)
     }
 
     fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
-        self.chain.supported_verify_schemes()
+        self.chain().supported_verify_schemes()
     }
 }

@@ -44,7 +44,7 @@ const MAX_LENGTH: u32 = 64 * 1024;
 pub struct Vouched {
     /// The user's certificate, PEM.
     pub certificate: String,
-    /// The authority's certificate, PEM.
+    /// The authority's certificate, PEM; and those of others that count, behind it.
     pub authority: String,
     pub controllers: Vec<Address>,
 }
@@ -79,11 +79,11 @@ pub enum VouchError {
 pub fn obtain(socket: &Path, cluster: ClusterId, limit: Duration) -> Result<Pass, VouchError> {
     let request = KeyRequest::generate()?;
     let asked = ask(socket, &request.signing_request()?, limit)?;
-    let anchor = Anchor::from_pem(&asked.authority)?;
-    if anchor.cluster() != cluster {
-        return Err(VouchError::OtherCluster { found: anchor.cluster(), expected: cluster });
+    let anchors = Anchor::list(&asked.authority)?;
+    if let Some(other) = anchors.iter().find(|anchor| anchor.cluster() != cluster) {
+        return Err(VouchError::OtherCluster { found: other.cluster(), expected: cluster });
     }
-    let credential = request.certified(&asked.certificate, anchor)?;
+    let credential = request.certified_among(&asked.certificate, anchors)?;
     let me = geteuid().as_raw();
     match &credential.identity().subject {
         Subject::User { uid, .. } if *uid == me => {}
@@ -183,12 +183,15 @@ fn parse_answer(text: &str) -> Result<Vouched, VouchError> {
     let (head, blocks) = rest.split_at(at);
     let controllers = head.lines().map(parse_controller).collect::<Option<Vec<Address>>>();
     let blocks = pem::parse_many(blocks).map_err(|_| VouchError::Answer)?;
-    let [certificate, authority] = blocks.as_slice() else {
+    let [certificate, authorities @ ..] = blocks.as_slice() else {
         return Err(VouchError::Answer);
     };
+    if authorities.is_empty() {
+        return Err(VouchError::Answer);
+    }
     Ok(Vouched {
         certificate: pem::encode(certificate),
-        authority: pem::encode(authority),
+        authority: authorities.iter().map(pem::encode).collect(),
         controllers: controllers.ok_or(VouchError::Answer)?,
     })
 }

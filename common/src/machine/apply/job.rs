@@ -56,6 +56,7 @@ impl State {
             | Event::ControllerJoined { .. }
             | Event::ControllerLeft { .. }
             | Event::ClusterRestored { .. }
+            | Event::AuthoritiesSet { .. }
             | Event::TokenIssued { .. }
             | Event::TokenSpent { .. }
             | Event::NodeRegistered { .. }

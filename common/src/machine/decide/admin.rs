@@ -2,6 +2,8 @@
 
 use std::sync::Arc;
 
+use bytes::Bytes;
+
 use crate::{
     config::Config,
     id::{ClusterId, ContentHash, ControllerName, JobId, UserId},
@@ -80,6 +82,25 @@ pub(super) fn leave(state: &State, controller: ControllerName) -> Result<Vec<Eve
         return Err(Refusal::LastController(controller.to_string()));
     }
     Ok(vec![Event::ControllerLeft { controller }])
+}
+
+/// One at a time: who trusts whom must be settled before it changes again.
+pub(super) fn bring_authority(
+    state: &State,
+    signing: Bytes,
+    coming: Bytes,
+) -> Result<Vec<Event>, Refusal> {
+    if state.authorities.as_ref().is_some_and(|known| known.next().is_some()) {
+        return Err(Refusal::AuthorityChanging);
+    }
+    Ok(vec![Event::AuthoritiesSet { signing, coming: Some(coming), going: None }])
+}
+
+pub(super) fn step_authorities(state: &State, since: Timestamp) -> Vec<Event> {
+    let known = state.authorities.as_ref().filter(|known| known.since == since);
+    let next = known.and_then(|known| known.next());
+    let set = |(signing, going)| Event::AuthoritiesSet { signing, coming: None, going };
+    next.map(set).into_iter().collect()
 }
 
 pub(super) fn spend_token(

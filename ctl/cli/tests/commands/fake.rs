@@ -147,6 +147,12 @@ impl Controller for Service {
     async fn backup(&self, _: Request<BackupRequest>) -> Reply<Self::BackupStream> {
         not_here()
     }
+    async fn roll_authority(&self, _: Request<RollAuthorityRequest>) -> Reply<RollAuthorityReply> {
+        not_here()
+    }
+    async fn take_authority(&self, _: Request<TakeAuthorityRequest>) -> Reply<Done> {
+        not_here()
+    }
     async fn reconfigure(&self, _: Request<ReconfigureRequest>) -> Reply<Done> {
         self.0.change.next().map(Response::new)
     }

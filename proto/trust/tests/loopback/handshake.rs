@@ -53,6 +53,35 @@ async fn the_expected_controller_only() {
     assert!(met.refusal().contains("ctl2 was expected"), "{}", met.refusal());
 }
 
+/// What was configured before goes by what counts at the moment.
+#[tokio::test]
+async fn another_authority_takes_the_place_of_the_first() {
+    let old = authority();
+    let new = Authority::generate_for(old.cluster(), SystemTime::now()).expect("an authority");
+    let [old_anchor, new_anchor] = [&old, &new].map(|one| vec![one.anchor().clone()]);
+    let (ctl, me) = (keyring(&old, controller("ctl1")), keyring(&old, node("n1")));
+    let (serving, calling) = (server(&ctl), client(&me));
+    let early = ctl.rotate(credential(&new, controller("ctl1")));
+    assert!(matches!(early, Err(TlsError::OtherAuthority)), "nobody was told of it");
+    for keyring in [&ctl, &me] {
+        let known = keyring.credential().as_ref().clone().trusting(new_anchor.clone());
+        keyring.rotate(known).expect("both count");
+    }
+    let signed = credential(&new, controller("ctl1")).trusting(old_anchor.clone());
+    ctl.rotate(signed).expect("it is trusted by now");
+    let met = meet(serving.clone(), calling.clone()).await;
+    assert!(met.client.is_ok() && met.known().is_some(), "each knows both");
+    me.rotate(credential(&new, node("n1")).trusting(old_anchor)).expect("renewed");
+    ctl.rotate(credential(&new, controller("ctl1"))).expect("the old one is gone");
+    let met = meet(serving.clone(), calling).await;
+    assert!(met.client.is_ok() && met.known().is_some(), "{}", met.refusal());
+    let late = keyring(&old, node("n1"));
+    let known = late.credential().as_ref().clone().trusting(new_anchor);
+    late.rotate(known).expect("it trusts both");
+    let met = meet(serving, client(&late)).await;
+    assert!(met.refusal().contains("BadSignature"), "{}", met.refusal());
+}
+
 #[tokio::test]
 async fn another_authority_is_refused_on_both_sides() {
     let (ours, theirs) = (authority(), authority());
