@@ -5,6 +5,7 @@ use std::{
     io::{IsTerminal as _, stdout},
     path::PathBuf,
     process::ExitCode,
+    time::Duration,
 };
 
 use anyhow::{Context as _, Result, anyhow};
@@ -12,7 +13,7 @@ use chaos_tests::{
     chaos,
     check::{self, Checked},
     gate,
-    record::{Folder, Record},
+    record::{Folder, Nanos, Record},
     report,
 };
 use clap::{Parser, Subcommand};
@@ -78,6 +79,9 @@ fn judge(folder: &Folder) -> Result<bool> {
         show(one, colour);
     }
     println!("{}", counts(&record));
+    for (kind, times) in chaos::next_acknowledged(&record) {
+        println!("{}", distribution(kind, &times));
+    }
     let page = folder.path().join("report.html");
     report::write(&record, &checked, &page).context("the report can't be written")?;
     println!("report: {}", page.display());
@@ -99,6 +103,20 @@ fn show(checked: &Checked, colour: bool) {
     if violations.len() > SHOWN {
         println!("    and {} more", violations.len() - SHOWN);
     }
+}
+
+/// How long the next acknowledgement took after faults of a kind on leaders.
+fn distribution(kind: &str, times: &[Nanos]) -> String {
+    let at = |hundredths: usize| {
+        let place = (times.len() * hundredths).div_ceil(100).clamp(1, times.len());
+        Duration::from_nanos(times[place - 1]).as_secs_f64()
+    };
+    let [p50, p90, p99, max] = [50, 90, 99, 100].map(at);
+    format!(
+        "next acknowledged submission after {kind} of the leader: {} times, p50 {p50:.3} s, \
+         p90 {p90:.3} s, p99 {p99:.3} s, at most {max:.3} s",
+        times.len()
+    )
 }
 
 fn counts(record: &Record) -> String {

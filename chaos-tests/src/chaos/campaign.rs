@@ -11,12 +11,13 @@ use super::{
     progress::Progress,
     world::World,
 };
+use crate::record::now;
 
 /// How long the cluster may take to be whole again.
 const BOUND: Duration = Duration::from_secs(90);
 
-/// Puts `count` faults on leaders. Each is healed, and all controllers have caught up, before the
-/// next.
+/// Puts `count` faults on leaders. Each is healed, a submission that began after it was
+/// acknowledged, and all controllers have caught up, before the next.
 ///
 /// # Errors
 /// Where the cluster does not come back, or a signal comes.
@@ -36,18 +37,17 @@ pub(super) fn run(world: &World, count: u32, seed: u64, progress: &Progress) -> 
         if !world.hold(&on) {
             continue;
         }
-        let before = world.notes.faults();
-        let put = std::thread::scope(|scope| {
-            let put = scope.spawn(|| faults::put(world, &step, &on));
-            // Who submits begins when the fault does.
-            world.pass(Duration::from_millis(1));
-            world.notes.alarm();
-            put.join().expect("a fault does not panic")
-        });
+        let from = now();
+        let put = faults::put(world, &step, &on);
         world.release(&on);
         put?;
+        let acknowledged = || (world.notes.tally().submitted > from).then_some(());
+        if world.until(BOUND, acknowledged).is_none() {
+            world.check()?;
+            world.notes.marvel(format!("after `{step}`, no submission was acknowledged"));
+        }
         if number % 25 == 0 {
-            progress.say(&format!("  {} faults of {count}", before + 1));
+            progress.say(&format!("  {number} faults of {count}"));
         }
     }
     Ok(())

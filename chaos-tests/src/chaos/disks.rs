@@ -12,10 +12,13 @@ use std::{
     fs,
     os::unix::fs::{PermissionsExt as _, symlink},
     path::{Path, PathBuf},
+    thread,
+    time::{Duration, Instant},
 };
 
-use anyhow::{Context as _, Result};
+use anyhow::{Context as _, Result, bail};
 use nix::{
+    errno::Errno,
     fcntl::posix_fallocate,
     mount::{MntFlags, umount2},
 };
@@ -25,6 +28,9 @@ use super::shell::run;
 /// Sparse: what is not used takes no room.
 const CONTROLLER_MIB: u64 = 2_048;
 const NODE_MIB: u64 = 512;
+
+/// More than the kernel takes to close the files of who is dead.
+const CLOSED: Duration = Duration::from_secs(10);
 
 /// The file that fills a disk.
 const FILLER: &str = "filler";
@@ -122,8 +128,14 @@ impl Disks {
     /// Where somebody does, or its journal can't be replayed.
     pub(super) fn mount_again(&self, name: &str) -> Result<()> {
         let mounted = self.mounted(name);
-        umount2(&mounted, MntFlags::empty())
-            .with_context(|| format!("{} can't be unmounted", mounted.display()))?;
+        let began = Instant::now();
+        // The kernel may close the files of a process a moment after its end.
+        while let Err(error) = umount2(&mounted, MntFlags::empty()) {
+            if error != Errno::EBUSY || began.elapsed() > CLOSED {
+                bail!("{} can't be unmounted: {error}", mounted.display());
+            }
+            thread::sleep(Duration::from_millis(5));
+        }
         self.mount(name)
     }
 

@@ -109,6 +109,8 @@ fn act(world: &World, step: &Step, on: &[String]) -> Result<FaultKind> {
         Some((drops, pairs)) => network(world)?.drop_between(drops, pairs),
         None => Ok(()),
     });
+    // People try at once: that is when they notice.
+    world.notes.alarm();
     if cut.is_ok() && !step.what.is_done_at_once() {
         world.pass(step.lasts);
     }

@@ -204,5 +204,7 @@ fn port(last: u8) -> String {
 pub(super) fn is_zombie(pid: Pid) -> bool {
     let stat = fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
     let state = stat.rsplit_once(") ").and_then(|(_, rest)| rest.chars().next());
-    state.is_none_or(|state| matches!(state, 'Z' | 'X'))
+    // Its first thread may have ended before the others, which hold its files yet.
+    let threads = || fs::read_dir(format!("/proc/{pid}/task")).map_or(0, Iterator::count);
+    state.is_none_or(|state| matches!(state, 'Z' | 'X') && threads() <= 1)
 }

@@ -12,6 +12,7 @@ mod daemons;
 mod disks;
 mod faults;
 mod hosts;
+mod leaders;
 mod memory;
 mod monitor;
 mod network;
@@ -39,6 +40,7 @@ use std::{
 use anyhow::{Context as _, Result, bail};
 use fastrand::Rng;
 
+pub use leaders::next_acknowledged;
 pub use options::Options;
 pub use plan::PlanError;
 
@@ -172,7 +174,12 @@ impl Run<'_> {
                 worked = worked.and(one.join().map_err(|_| anyhow::anyhow!("a client panicked"))?);
             }
             let mut rng = Rng::with_seed(self.seed ^ 0x5e77_1e00);
-            let settled = put.and(worked).and_then(|()| settle::settle(world, &clients, &mut rng));
+            world.check()?;
+            // What has happened until then is worth a look all the same.
+            if let Err(error) = put {
+                world.notes.marvel(format!("the faults were broken off: {error:#}"));
+            }
+            let settled = worked.and_then(|()| settle::settle(world, &clients, &mut rng));
             watched.store(false, Ordering::Relaxed);
             settled?;
             self.progress.phase("collecting the record", None);

@@ -8,7 +8,7 @@ use std::{
 
 use anyhow::Result;
 
-use crate::record::{Fault, Folder, Lines, Operation, Outcome};
+use crate::record::{Fault, Folder, Lines, Nanos, Operation, Outcome};
 
 pub(super) struct Notes {
     folder: Folder,
@@ -27,6 +27,8 @@ pub(super) struct Tally {
     pub(super) answered: u64,
     pub(super) refused: u64,
     pub(super) unknown: u64,
+    /// When the youngest submission began that was acknowledged.
+    pub(super) submitted: Nanos,
 }
 
 impl Notes {
@@ -57,10 +59,11 @@ impl Notes {
     pub(super) fn operation(&self, operation: &Operation) -> Result<()> {
         let (lines, tally) = &mut *self.operations.lock().expect("no holder panics");
         match operation.outcome {
-            Outcome::Submitted { .. }
-            | Outcome::Done
-            | Outcome::Seen(_)
-            | Outcome::Listed { .. } => tally.answered += 1,
+            Outcome::Submitted { .. } => {
+                tally.answered += 1;
+                tally.submitted = tally.submitted.max(operation.start);
+            }
+            Outcome::Done | Outcome::Seen(_) | Outcome::Listed { .. } => tally.answered += 1,
             Outcome::Refused { .. } => tally.refused += 1,
             Outcome::Unknown { .. } => tally.unknown += 1,
         }

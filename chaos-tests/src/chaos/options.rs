@@ -88,7 +88,7 @@ impl Options {
             (None, Some(count)) => words.push(format!("--seed {seed} --leader-faults {count}")),
             (None, None) => words.push(format!("--seed {seed}")),
         }
-        if self.leader_faults.is_none() {
+        if self.leader_faults.is_none() && self.plan.is_none() {
             words.push(format!("--minutes {}", self.minutes));
         }
         let Self { controllers, nodes, cpus, people, rate, .. } = self;

@@ -70,7 +70,7 @@ impl Progress {
         let (phase, until) = self.phase.lock().expect("no holder panics").clone();
         let left = until.map(|until| until.saturating_duration_since(Instant::now()));
         let left = left.map_or(String::new(), |left| format!(", {} left", clock(left)));
-        let Tally { answered, refused, unknown } = world.notes.tally();
+        let Tally { answered, refused, unknown, .. } = world.notes.tally();
         let leader = world.monitor.leader().unwrap_or_else(|| "nobody".to_owned());
         let text = format!(
             "{}  {phase}{left}: {leader} leads, {} faults, {answered} answers, {refused} \
