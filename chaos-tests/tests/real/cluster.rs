@@ -40,7 +40,7 @@ fn programs() -> PathBuf {
     folder.to_owned()
 }
 
-fn program(name: &str) -> PathBuf {
+pub(crate) fn program(name: &str) -> PathBuf {
     let path = programs().join(name);
     assert!(path.is_file(), "{} is missing; `cargo xtask test` builds it", path.display());
     path

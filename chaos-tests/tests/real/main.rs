@@ -8,5 +8,6 @@ mod cluster;
 mod controllers;
 mod nodes;
 mod operations;
+mod record;
 mod stream;
 mod wait;
