@@ -7,6 +7,7 @@ use common::{
 use proto::ctl as wire;
 use raft_store::{Log, Member, MembershipError, Progress};
 use tonic::{Request, Status};
+use trust::controllers::not_leader;
 
 use super::{
     admin::operator,
@@ -83,6 +84,12 @@ pub(super) async fn take_over(
                 return Ok(wire::TakeOverReply { leader: name.to_string() });
             }
             let handed = shared.log.hand_over_to(known.raft_id).await;
+            let leader = leader(&shared.log);
+            // All that follow are told to expect another leader, and a third one may be quicker.
+            // Whoever leads is asked again.
+            if handed.is_err() && !leader.is_empty() && leader != shared.identity.name {
+                return Err(not_leader(Some(&leader)));
+            }
             handed.map_err(|error| refusal(name.as_str(), &error))
         }
         None if from != shared.identity.name => {

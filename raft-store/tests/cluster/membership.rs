@@ -78,6 +78,33 @@ fn a_controller_that_lost_its_store_comes_back_under_another_number_only() {
     assert_eq!(world.applied(2, index), head.state);
 }
 
+/// Two majorities are needed between the steps of a change. A leader that dies there leaves them to
+/// the next one, which must see that there is something to finish.
+#[test]
+fn a_change_that_its_leader_did_not_finish_is_finished_by_the_next() {
+    let (mut world, _) = World::formed();
+    let node = world.add(2);
+    world.start(node);
+    let Identity { raft_id, name, address, .. } = world.nodes[node].identity.clone();
+    let log = world.log(0);
+    world.run(0, log.learn(raft_id, &name, &address)).expect("it learns");
+    // The first step needs both, and one of them dies in it; then so does the other.
+    world.nodes[node].kill();
+    let promoted = async { tokio::time::timeout(BOUND / 60, log.promote(raft_id)).await };
+    assert!(world.run(0, promoted).is_err(), "half of two is no majority");
+    drop(log);
+    world.nodes[0].kill();
+    for node in [0, 1] {
+        world.start(node);
+    }
+    let leader = world.leader();
+    let log = world.log(leader);
+    let unfinished = log.members().iter().any(|member| !member.voter);
+    assert!(unfinished, "one of them counts in one of two sets: {:?}", log.members());
+    world.run(leader, log.promote(2)).expect("finished");
+    assert!(log.members().iter().all(|member| member.voter));
+}
+
 #[test]
 fn one_that_is_not_there_does_not_become_a_voter() {
     let (mut world, mut head) = World::formed_with(|options| {
