@@ -31,6 +31,7 @@ at 44s for 3s slow leader
 at 47s for 2s memory follower
 at 50s for 1s takeover leader
 at 52s for 1s restart controllers
+at 55s for 3s expiry leader
 ";
 
 /// The folder that cargo puts programs into.

@@ -19,6 +19,9 @@ use crate::record::{Fault, FaultKind, now};
 /// How long is waited for somebody whom the fault can be done to.
 const WHOM: Duration = Duration::from_secs(4);
 
+/// More seconds than a certificate counts (RafterCertificateLifetime is a day by default).
+const EXPIRY: i64 = 90_000;
+
 /// Carries out a step, and writes it down. What can't be done is skipped, and said.
 pub(super) fn carry_out(world: &World, step: &Step) {
     if let Err(why) = possible(world, step.what) {
@@ -51,6 +54,7 @@ pub(super) fn possible(world: &World, what: What) -> Result<(), String> {
         | What::Loss
         | What::Slow
         | What::Clock(_)
+        | What::Expiry
         | What::Full
         | What::SyncError
         | What::SyncStall(_)
@@ -134,6 +138,7 @@ fn begin(world: &World, step: &Step, host: &str, beside_others: bool) -> Result<
         What::Cut(_) | What::Loss => Ok(()),
         What::Slow => network(world)?.slow_down(host),
         What::Clock(seconds) => shim.move_clock(host, seconds),
+        What::Expiry => shim.move_clock(host, EXPIRY),
         What::Full => disks.fill(host),
         What::SyncError => shim.fail_sync(host, true),
         What::SyncStall(millis) => shim.stall_sync(host, millis),
@@ -171,6 +176,7 @@ fn end(world: &World, what: What, host: &str) -> Result<()> {
         What::Pause => daemons.signal(host, Signal::SIGCONT),
         What::Slow => network(world)?.speed_up(host),
         What::Clock(seconds) => shim.move_clock(host, -seconds),
+        What::Expiry => shim.move_clock(host, -EXPIRY),
         What::Full => disks.make_room(host).and_then(|()| again(world, host)),
         What::SyncError => {
             // Who was told that its disk fails must not go on as if nothing had been.
@@ -250,6 +256,7 @@ fn kind(world: &World, step: &Step, on: &[String]) -> Result<FaultKind> {
             FaultKind::Delay { pairs: around(super::plan::Shape::All), millis: SLOW_MILLIS }
         }
         What::Clock(seconds) => FaultKind::ClockJump { seconds },
+        What::Expiry => FaultKind::CertificateExpiry,
         What::Full => FaultKind::DiskFull,
         What::SyncError => FaultKind::FsyncError,
         What::SyncStall(millis) => FaultKind::FsyncStall { millis: u64::try_from(millis)? },

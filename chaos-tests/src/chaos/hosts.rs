@@ -67,6 +67,21 @@ impl Hosts {
         Ok(hosts)
     }
 
+    /// Those of a run that is over, so far as they are left.
+    pub(super) fn left(prefix: &str) -> Self {
+        let names = fs::read_dir("/run/netns").into_iter().flatten().flatten();
+        let hosts = names.filter_map(|entry| {
+            let file = entry.file_name().into_string().ok()?;
+            let name = file.strip_prefix(prefix)?.strip_prefix('-')?.to_owned();
+            (name != FABRIC).then_some(Host {
+                name,
+                role: Role::Node,
+                address: Ipv4Addr::UNSPECIFIED,
+            })
+        });
+        Self { prefix: prefix.to_owned(), list: hosts.collect() }
+    }
+
     fn add(&mut self, name: String, role: Role, last: u8) -> Result<()> {
         let address = Ipv4Addr::new(10, 77, 0, last);
         self.list.push(Host { name: name.clone(), role, address });

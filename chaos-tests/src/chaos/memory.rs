@@ -83,15 +83,26 @@ impl Memory {
     pub(super) fn relieve(&self, host: &str) -> Result<()> {
         Ok(fs::write(self.base.join(host).join(self.limit), self.unlimited)?)
     }
+
+    /// Removes the cgroups that a run has left.
+    pub(super) fn forget(prefix: &str) {
+        for root in ["/sys/fs/cgroup/memory", "/sys/fs/cgroup"] {
+            remove(&Path::new(root).join(prefix));
+        }
+    }
 }
 
 impl Drop for Memory {
     fn drop(&mut self) {
-        if let Ok(entries) = fs::read_dir(&self.base) {
-            for entry in entries.flatten().filter(|entry| entry.path().is_dir()) {
-                let _ = fs::remove_dir(entry.path());
-            }
-        }
-        let _ = fs::remove_dir(&self.base);
+        remove(&self.base);
     }
+}
+
+fn remove(base: &Path) {
+    for entry in fs::read_dir(base).into_iter().flatten().flatten() {
+        if entry.path().is_dir() {
+            let _ = fs::remove_dir(entry.path());
+        }
+    }
+    let _ = fs::remove_dir(base);
 }

@@ -23,6 +23,7 @@ mod progress;
 mod settle;
 mod shell;
 mod shim;
+mod sweep;
 mod watchers;
 mod world;
 
@@ -37,7 +38,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use anyhow::{Context as _, Result, bail};
+use anyhow::{Context as _, Result, anyhow, bail};
 use fastrand::Rng;
 
 pub use leaders::next_acknowledged;
@@ -140,13 +141,22 @@ struct Run<'r> {
 
 impl Run<'_> {
     fn go(&self, schedule: &Schedule) -> Result<()> {
-        let (world, options) = (self.world, self.options);
-        let clients = Clients::default();
+        let world = self.world;
         let watched = AtomicBool::new(true);
         thread::scope(|scope| {
             let watchers = Watchers::start(scope, world)?;
             scope.spawn(|| settle::look_after(world, &|| watched.load(Ordering::Relaxed)));
-            let began = now();
+            let gone = self.break_and_mend(schedule, &watchers);
+            watched.store(false, Ordering::Relaxed);
+            gone
+        })
+    }
+
+    fn break_and_mend(&self, schedule: &Schedule, watchers: &Watchers) -> Result<()> {
+        let (world, options) = (self.world, self.options);
+        let clients = Clients::default();
+        let began = now();
+        let (put, worked, mut phases) = thread::scope(|scope| {
             let people: Vec<_> = (0..usize::from(options.people))
                 .map(|number| {
                     let (clients, seed, rest) = (&clients, self.seed, options.rest());
@@ -171,21 +181,22 @@ impl Run<'_> {
             world.notes.alarm();
             let mut worked = Ok(());
             for one in people {
-                worked = worked.and(one.join().map_err(|_| anyhow::anyhow!("a client panicked"))?);
+                let one = one.join().map_err(|_| anyhow!("a client panicked"));
+                worked = worked.and(one.and_then(|worked| worked));
             }
-            let mut rng = Rng::with_seed(self.seed ^ 0x5e77_1e00);
-            world.check()?;
-            // What has happened until then is worth a look all the same.
-            if let Err(error) = put {
-                world.notes.marvel(format!("the faults were broken off: {error:#}"));
-            }
-            let settled = worked.and_then(|()| settle::settle(world, &clients, &mut rng));
-            watched.store(false, Ordering::Relaxed);
-            settled?;
-            self.progress.phase("collecting the record", None);
-            let phases = Phases { began, faults_began, faults_ended, healed, ended: 0 };
-            collect::collect(world, options, self.seed, &watchers, phases)
-        })
+            (put, worked, Phases { began, faults_began, faults_ended, healed, ended: 0 })
+        });
+        world.check()?;
+        worked?;
+        // What has happened until then is worth a look all the same.
+        if let Err(error) = put {
+            world.notes.marvel(format!("the faults were broken off: {error:#}"));
+        }
+        let mut rng = Rng::with_seed(self.seed ^ 0x5e77_1e00);
+        settle::settle(world, &clients, &mut rng)?;
+        self.progress.phase("collecting the record", None);
+        phases.ended = now();
+        collect::collect(world, options, self.seed, watchers, phases)
     }
 
     /// Carries out each step when its moment comes, beside those that last.

@@ -66,6 +66,9 @@ impl Options {
             format!("SlurmdTimeout={SLURMD_TIMEOUT}"),
             "KillWait=2".to_owned(),
             "MessageTimeout=10".to_owned(),
+            // So often that a run has some, and that who was away for long needs one.
+            "RafterSnapshotEvery=400".to_owned(),
+            "RafterLogKeep=100".to_owned(),
         ];
         ours.into_iter().chain(self.set.iter().cloned()).collect()
     }

@@ -45,6 +45,8 @@ pub(super) enum What {
     Slow,
     /// Its wall clock jumps by so many seconds, and back at the end.
     Clock(i64),
+    /// Its wall clock runs past the lives of all certificates, and back at the end.
+    Expiry,
     /// Its disk is full.
     Full,
     /// Each fsync fails.
@@ -118,6 +120,7 @@ const PLAIN: &[(&str, What)] = &[
     ("pause", What::Pause),
     ("loss", What::Loss),
     ("slow", What::Slow),
+    ("expiry", What::Expiry),
     ("full", What::Full),
     ("eio", What::SyncError),
     ("power", What::Power),
@@ -142,6 +145,7 @@ impl What {
             | Self::Loss
             | Self::Slow
             | Self::Clock(_)
+            | Self::Expiry
             | Self::Full
             | Self::SyncError
             | Self::SyncStall(_)
@@ -167,7 +171,12 @@ impl What {
             | Self::Memory
             | Self::Replace
             | Self::Restart => true,
-            Self::Cut(_) | Self::Loss | Self::Slow | Self::Clock(_) | Self::Takeover => false,
+            Self::Cut(_)
+            | Self::Loss
+            | Self::Slow
+            | Self::Clock(_)
+            | Self::Expiry
+            | Self::Takeover => false,
         }
     }
 }
@@ -273,6 +282,7 @@ impl fmt::Display for What {
             | Self::Pause
             | Self::Loss
             | Self::Slow
+            | Self::Expiry
             | Self::Full
             | Self::SyncError
             | Self::Power

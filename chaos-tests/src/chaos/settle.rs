@@ -37,7 +37,7 @@ pub(super) fn heal(world: &World) {
 pub(super) fn look_after(world: &World, watched: &dyn Fn() -> bool) {
     /// How long what was done to a host may show its effect.
     const LATE: Duration = Duration::from_secs(20);
-    while watched() {
+    while watched() && world.check().is_ok() {
         for host in world.controllers.iter().chain(&world.nodes) {
             // Twice, as a fault may just begin.
             let is_dead = || !world.is_held(host) && world.daemons.process(host).is_none();

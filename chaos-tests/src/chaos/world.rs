@@ -28,6 +28,7 @@ use super::{
     options::Options,
     shell::there,
     shim::Shim,
+    sweep::{self, Mark},
 };
 
 /// What a run can't do without.
@@ -59,6 +60,7 @@ pub(super) struct World {
     let_go: Mutex<BTreeMap<String, Instant>>,
     pub(super) hosts: Arc<Hosts>,
     pub(super) disks: Disks,
+    _mark: Mark,
 }
 
 impl World {
@@ -69,7 +71,9 @@ impl World {
     pub(super) fn raise(options: &Options, interrupt: Arc<AtomicBool>) -> Result<Self> {
         check_machine(options)?;
         let out = std::path::absolute(&options.out)?;
-        let prefix = format!("rc{}", std::process::id());
+        sweep::sweep();
+        let prefix = sweep::prefix();
+        let mark = Mark::set(&prefix, &out.join("disks"))?;
         let shim = Shim::build(&out.join("shim"))?;
         let clients = options.clients;
         let hosts = Hosts::raise(&prefix, [options.controllers, options.nodes, clients])?;
@@ -114,6 +118,7 @@ impl World {
             let_go: Mutex::default(),
             hosts,
             disks,
+            _mark: mark,
         })
     }
 

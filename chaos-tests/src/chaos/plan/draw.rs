@@ -22,6 +22,7 @@ const CONTROLLERS: &[Odds] = &[
     (5, |_| What::Loss),
     (5, |_| What::Slow),
     (8, |rng| What::Clock(jump(rng))),
+    (3, |_| What::Expiry),
     (5, |_| What::Full),
     (5, |_| What::SyncError),
     (6, |rng| What::SyncStall(rng.i32(20..400))),
@@ -41,6 +42,7 @@ const NODES: &[Odds] = &[
     (2, |_| What::Loss),
     (2, |_| What::Slow),
     (3, |rng| What::Clock(jump(rng))),
+    (2, |_| What::Expiry),
     (2, |_| What::Full),
     (2, |_| What::SyncError),
     (2, |rng| What::SyncStall(rng.i32(20..400))),
@@ -65,6 +67,8 @@ fn one(rng: &mut Rng, at: Duration, left: Duration) -> Step {
     let what = choose(rng, if on_node { NODES } else { CONTROLLERS });
     let whom = match rng.u32(0..100) {
         _ if on_node => Whom::Node,
+        // Nobody else has anything to hand over.
+        _ if what == What::Takeover => Whom::Leader,
         0..5 if matches!(what, What::Kill | What::Power | What::Restart | What::Pause) => {
             Whom::Controllers
         }
@@ -81,6 +85,7 @@ fn one(rng: &mut Rng, at: Duration, left: Duration) -> Step {
         | What::Loss
         | What::Slow
         | What::Clock(_)
+        | What::Expiry
         | What::Full
         | What::SyncError
         | What::SyncStall(_)
