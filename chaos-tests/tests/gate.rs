@@ -9,22 +9,23 @@ use std::time::Instant;
 use chaos_tests::sim::{Failure, campaign};
 use common::planted::{Bug, plant, pull};
 
-/// Within how many seeds each is caught, some times as many as it takes.
+/// Within how many seeds each is caught: eight times as many as it takes on average, or more, since
+/// whatever changes what a seed leads to changes that, too.
 const BOUNDS: [(Bug, u64); 14] = [
-    (Bug::SkipFsync, 10),
-    (Bug::AcknowledgeBeforeCommit, 30),
-    (Bug::IgnoreAttempt, 50),
-    (Bug::IgnoreTerm, 20),
-    (Bug::NoGrace, 10),
-    (Bug::StaleReads, 10),
-    (Bug::LaunchBeforeIntent, 30),
+    (Bug::SkipFsync, 20),
+    (Bug::AcknowledgeBeforeCommit, 60),
+    (Bug::IgnoreAttempt, 400),
+    (Bug::IgnoreTerm, 60),
+    (Bug::NoGrace, 20),
+    (Bug::StaleReads, 20),
+    (Bug::LaunchBeforeIntent, 80),
     (Bug::DropCompletion, 20),
-    (Bug::DoubleApply, 10),
-    (Bug::SkipUndecodable, 20),
-    (Bug::ReuseIds, 100),
-    (Bug::ClockInApply, 10),
-    (Bug::ForgetRequests, 10),
-    (Bug::IgnoreIncarnation, 120),
+    (Bug::DoubleApply, 20),
+    (Bug::SkipUndecodable, 30),
+    (Bug::ReuseIds, 250),
+    (Bug::ClockInApply, 20),
+    (Bug::ForgetRequests, 30),
+    (Bug::IgnoreIncarnation, 400),
 ];
 
 #[test]

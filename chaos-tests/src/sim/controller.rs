@@ -5,8 +5,8 @@ use std::{rc::Rc, sync::Arc};
 use bytes::Bytes;
 use common::{
     config::{Config, NodeConf, PartitionConf},
-    id::{ClusterId, Term, UserId},
-    machine::{Command, Entry, State, decide},
+    id::{Attempt, ClusterId, Term, UserId},
+    machine::{Command, Entry, Event, State, decide},
     time::{TimeLimit, Timestamp},
 };
 use proto::convert::encode_batch;
@@ -332,11 +332,21 @@ impl World {
         this.state = state;
         this.applied = last.1;
         this.commit = last.1;
-        this.log = Log::after(last.1, last.0, members);
-        this.durable = last.1;
-        this.agrees = last.1;
+        let mut other = false;
+        if this.log.term_at(last.1) == Some(last.0) {
+            // What follows it may count in a majority already (figure 13 of the paper).
+            this.log.purge(last.1);
+        } else {
+            this.log = Log::after(last.1, last.0, members);
+            // Until it is synced.
+            this.durable = 0;
+            other = true;
+        }
+        this.agrees = this.agrees.max(last.1);
         self.say(format_args!("ctl{controller} takes the snapshot of entry {}", last.1));
-        self.write(controller, Write::Snapshot(bytes.clone()))
+        // What is not the leader's goes first: it must not be found behind the snapshot.
+        (!other || self.write(controller, Write::Truncate(last.1)))
+            && self.write(controller, Write::Snapshot(bytes.clone()))
             && self.write(controller, Write::Purge(last.1, last.0))
     }
 
@@ -365,6 +375,14 @@ impl World {
             } else {
                 self.trace.line(self.now, format_args!("void: {}.{}", fact.term, fact.sequence));
             }
+        }
+        let events = facts.iter().flat_map(|fact| &fact.events);
+        let again = events.filter_map(|event| {
+            let Event::JobAllocated { job, attempt, .. } = event else { return None };
+            (*attempt > Attempt::FIRST).then_some(*job)
+        });
+        for job in again.collect::<Vec<_>>() {
+            self.let_out(job);
         }
         // It recomputes everything: the replicas' digests say the rest.
         if self.chain.len().is_multiple_of(16) {

@@ -27,6 +27,8 @@ pub(super) enum Write {
     Vote(Bytes),
     /// Entries, which take the place of all from the first one's index on.
     Entries(Vec<(u64, Bytes)>),
+    /// Removes the entries from this one on.
+    Truncate(u64),
     Snapshot(Bytes),
     /// Removes the entries up to the one of this index and term.
     Purge(u64, u64),
@@ -42,6 +44,7 @@ impl Content {
                 }
                 self.log.extend(entries);
             }
+            Write::Truncate(from) => drop(self.log.split_off(&from)),
             Write::Snapshot(snapshot) => self.snapshot = Some(snapshot),
             Write::Purge(upto, term) => {
                 self.log = self.log.split_off(&(upto + 1));
@@ -140,7 +143,7 @@ impl Disk {
     pub(super) fn snapshot(&self) -> Option<Bytes> {
         let written = self.written.iter().rev().find_map(|(_, write)| match write {
             Write::Snapshot(snapshot) => Some(snapshot.clone()),
-            Write::Vote(_) | Write::Entries(_) | Write::Purge(..) => None,
+            Write::Vote(_) | Write::Entries(_) | Write::Truncate(_) | Write::Purge(..) => None,
         });
         written.or_else(|| self.durable.snapshot.clone())
     }

@@ -5,7 +5,7 @@
 use std::collections::BTreeMap;
 
 use common::{
-    id::NodeName,
+    id::{JobId, NodeName},
     machine::{Command, Order, Report, Seen, SeenStage, State, missing},
     node::Availability,
     planted::{Bug, planted},
@@ -43,6 +43,16 @@ pub(super) struct Attached {
     welcomed: bool,
     /// What it listed, until it is welcomed.
     steps: BTreeMap<RunId, Report>,
+}
+
+/// A report that is held up on its way to a leader.
+#[derive(Clone, Debug)]
+pub(super) struct Late {
+    pub(super) controller: usize,
+    term: u64,
+    node: usize,
+    run: RunId,
+    report: Report,
 }
 
 impl World {
@@ -187,29 +197,30 @@ impl World {
         let clock = self.controller_clock(controller);
         let Some(office) = &mut self.offices[controller] else { return };
         let Some(attached) = office.attached.get(&node).filter(|a| a.welcomed) else { return };
+        let term = office.term;
         let name = NodeName::from(node_name(node));
         let key = (run.job, run.attempt);
         let orders = office.desk.hear(&name, attached.stream, key, stage(&report), clock);
         self.send_orders(controller, orders.into_iter().map(|order| (name.clone(), order)));
-        if self.faults && self.random.chance(50) {
-            // The stream before this one had it, too, and is read later.
-            let late = self.random.below(60_000);
-            let life = self.controllers[controller].life;
-            let report = report.clone();
-            self.soon(late, Happening::LateReport { controller, life, node, run, report });
+        if self.faults && self.random.chance(400) {
+            // The stream before this one had it, too, and is read when it does the most harm.
+            let late = Late { controller, term, node, run, report: report.clone() };
+            self.late.entry(run.job).or_default().push(late);
         }
         self.reported(controller, node, run, report);
     }
 
-    pub(super) fn late_report(
-        &mut self,
-        controller: usize,
-        life: u64,
-        node: usize,
-        run: RunId,
-        report: Report,
-    ) {
-        if self.lives(controller, life) && self.offices[controller].is_some() {
+    /// A job's next attempt has its place: what is held up of earlier ones comes out.
+    pub(super) fn let_out(&mut self, job: JobId) {
+        for late in self.late.remove(&job).unwrap_or_default() {
+            let delay = self.random.below(3_000);
+            self.soon(delay, Happening::LateReport { late: Box::new(late) });
+        }
+    }
+
+    pub(super) fn late_report(&mut self, late: Late) {
+        let Late { controller, term, node, run, report } = late;
+        if self.offices[controller].as_ref().is_some_and(|office| office.term == term) {
             self.reported(controller, node, run, report);
         }
     }

@@ -6,10 +6,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use common::{
-    machine::{Report, State},
-    time::Timestamp,
-};
+use common::{id::JobId, machine::State, time::Timestamp};
 use node::run::{self, RunId};
 
 use super::{
@@ -110,7 +107,7 @@ pub(super) enum Happening {
     Restart { controller: usize },
     Replace { controller: usize },
     FromNode { controller: usize, life: u64, stream: u64, said: Box<super::host::Said> },
-    LateReport { controller: usize, life: u64, node: usize, run: RunId, report: Report },
+    LateReport { late: Box<orders::Late> },
     ToNode { node: usize, life: u64, stream: u64, term: u64, said: Box<orders::Said> },
     LateOrder { node: usize, term: u64, order: Box<run::Order> },
     StreamBroken { node: usize, stream: u64, hint: Option<usize> },
@@ -138,9 +135,9 @@ impl Happening {
             | Self::ControllerTick { controller, .. }
             | Self::Flush { controller, .. }
             | Self::FromNode { controller, .. }
-            | Self::LateReport { controller, .. }
             | Self::Asked { controller, .. }
             | Self::Waited { controller, .. } => Some(*controller),
+            Self::LateReport { late } => Some(late.controller),
             Self::Elect
             | Self::Restart { .. }
             | Self::Replace { .. }
@@ -186,6 +183,8 @@ pub(super) struct World {
     /// since counts.
     pub(super) epoch: Instant,
     streams: u64,
+    /// Reports that are held up, by their jobs.
+    pub(super) late: BTreeMap<JobId, Vec<orders::Late>>,
 }
 
 impl World {
@@ -214,6 +213,7 @@ impl World {
             healed: None,
             epoch: Instant::now(),
             streams: 0,
+            late: BTreeMap::new(),
             random,
         };
         #[cfg(feature = "planted")]
@@ -295,9 +295,7 @@ impl World {
             Happening::FromNode { controller, life, stream, said } => {
                 self.controller_hears(controller, life, stream, *said);
             }
-            Happening::LateReport { controller, life, node, run, report } => {
-                self.late_report(controller, life, node, run, report);
-            }
+            Happening::LateReport { late } => self.late_report(*late),
             Happening::ToNode { node, life, stream, term, said } => {
                 self.node_hears(node, life, stream, term, *said);
             }
