@@ -100,6 +100,8 @@ impl<C: Send + Sync + 'static> Teller<C> {
         }
     }
 
+    /// A history that can't be read, as on a disk that has lost its power, is this controller's
+    /// trouble alone: who asks goes on with another.
     async fn page(&self) -> Result<Vec<(u64, Entry)>, Status> {
         let (history, job, after) = (self.history.clone(), self.job, self.after);
         let read = move || match job {
@@ -108,7 +110,7 @@ impl<C: Send + Sync + 'static> Teller<C> {
         };
         let read = tokio::task::spawn_blocking(read).await;
         let read = read.map_err(|error| Status::internal(error.to_string()))?;
-        read.map_err(|error| Status::internal(error.to_string()))
+        read.map_err(|error| Status::unavailable(error.to_string()))
     }
 
     fn replies(&self, index: u64, entry: &Entry) -> Vec<wire::EventsReply> {
