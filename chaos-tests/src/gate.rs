@@ -1,9 +1,10 @@
-//! The gate over real processes: known bugs are planted in the daemons, and the checkers must notice.
+//! The gate over real processes: known bugs are planted in the daemons, and the checkers must
+//! notice.
 //!
 //! The seeded simulator has its own gate, for all bugs. Here are those that show themselves in real
-//! processes better than there, or there only by grace of the simulation: what is on a disk, and what
-//! clients and nodes do by themselves. Each has a plan that gives it a chance every few seconds, and
-//! so many minutes.
+//! processes better than there, or there only by grace of the simulation: what is on a disk, and
+//! what clients and nodes do by themselves. Each has a plan that gives it a chance every few
+//! seconds, and so many minutes.
 //!
 //! The daemons take the bug from `RAFTER_PLANTED`; this process, whose reference model judges them,
 //! has none.

@@ -1,12 +1,12 @@
 //! The record of a run of real processes: what was done, what was seen, and what was broken when.
 //!
-//! The driver writes it while it runs and when it has healed the cluster; the checkers read it, then
-//! and as often as anyone likes. A record is a folder:
+//! The driver writes it while it runs and when it has healed the cluster; the checkers read it,
+//! then and as often as anyone likes. A record is a folder:
 //!
 //! | file | holds |
 //! |---|---|
 //! | `run.json` | [`Run`]: seed, shape of the cluster, when what phase began |
-//! | `operations.jsonl` | an [`Operation`] a line: what each client asked, and what it was answered |
+//! | `operations.jsonl` | an [`Operation`] a line: what each client asked, and was answered |
 //! | `faults.jsonl` | a [`Fault`] a line |
 //! | `witness/NODE.jsonl` | a [`Witness`] a line, written by the jobs themselves |
 //! | `log/CTL.jsonl` | a [`LogLine`] a line: the whole log as that controller has it |

@@ -2,8 +2,8 @@
 //!
 //! The page needs nothing but itself: its plots are SVG that is made here, and it follows the
 //! reader's preference of light or dark. From the top: whether all held; what the clients noticed,
-//! over what was broken at the time; how long the next acknowledgement took after a leader was hurt;
-//! what each checker looked at and found; and the list of faults.
+//! over what was broken at the time; how long the next acknowledgement took after a leader was
+//! hurt; what each checker looked at and found; and the list of faults.
 
 mod figures;
 mod page;

@@ -1,8 +1,8 @@
 //! How long after a fault on the leader the next submission was acknowledged.
 //!
 //! The log says which leader decided a submission. What counts is the first acknowledgement of one
-//! that a later leader decided, or, where nobody else came to lead, of one that began when the fault
-//! was over: an answer of the old leader that was on its way says nothing.
+//! that a later leader decided, or, where nobody else came to lead, of one that began when the
+//! fault was over: an answer of the old leader that was on its way says nothing.
 
 use std::collections::BTreeMap;
 

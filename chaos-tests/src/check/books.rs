@@ -1,7 +1,7 @@
 //! No node gives more than it has, at any entry of the log, nor anything while it may give nothing.
 //!
-//! Sources: spur PR 624 (GPUs handed out twice after nodes were called down wrongly) and spur 133 (a
-//! transition that leaked CPUs). The books are kept here from the events alone, not by the
+//! Sources: spur PR 624 (GPUs handed out twice after nodes were called down wrongly) and spur 133
+//! (a transition that leaked CPUs). The books are kept here from the events alone, not by the
 //! reference model.
 
 use std::collections::BTreeMap;

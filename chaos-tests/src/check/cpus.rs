@@ -1,9 +1,9 @@
 //! No CPU and no GPU is used by two jobs at any instant.
 //!
 //! Source: spur PR 624 (jobs requeued while they still ran, and their GPUs handed out a second
-//! time). The log's books say what was given; here is what processes really used, by what they wrote
-//! on their node's disk. A process counts from its first line to its last: it was certainly there
-//! so long.
+//! time). The log's books say what was given; here is what processes really used, by what they
+//! wrote on their node's disk. A process counts from its first line to its last: it was certainly
+//! there so long.
 
 use std::collections::BTreeMap;
 

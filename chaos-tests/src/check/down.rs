@@ -3,8 +3,8 @@
 //! Source: spur PR 624: a new leader judged heartbeats that nobody could have recorded while there
 //! was no leader, and called 192 healthy nodes DOWN within a minute.
 //!
-//! The log calls a node down where it was silent for `SlurmdTimeout`. So within that time there must
-//! be no stretch, half as long, in which nothing was done to the node nor to its links to
+//! The log calls a node down where it was silent for `SlurmdTimeout`. So within that time there
+//! must be no stretch, half as long, in which nothing was done to the node nor to its links to
 //! controllers: it would have found whoever leads, and would have been heard. What is done to
 //! controllers themselves is no excuse, since a new leader gives each node the full time again.
 
@@ -30,8 +30,9 @@ pub(super) fn check(facts: &Facts) -> Findings {
             let index = facts.log[position].index;
             let seconds = quiet / SECOND;
             format!(
-                "{node} is called down in entry {index}, and nothing was done to it for {seconds} s \
-                 of the {} s before", timeout / SECOND
+                "{node} is called down in entry {index}, and nothing was done to it for {seconds} \
+                 s of the {} s before",
+                timeout / SECOND
             )
         });
     }

@@ -1,10 +1,11 @@
 //! Each job's answers are those of one job, without a look at the log.
 //!
-//! A second opinion, from what clients were told alone: were the log itself wrong, or a checker that
-//! trusts it, this one would still see it. Sources: Wing and Gong, "Testing and Verifying Concurrent
-//! Objects" (1993), with Lowe's memo of what was reached before ("Testing for Linearizability",
-//! 2017). Linearizability is local (Herlihy and Wing, theorem 1), so the history is taken apart by
-//! job. What is not known to have happened may happen at any time after it was asked, or never.
+//! A second opinion, from what clients were told alone: were the log itself wrong, or a checker
+//! that trusts it, this one would still see it. Sources: Wing and Gong, "Testing and Verifying
+//! Concurrent Objects" (1993), with Lowe's memo of what was reached before ("Testing for
+//! Linearizability", 2017). Linearizability is local (Herlihy and Wing, theorem 1), so the history
+//! is taken apart by job. What is not known to have happened may happen at any time after it was
+//! asked, or never.
 //!
 //! A job also moves by itself (it is given nodes, it runs, it ends), which clients only see: see
 //! [`model`].

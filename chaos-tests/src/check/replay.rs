@@ -1,9 +1,9 @@
 //! The reference model follows the log, and comes to the same at every entry.
 //!
 //! Sources: nomad and TigerBeetle, which replay their logs through the model in tests; spur PR 414,
-//! where records that could not be decoded were skipped after a change of schema, and committed jobs
-//! were lost with them. Each entry carries the digest of the state that its leader decided it on,
-//! so a leader that had diverged shows itself.
+//! where records that could not be decoded were skipped after a change of schema, and committed
+//! jobs were lost with them. Each entry carries the digest of the state that its leader decided it
+//! on, so a leader that had diverged shows itself.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 

@@ -1,8 +1,8 @@
 //! A run happens once, where and after the log says so; what completed has run.
 //!
-//! Sources: spur PR 754 (an order that left before its intent was replicated ran twice), spur 501 (a
-//! node that was given the same job twice after a failover). Witnesses are written by the job's own
-//! process, so nothing that Rafter believes of itself is taken for true here.
+//! Sources: spur PR 754 (an order that left before its intent was replicated ran twice), spur 501
+//! (a node that was given the same job twice after a failover). Witnesses are written by the job's
+//! own process, so nothing that Rafter believes of itself is taken for true here.
 
 use std::collections::{BTreeMap, HashSet};
 

@@ -1,8 +1,8 @@
 //! A record's folder: how it is written, line by line, and read as a whole.
 //!
-//! A witness file may end in half a line where its node lost power while a job wrote, or its disk was
-//! full; who writes on marks such a line as torn. Anything else that can't be read is an error that
-//! names the file and the line: a record that is read only in part proves nothing.
+//! A witness file may end in half a line where its node lost power while a job wrote, or its disk
+//! was full; who writes on marks such a line as torn. Anything else that can't be read is an error
+//! that names the file and the line: a record that is read only in part proves nothing.
 
 use std::{
     collections::BTreeMap,

@@ -86,7 +86,7 @@ fn acknowledged(record: &Record) -> impl Iterator<Item = &Operation> {
     record.operations.iter().filter(is)
 }
 
-/// For each fault that hurt a leader, the first acknowledgement of a submission that began after it.
+/// For each fault that hurt a leader, the first acknowledgement of a submission begun after it.
 fn next(record: &Record) -> Vec<NextAcknowledged<'_>> {
     let mut asked: Vec<(Nanos, Nanos)> =
         acknowledged(record).map(|one| (one.start, one.end)).collect();

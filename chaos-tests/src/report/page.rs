@@ -65,7 +65,8 @@ fn head(html: &mut String, record: &Record, checked: &[Checked]) {
     let _ = write!(
         html,
         "<header>\n<h1>Rafter under faults</h1>\n<p class=\"verdict {class}\">{verdict}</p>\n\
-         <p>Seed {}: {} controllers, {} nodes, {}. Again: <code>{}</code></p>\n{planted}</header>\n",
+         <p>Seed {}: {} controllers, {} nodes, {}. Again: <code>{}</code></p>\n\
+         {planted}</header>\n",
         run.seed,
         run.controllers.len(),
         run.nodes.len(),
@@ -126,9 +127,9 @@ fn next_acknowledged(html: &mut String, figures: &Figures) {
     }
     let _ = write!(
         html,
-        "<section>\n<h2>Time to the next acknowledged submission</h2>\n<p>After each of {} faults on \
-         a leader, until a submission that began later was acknowledged.</p>\n<p class=\"legend\">\
-         {rows}</p>\n<div class=\"plot\">{}</div>\n</section>\n",
+        "<section>\n<h2>Time to the next acknowledged submission</h2>\n<p>After each of {} faults \
+         on a leader, until a submission that began later was acknowledged.</p>\n\
+         <p class=\"legend\">{rows}</p>\n<div class=\"plot\">{}</div>\n</section>\n",
         grouped(figures.next.len() as u64),
         distribution(&waits)
     );
@@ -148,8 +149,8 @@ fn checkers(html: &mut String, record: &Record, checked: &[Checked]) {
         };
         let _ = writeln!(
             html,
-            "<tr class=\"{class}\"><td class=\"mark\">{mark}</td><td><code>{}</code></td><td>{}</td>\
-             <td class=\"number\">{} {}</td><td class=\"number\">{}</td></tr>",
+            "<tr class=\"{class}\"><td class=\"mark\">{mark}</td><td><code>{}</code></td>\
+             <td>{}</td><td class=\"number\">{} {}</td><td class=\"number\">{}</td></tr>",
             escape(name),
             escape(rule),
             grouped(*counted),
@@ -185,8 +186,9 @@ fn faults(html: &mut String, record: &Record, figures: &Figures) {
     let _ = write!(
         html,
         "<section>\n<h2>Faults</h2>\n<details{}><summary>{} faults</summary>\n\
-         <div class=\"wide\"><table>\n<thead><tr><th class=\"number\">at</th><th>fault</th><th>on</th>\
-         <th class=\"number\">for</th><th class=\"number\">next acknowledged</th><th></th></tr></thead>\
+         <div class=\"wide\"><table>\n<thead><tr><th class=\"number\">at</th><th>fault</th>\
+         <th>on</th><th class=\"number\">for</th><th class=\"number\">next acknowledged</th>\
+         <th></th></tr></thead>\
          \n<tbody>\n",
         if record.faults.len() > 40 { "" } else { " open" },
         grouped(record.faults.len() as u64),

@@ -57,7 +57,8 @@ pub struct Outcome {
 }
 
 /// How long after the faults every job must have ended. A job whose node failed waits for two
-/// minutes before it runs again, may meet a time limit then, and may share one node with all others.
+/// minutes before it runs again, may meet a time limit then, and may share one node with all
+/// others.
 const LIVENESS_MS: u64 = 3_000_000;
 
 /// How often it is looked whether a run is over.

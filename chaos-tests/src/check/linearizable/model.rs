@@ -6,10 +6,10 @@
 //!                      └── a node's failure ────┴──────────┘  (restarts + 1)
 //! ```
 //!
-//! It moves along this by itself, so two answers that were given one after the other must lie on the
-//! way one after the other. What clients do bounds it further: a job that is cancelled, or that the
-//! cluster calls finished, never waits or runs again, unless somebody asks for it. Its comment and
-//! whether it is held change by what clients do alone.
+//! It moves along this by itself, so two answers that were given one after the other must lie on
+//! the way one after the other. What clients do bounds it further: a job that is cancelled, or that
+//! the cluster calls finished, never waits or runs again, unless somebody asks for it. Its comment
+//! and whether it is held change by what clients do alone.
 
 use crate::record::{Call, Operation, Outcome, Seen};
 

@@ -11,8 +11,8 @@ use common::{
 
 use crate::record::{Call, Operation, Outcome, Seen};
 
-/// What `scancel` says of a job that neither waits nor runs, and what a question for a job says that
-/// is not there.
+/// What `scancel` says of a job that neither waits nor runs, and what a question for a job says
+/// that is not there.
 const NO_SUCH_JOB: &str = "Invalid job id specified";
 
 /// The command that a change sends; none for questions, and for submissions, whose scripts are not

@@ -40,8 +40,8 @@ fn certificates_are_renewed_while_all_goes_on() {
     assert!(fresh.matches("has a fresh certificate").count() >= 2, "{fresh}");
 }
 
-/// Another authority takes the place of the first, while all goes on. What the old one signs is good
-/// for nothing afterwards: a dismissed controller, which has its key, is shut out.
+/// Another authority takes the place of the first, while all goes on. What the old one signs is
+/// good for nothing afterwards: a dismissed controller, which has its key, is shut out.
 #[test]
 fn another_authority_takes_the_place_of_the_first() {
     let cluster = Cluster::raise(3, 1, &["RafterCertificateLifetime=10"]);
