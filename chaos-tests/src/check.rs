@@ -1,7 +1,7 @@
 //! The checkers: what must hold in every record of a run, whatever was broken meanwhile.
 //!
 //! Each is a function of the record alone, in a file of its own which says where the rule comes
-//! from. Most read the record through [`Facts`]. A violation on a run without a planted bug is a
+//! from. Most read the record through `Facts`. A violation on a run without a planted bug is a
 //! bug: of the checker, of the driver, or of Rafter.
 
 mod accounting;

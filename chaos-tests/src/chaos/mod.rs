@@ -1,8 +1,8 @@
 //! Real processes under faults: hosts in network namespaces, a schedule, clients, witnesses.
 //!
-//! `cargo xtask chaos` runs it. What is broken when is a [`plan`]; [`world`] is what it is done to;
-//! [`clients`] work on it meanwhile, and their jobs write witnesses on the nodes' disks. Then all
-//! is healed ([`settle`]), and what everybody has is collected into a [`crate::record`].
+//! `cargo xtask chaos` runs it. What is broken when is a `plan`; `world` is what it is done to;
+//! `clients` work on it meanwhile, and their jobs write witnesses on the nodes' disks. Then all
+//! is healed (`settle`), and what everybody has is collected into a [`crate::record`].
 
 mod campaign;
 mod clients;
