@@ -222,6 +222,28 @@ pub enum FaultKind {
     Takeover,
 }
 
+impl FaultKind {
+    /// The links that it is done to, each by who sends and who does not hear it.
+    #[must_use]
+    pub fn pairs(&self) -> &[(String, String)] {
+        match self {
+            Self::Cut { pairs } | Self::Delay { pairs, .. } | Self::Loss { pairs, .. } => pairs,
+            Self::Kill
+            | Self::Pause
+            | Self::ClockJump { .. }
+            | Self::DiskFull
+            | Self::FsyncError
+            | Self::FsyncStall { .. }
+            | Self::PowerCut
+            | Self::MemoryPressure
+            | Self::CertificateExpiry
+            | Self::Membership
+            | Self::Restart
+            | Self::Takeover => &[],
+        }
+    }
+}
+
 /// What a job's own process wrote on its node's disk.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Witness {

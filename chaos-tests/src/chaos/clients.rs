@@ -51,14 +51,7 @@ impl Clients {
         seed: u64,
         rest: Duration,
     ) -> Result<()> {
-        let mut rng =
-            Rng::with_seed(seed ^ (number as u64 + 1).wrapping_mul(0x9e37_79b9_7f4a_7c15));
-        let client = Client { host: host(world, number), name: format!("client{number}") };
-        while !self.stopped(world) {
-            self.one(world, &client, &mut rng)?;
-            world.notes.rest(rest.mul_f64(0.2 + 1.6 * rng.f64()));
-        }
-        Ok(())
+        self.repeat(world, number, seed, rest, |client, rng| self.one(world, client, rng))
     }
 
     /// A client that only submits short jobs: soon after each alarm, and now and then.
@@ -72,12 +65,25 @@ impl Clients {
         seed: u64,
         rest: Duration,
     ) -> Result<()> {
+        self.repeat(world, number, seed, rest, |client, rng| {
+            let script = Script { seconds: 0.05 + 0.2 * rng.f64(), stubborn: false };
+            self.submit(world, client, rng, script, 1, false)
+        })
+    }
+
+    fn repeat(
+        &self,
+        world: &World,
+        number: usize,
+        seed: u64,
+        rest: Duration,
+        act: impl Fn(&Client, &mut Rng) -> Result<()>,
+    ) -> Result<()> {
         let mut rng =
             Rng::with_seed(seed ^ (number as u64 + 1).wrapping_mul(0x9e37_79b9_7f4a_7c15));
         let client = Client { host: host(world, number), name: format!("client{number}") };
         while !self.stopped(world) {
-            let script = Script { seconds: 0.05 + 0.2 * rng.f64(), stubborn: false };
-            self.submit(world, &client, &mut rng, script, 1, false)?;
+            act(&client, &mut rng)?;
             world.notes.rest(rest.mul_f64(0.2 + 1.6 * rng.f64()));
         }
         Ok(())

@@ -11,7 +11,7 @@
 use common::{machine::Event, node::Availability};
 
 use super::{Facts, Findings, facts::SECOND};
-use crate::record::{Fault, FaultKind, Nanos};
+use crate::record::{Fault, Nanos};
 
 pub(super) fn check(facts: &Facts) -> Findings {
     let mut findings = Findings::default();
@@ -58,24 +58,8 @@ fn longest_quiet(facts: &Facts, node: &str, from: Nanos, to: Nanos) -> Nanos {
 
 fn silences(fault: &Fault, node: &str, controllers: &[String]) -> bool {
     let is_controller = |name: &String| controllers.contains(name);
-    let on_link = match &fault.kind {
-        FaultKind::Cut { pairs }
-        | FaultKind::Delay { pairs, .. }
-        | FaultKind::Loss { pairs, .. } => pairs.iter().any(|(one, other)| {
-            one == node && is_controller(other) || other == node && is_controller(one)
-        }),
-        FaultKind::Kill
-        | FaultKind::Pause
-        | FaultKind::ClockJump { .. }
-        | FaultKind::DiskFull
-        | FaultKind::FsyncError
-        | FaultKind::FsyncStall { .. }
-        | FaultKind::PowerCut
-        | FaultKind::MemoryPressure
-        | FaultKind::CertificateExpiry
-        | FaultKind::Membership
-        | FaultKind::Restart
-        | FaultKind::Takeover => false,
-    };
+    let on_link = fault.kind.pairs().iter().any(|(one, other)| {
+        one == node && is_controller(other) || other == node && is_controller(one)
+    });
     on_link || fault.on.iter().any(|on| on == node)
 }

@@ -17,7 +17,7 @@ use common::{
     node::Availability,
 };
 
-use crate::record::{Call, Fault, FaultKind, Moment, Nanos, Operation, Outcome, Record, Witness};
+use crate::record::{Call, Fault, Moment, Nanos, Operation, Outcome, Record, Witness};
 
 /// A second, in nanoseconds.
 pub(super) const SECOND: Nanos = 1_000_000_000;
@@ -340,24 +340,6 @@ fn seen(record: &Record) -> Result<Vec<Seen<'_>>, String> {
 
 /// Whether the fault is done to `host`, or to one of its links.
 pub(super) fn touches(fault: &Fault, host: &str) -> bool {
-    let on_link = match &fault.kind {
-        FaultKind::Cut { pairs }
-        | FaultKind::Delay { pairs, .. }
-        | FaultKind::Loss { pairs, .. } => {
-            pairs.iter().any(|(one, other)| one == host || other == host)
-        }
-        FaultKind::Kill
-        | FaultKind::Pause
-        | FaultKind::ClockJump { .. }
-        | FaultKind::DiskFull
-        | FaultKind::FsyncError
-        | FaultKind::FsyncStall { .. }
-        | FaultKind::PowerCut
-        | FaultKind::MemoryPressure
-        | FaultKind::CertificateExpiry
-        | FaultKind::Membership
-        | FaultKind::Restart
-        | FaultKind::Takeover => false,
-    };
+    let on_link = fault.kind.pairs().iter().any(|(one, other)| one == host || other == host);
     on_link || fault.on.iter().any(|on| on == host)
 }
