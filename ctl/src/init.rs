@@ -39,18 +39,32 @@ pub(crate) fn init(settings: &Settings, operator: Option<u32>) -> anyhow::Result
     let authority = Authority::generate(now)?;
     let cluster = ClusterId(authority.cluster().0);
     let credential = sign_own(&authority, &settings.name, now, settings.lifetime())?;
-    authority.save(&home.authority())?;
-    keep_pass(&home, credential, vec![own_address(settings)])?;
-    write_site(settings, &home, cluster, &[])?;
-    // Last: where it is, everything is.
-    home.set_standing(&Standing {
+    let standing = Standing {
         cluster,
         name: settings.name.clone(),
         raft_id: FIRST,
         operator: Some(operator.map_or_else(|| likely_operator(settings), UserId)),
         stored: false,
-    })?;
+    };
+    settle(settings, &home, &authority, credential, vec![own_address(settings)], &standing)?;
     Ok(cluster)
+}
+
+/// Writes down what a controller has beside its store, and tells the commands on this host.
+pub(crate) fn settle(
+    settings: &Settings,
+    home: &Home,
+    authority: &Authority,
+    credential: Credential,
+    known: Vec<Address>,
+    standing: &Standing,
+) -> anyhow::Result<()> {
+    authority.save(&home.authority())?;
+    write_site(settings, home, standing.cluster, &known)?;
+    keep_pass(home, credential, known)?;
+    // Last: where it is, everything is.
+    home.set_standing(standing)?;
+    Ok(())
 }
 
 /// `SlurmUser` where there is such a user, else whoever runs this. Root needs no naming.
@@ -85,7 +99,7 @@ pub(crate) fn keep_pass(
 
 /// Tells the commands on this host where the cluster is: `known` controllers, and those of the
 /// configuration, which may join later.
-pub(crate) fn write_site(
+fn write_site(
     settings: &Settings,
     home: &Home,
     cluster: ClusterId,

@@ -14,10 +14,7 @@ use trust::{
 
 use ctl::home::{Home, Standing};
 
-use crate::{
-    init::{keep_pass, write_site},
-    options::Settings,
-};
+use crate::{init::settle, options::Settings};
 
 /// How long it looks for a leader that takes it.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -67,16 +64,14 @@ pub(crate) async fn join(
         .into_iter()
         .map(|known| Address { name: known.name, address: known.address })
         .collect();
-    authority.save(&home.authority())?;
-    write_site(settings, home, cluster, &known)?;
-    keep_pass(home, credential, known)?;
-    home.set_standing(&Standing {
+    let standing = Standing {
         cluster,
         name: settings.name.clone(),
         raft_id: reply.raft_id,
         operator: None,
         stored: false,
-    })?;
+    };
+    settle(settings, home, &authority, credential, known, &standing)?;
     tracing::info!(%cluster, name = settings.name, "this controller has joined");
     Ok(())
 }

@@ -18,7 +18,7 @@ use raft_store::{Copied, Identity, look, recover as recover_store, restore_backu
 use trust::{authority::Authority, identity::random};
 
 use crate::{
-    init::{keep_pass, own_address, write_site},
+    init::{own_address, settle},
     options::Settings,
 };
 
@@ -100,17 +100,14 @@ pub(crate) fn restore(settings: &Settings, file: &Path, terms: Terms) -> anyhow:
     })?;
     fs::rename(&unfinished, home.store())?;
     let credential = sign_own(&authority, &settings.name, now, settings.lifetime())?;
-    authority.save(&home.authority())?;
-    keep_pass(&home, credential, vec![own_address(settings)])?;
-    write_site(settings, &home, cluster, &[])?;
-    // Last: where it is, everything is.
-    home.set_standing(&Standing {
+    let standing = Standing {
         cluster,
         name: settings.name.clone(),
         raft_id: identity.raft_id,
         operator: None,
         stored: true,
-    })?;
+    };
+    settle(settings, &home, &authority, credential, vec![own_address(settings)], &standing)?;
     Ok(format!(
         "cluster {cluster} goes on from {}\nits jobs go on from id {}. Start rafterctld, and let \
          nodes and further controllers join by tokens",
