@@ -5,11 +5,8 @@ use std::sync::Arc;
 use bytes::Bytes;
 use common::{
     config::{Config, NodeConf, PartitionConf},
-    id::{
-        Attempt, ClusterId, ContentHash, GroupId, Incarnation, JobId, NodeName, PartitionName,
-        RequestId, Term, UserId,
-    },
-    job::{ExitStatus, JobSpec, Layout, MemoryRequest, Place},
+    id::{Attempt, ClusterId, GroupId, Incarnation, JobId, NodeName, RequestId, Term, UserId},
+    job::{ExitStatus, JobSpec, Layout, Place},
     machine::{Allocation, Answer, By, Command, Report, State, Submission},
     node::Inventory,
     resources::Resources,
@@ -139,40 +136,11 @@ pub(crate) fn inventory(incarnation: u64) -> Inventory {
 
 pub(crate) fn spec(cpus: u32) -> JobSpec {
     JobSpec {
-        name: "job".into(),
         user: ALICE,
         user_name: "alice".into(),
         group: GroupId(100),
         group_name: "users".into(),
-        partition: PartitionName::from(""),
-        account: None,
         layout: Layout { cpus_per_task: Some(cpus), ..Layout::SINGLE },
-        memory: MemoryRequest::Default,
-        time_limit: None,
-        required_nodes: vec![],
-        excluded_nodes: vec![],
-        exclusive: false,
-        hold: false,
-        begin: None,
-        requeue: None,
-        nice: 0,
-        warn_signal: None,
-        comment: None,
-        script: ContentHash::default(),
-        environment: ContentHash::default(),
-        arguments: vec![],
-        command: None,
-        work_dir: "/tmp".into(),
-        std_in: None,
-        std_out: None,
-        std_err: None,
-        open_mode: None,
-        export: None,
-        submit_line: "sbatch".into(),
-        submit_host: "login".into(),
-        session: 1,
-        umask: 0o022,
-        limits: vec![],
-        trace: None,
+        ..JobSpec::plain()
     }
 }

@@ -19,8 +19,8 @@ use anyhow::{Context as _, Result, bail};
 use chaos_tests::pass;
 use clap::Parser;
 use common::{
-    id::{ContentHash, GroupId, PartitionName, UserId},
-    job::{JobSpec, Layout, MemoryRequest},
+    id::{GroupId, UserId},
+    job::JobSpec,
 };
 use nix::unistd::{Gid, Group, User, getegid, geteuid};
 use proto::ctl::{PingRequest, SubmitRequest, controller_client::ControllerClient};
@@ -242,35 +242,12 @@ fn spec(options: &Options) -> Result<JobSpec> {
         user_name: user.name,
         group: GroupId(gid.as_raw()),
         group_name: group,
-        partition: PartitionName::from(""),
-        account: None,
-        layout: Layout::SINGLE,
-        memory: MemoryRequest::Default,
-        time_limit: None,
-        required_nodes: vec![],
-        excluded_nodes: vec![],
-        exclusive: false,
         hold: options.hold,
-        begin: None,
-        requeue: None,
-        nice: 0,
-        warn_signal: None,
-        comment: None,
-        script: ContentHash::default(),
-        environment: ContentHash::default(),
-        arguments: vec![],
-        command: None,
         work_dir: options.chdir.clone(),
-        std_in: None,
         std_out: Some(options.output.clone()),
-        std_err: None,
-        open_mode: None,
-        export: None,
         submit_line: "rafter-load".to_owned(),
         submit_host: "localhost".to_owned(),
         session: 0,
-        umask: 0o022,
-        limits: vec![],
-        trace: None,
+        ..JobSpec::plain()
     })
 }

@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 
 use bytes::Bytes;
 use common::{
-    id::{ContentHash, GroupId, JobId, NodeName, PartitionName, RequestId, UserId},
-    job::{Hold, Job, JobSpec, Layout, MemoryRequest, Phase, SignalScope},
+    id::{GroupId, JobId, NodeName, RequestId, UserId},
+    job::{Hold, Job, JobSpec, Layout, Phase, SignalScope},
     machine::{Answer, By, Command, NodeChanges, NodeTarget, Submission},
     time::TimeLimit,
 };
@@ -142,36 +142,12 @@ fn spec(layout: Layout, minutes: Option<u32>, requeue: bool) -> JobSpec {
         user_name: "alice".into(),
         group: GroupId(1_001),
         group_name: "alice".into(),
-        partition: PartitionName::from(""),
-        account: None,
         layout,
-        memory: MemoryRequest::Default,
         time_limit: minutes.map(TimeLimit::Minutes),
-        required_nodes: vec![],
-        excluded_nodes: vec![],
-        exclusive: false,
-        hold: false,
-        begin: None,
         requeue: Some(requeue),
-        nice: 0,
-        warn_signal: None,
-        comment: None,
-        script: ContentHash::default(),
-        environment: ContentHash::default(),
-        arguments: vec![],
-        command: None,
         work_dir: "/".into(),
-        std_in: None,
-        std_out: None,
-        std_err: None,
-        open_mode: None,
-        export: None,
-        submit_line: "sbatch".into(),
         submit_host: "here".into(),
-        session: 1,
-        umask: 0o22,
-        limits: vec![],
-        trace: None,
+        ..JobSpec::plain()
     }
 }
 

@@ -62,6 +62,51 @@ pub struct JobSpec {
     pub trace: Option<String>,
 }
 
+impl JobSpec {
+    /// What asks for nothing: one task of root's, with all defaults. Tests and loads change what
+    /// they are about; who takes a job from a person names every field.
+    #[must_use]
+    pub fn plain() -> Self {
+        Self {
+            name: "job".to_owned(),
+            user: UserId(0),
+            user_name: "root".to_owned(),
+            group: GroupId(0),
+            group_name: "root".to_owned(),
+            partition: PartitionName::from(""),
+            account: None,
+            layout: Layout::SINGLE,
+            memory: MemoryRequest::Default,
+            time_limit: None,
+            required_nodes: vec![],
+            excluded_nodes: vec![],
+            exclusive: false,
+            hold: false,
+            begin: None,
+            requeue: None,
+            nice: 0,
+            warn_signal: None,
+            comment: None,
+            script: ContentHash::default(),
+            environment: ContentHash::default(),
+            arguments: vec![],
+            command: None,
+            work_dir: "/tmp".to_owned(),
+            std_in: None,
+            std_out: None,
+            std_err: None,
+            open_mode: None,
+            export: None,
+            submit_line: "sbatch".to_owned(),
+            submit_host: "login".to_owned(),
+            session: 1,
+            umask: 0o022,
+            limits: vec![],
+            trace: None,
+        }
+    }
+}
+
 /// How many nodes, tasks and CPUs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Layout {

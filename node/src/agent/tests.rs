@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use common::{
-    id::{Attempt, ContentHash, GroupId, JobId, PartitionName, UserId},
-    job::{Hold, Job, JobSpec, Layout, MemoryRequest, Phase, SignalScope},
+    id::{Attempt, GroupId, JobId, PartitionName, UserId},
+    job::{Hold, Job, JobSpec, Phase, SignalScope},
     machine::Cause,
     time::{Span, TimeLimit},
 };
@@ -21,41 +21,17 @@ fn id(job: u32, attempt: u32) -> RunId {
 
 fn launch_of(run: RunId) -> Box<Launch> {
     let spec = JobSpec {
-        name: "job".to_owned(),
         user: UserId(1),
         user_name: "jane".to_owned(),
         group: GroupId(1),
         group_name: "users".to_owned(),
         partition: PartitionName::from("cpu"),
-        account: None,
-        layout: Layout::SINGLE,
-        memory: MemoryRequest::Default,
-        time_limit: None,
-        required_nodes: vec![],
-        excluded_nodes: vec![],
-        exclusive: false,
-        hold: false,
-        begin: None,
-        requeue: None,
-        nice: 0,
-        warn_signal: None,
-        comment: None,
-        script: ContentHash::default(),
-        environment: ContentHash::default(),
-        arguments: vec![],
-        command: None,
         work_dir: "/".to_owned(),
-        std_in: None,
-        std_out: None,
-        std_err: None,
-        open_mode: None,
-        export: None,
         submit_line: String::new(),
         submit_host: String::new(),
         session: 0,
         umask: 0o22,
-        limits: vec![],
-        trace: None,
+        ..JobSpec::plain()
     };
     let job = Arc::new(Job {
         id: run.job,

@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use common::{
-    id::{ContentHash, GroupId, PartitionName, UserId},
-    job::{Hold, Job, JobSpec, Layout, MemoryRequest, Phase},
+    id::{GroupId, PartitionName, UserId},
+    job::{Hold, Job, JobSpec, Phase},
     time::{TimeLimit, Timestamp},
 };
 use node::run::RunId;
@@ -12,41 +12,17 @@ use node::run::RunId;
 /// The job of a run, as its leader sends it.
 pub(crate) fn job(run: RunId) -> Arc<Job> {
     let spec = JobSpec {
-        name: "job".to_owned(),
         user: UserId(1),
         user_name: "jane".to_owned(),
         group: GroupId(1),
         group_name: "users".to_owned(),
         partition: PartitionName::from("cpu"),
-        account: None,
-        layout: Layout::SINGLE,
-        memory: MemoryRequest::Default,
-        time_limit: None,
-        required_nodes: vec![],
-        excluded_nodes: vec![],
-        exclusive: false,
-        hold: false,
-        begin: None,
-        requeue: None,
-        nice: 0,
-        warn_signal: None,
-        comment: None,
-        script: ContentHash::default(),
-        environment: ContentHash::default(),
-        arguments: vec![],
-        command: None,
         work_dir: "/".to_owned(),
-        std_in: None,
-        std_out: None,
-        std_err: None,
-        open_mode: None,
-        export: None,
         submit_line: String::new(),
         submit_host: String::new(),
         session: 0,
         umask: 0o22,
-        limits: vec![],
-        trace: None,
+        ..JobSpec::plain()
     };
     Arc::new(Job {
         id: run.job,

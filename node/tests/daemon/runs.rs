@@ -7,7 +7,7 @@ use common::{
     id::{
         Attempt, ContentHash, GroupId, Incarnation, JobId, NodeName, PartitionName, Term, UserId,
     },
-    job::{Hold, Job, JobSpec, Layout, MemoryRequest, Phase, Place, Run, Stage},
+    job::{Hold, Job, JobSpec, Phase, Place, Run, Stage},
     resources::Resources,
     time::{TimeLimit, Timestamp},
 };
@@ -21,41 +21,16 @@ use crate::{
 /// A job that runs a script in `folder`, as who runs the tests.
 pub(crate) fn job(id: u32, attempt: u32, script: &str, folder: &Path) -> Job {
     let spec = JobSpec {
-        name: "job".to_owned(),
         user: UserId(nix::unistd::geteuid().as_raw()),
         user_name: "me".to_owned(),
         group: GroupId(nix::unistd::getegid().as_raw()),
         group_name: "us".to_owned(),
         partition: PartitionName::from("cpu"),
-        account: None,
-        layout: Layout::SINGLE,
-        memory: MemoryRequest::Default,
-        time_limit: None,
-        required_nodes: vec![],
-        excluded_nodes: vec![],
-        exclusive: false,
-        hold: false,
-        begin: None,
-        requeue: None,
-        nice: 0,
-        warn_signal: None,
-        comment: None,
         script: ContentHash::of(script.as_bytes()),
         environment: ContentHash::of(b"WORD=hello\0"),
-        arguments: vec![],
-        command: None,
         work_dir: folder.to_string_lossy().into_owned(),
-        std_in: None,
-        std_out: None,
-        std_err: None,
-        open_mode: None,
-        export: None,
-        submit_line: "sbatch".to_owned(),
-        submit_host: "login".to_owned(),
-        session: 1,
         umask: 0o22,
-        limits: vec![],
-        trace: None,
+        ..JobSpec::plain()
     };
     let run = Run {
         started: Timestamp(1),

@@ -4,9 +4,7 @@ use std::sync::Arc;
 
 use common::{
     config::{Config, MemoryPer},
-    id::{
-        Attempt, ContentHash, GroupId, Incarnation, JobId, NodeName, PartitionName, Term, UserId,
-    },
+    id::{Attempt, GroupId, Incarnation, JobId, NodeName, PartitionName, Term, UserId},
     job::{Hold, Job, JobSpec, Layout, MemoryRequest, Phase, Place, Run, Stage},
     resources::Resources,
     time::{Span, TimeLimit, Timestamp},
@@ -91,32 +89,11 @@ fn spec(name: &str, layout: Layout, memory: MemoryRequest) -> JobSpec {
         account: Some("proj".to_owned()),
         layout,
         memory,
-        time_limit: None,
-        required_nodes: vec![],
-        excluded_nodes: vec![],
-        exclusive: false,
-        hold: false,
-        begin: None,
-        requeue: None,
-        nice: 0,
-        warn_signal: None,
-        comment: None,
-        script: ContentHash::default(),
-        environment: ContentHash::default(),
         arguments: vec!["a1".to_owned(), "a 2".to_owned()],
-        command: None,
         work_dir: "/srv/slurm/jobs".to_owned(),
-        std_in: None,
-        std_out: None,
-        std_err: None,
-        open_mode: None,
-        export: None,
-        submit_line: "sbatch".to_owned(),
         submit_host: "ctl1".to_owned(),
-        session: 1,
         umask: 0o22,
-        limits: vec![],
-        trace: None,
+        ..JobSpec::plain()
     }
 }
 

@@ -6,11 +6,8 @@ use std::{collections::BTreeMap, sync::Arc};
 use bytes::Bytes;
 use common::{
     config::{Config, NodeConf, PartitionConf},
-    id::{
-        Attempt, ClusterId, ContentHash, GroupId, Incarnation, JobId, NodeName, PartitionName,
-        RequestId, Term, UserId,
-    },
-    job::{ExitStatus, JobSpec, Layout, MemoryRequest, Place},
+    id::{Attempt, ClusterId, Incarnation, JobId, NodeName, RequestId, Term, UserId},
+    job::{ExitStatus, JobSpec, Layout, Place},
     machine::{
         Allocation, Answer, By, Command, Entry, Event, Refusal, Report, State, Submission, decide,
     },
@@ -359,39 +356,7 @@ fn inventory() -> Inventory {
 fn spec(name: &str, cpus: u32) -> JobSpec {
     JobSpec {
         name: name.into(),
-        user: UserId(0),
-        user_name: "root".into(),
-        group: GroupId(0),
-        group_name: "root".into(),
-        partition: PartitionName::from(""),
-        account: None,
         layout: Layout { tasks: cpus, ..Layout::SINGLE },
-        memory: MemoryRequest::Default,
-        time_limit: None,
-        required_nodes: vec![],
-        excluded_nodes: vec![],
-        exclusive: false,
-        hold: false,
-        begin: None,
-        requeue: None,
-        nice: 0,
-        warn_signal: None,
-        comment: None,
-        script: ContentHash::default(),
-        environment: ContentHash::default(),
-        arguments: vec![],
-        command: None,
-        work_dir: "/tmp".into(),
-        std_in: None,
-        std_out: None,
-        std_err: None,
-        open_mode: None,
-        export: None,
-        submit_line: "sbatch".into(),
-        submit_host: "login".into(),
-        session: 1,
-        umask: 0o022,
-        limits: vec![],
-        trace: None,
+        ..JobSpec::plain()
     }
 }

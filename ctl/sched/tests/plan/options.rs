@@ -3,8 +3,8 @@
 use common::{
     count,
     hostlist::Hostlist,
-    id::{ContentHash, GroupId, NodeName, PartitionName, UserId},
-    job::{JobSpec, Layout, MemoryRequest},
+    id::{GroupId, NodeName, PartitionName, UserId},
+    job::{JobSpec, MemoryRequest},
     size::parse_mib,
     time::{Span, TimeLimit, Timestamp},
 };
@@ -59,40 +59,10 @@ fn apply(spec: &mut JobSpec, name: &str, value: &str, now: Timestamp) {
 
 fn plain(user: UserId) -> JobSpec {
     JobSpec {
-        name: "job".into(),
         user,
         user_name: "alice".into(),
         group: GroupId(100),
         group_name: "users".into(),
-        partition: PartitionName::from(""),
-        account: None,
-        layout: Layout::SINGLE,
-        memory: MemoryRequest::Default,
-        time_limit: None,
-        required_nodes: vec![],
-        excluded_nodes: vec![],
-        exclusive: false,
-        hold: false,
-        begin: None,
-        requeue: None,
-        nice: 0,
-        warn_signal: None,
-        comment: None,
-        script: ContentHash::default(),
-        environment: ContentHash::default(),
-        arguments: vec![],
-        command: None,
-        work_dir: "/tmp".into(),
-        std_in: None,
-        std_out: None,
-        std_err: None,
-        open_mode: None,
-        export: None,
-        submit_line: "sbatch".into(),
-        submit_host: "login".into(),
-        session: 1,
-        umask: 0o022,
-        limits: vec![],
-        trace: None,
+        ..JobSpec::plain()
     }
 }
