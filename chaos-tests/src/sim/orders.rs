@@ -6,12 +6,12 @@ use std::collections::BTreeMap;
 
 use common::{
     id::{JobId, NodeName},
-    machine::{Command, Order, Report, Seen, SeenStage, State, missing},
+    machine::{Command, Order, Report, Seen, State, missing},
     node::Availability,
     planted::{Bug, planted},
     time::Span,
 };
-use ctl::vigil::Watched;
+use ctl::vigil::{self, Watched};
 use node::run::{self, Launch, RunId, Signal, Termination};
 
 use super::{
@@ -69,7 +69,7 @@ impl World {
         };
         attached.welcomed = true;
         let steps = std::mem::take(&mut attached.steps);
-        let seen: Seen = steps.iter().map(|(run, r)| ((run.job, run.attempt), stage(r))).collect();
+        let seen: Seen = steps.iter().map(|(run, r)| ((run.job, run.attempt), r.stage())).collect();
         let lost = missing(&state, &name, &seen, now);
         let orders = office.desk.attach(&name, stream, seen, now);
         self.tell(controller, node, Said::Welcome);
@@ -200,7 +200,7 @@ impl World {
         let term = office.term;
         let name = NodeName::from(node_name(node));
         let key = (run.job, run.attempt);
-        let orders = office.desk.hear(&name, attached.stream, key, stage(&report), clock);
+        let orders = office.desk.hear(&name, attached.stream, key, report.stage(), clock);
         self.send_orders(controller, orders.into_iter().map(|order| (name.clone(), order)));
         if self.faults && self.random.chance(400) {
             // The stream before this one had it, too, and is read when it does the most harm.
@@ -246,14 +246,9 @@ impl World {
             .filter_map(|node| {
                 let name = NodeName::from(node_name(node));
                 let known = view.nodes.get(&name)?;
-                let matters = match known.availability {
-                    Availability::Up => true,
-                    Availability::Down => known.jobs > 0,
-                    Availability::Unknown | Availability::Lost => false,
-                };
                 let heard = office.heard.get(&node);
                 let last_word = heard.map(|at| epoch + std::time::Duration::from_millis(*at));
-                matters.then_some(Watched { node: name, last_word })
+                vigil::matters(known).then_some(Watched { node: name, last_word })
             })
             .collect();
         let timeout = std::time::Duration::from_millis(NODE_TIMEOUT_MS);
@@ -290,14 +285,6 @@ impl World {
         if self.offices[controller].as_ref().is_some_and(|o| o.swept + SWEEP_MS <= self.now) {
             self.give_orders(controller);
         }
-    }
-}
-
-fn stage(report: &Report) -> SeenStage {
-    match report {
-        Report::Launching => SeenStage::Launching,
-        Report::Running | Report::Delivered { .. } => SeenStage::Running,
-        Report::Ended { .. } | Report::LaunchFailed { .. } | Report::Lost { .. } => SeenStage::Over,
     }
 }
 

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 
-use super::event::TokenRole;
+use super::{SeenStage, event::TokenRole};
 use crate::{
     config::Config,
     id::{Attempt, ClusterId, ContentHash, ControllerName, JobId, NodeName, RequestId, UserId},
@@ -182,6 +182,18 @@ pub enum Report {
     Lost {
         at: Timestamp,
     },
+}
+
+impl Report {
+    /// What it says that the node has on its disk.
+    #[must_use]
+    pub fn stage(&self) -> SeenStage {
+        match self {
+            Self::Launching => SeenStage::Launching,
+            Self::Running | Self::Delivered { .. } => SeenStage::Running,
+            Self::Ended { .. } | Self::LaunchFailed { .. } | Self::Lost { .. } => SeenStage::Over,
+        }
+    }
 }
 
 /// What `scontrol update nodename=...` changes.

@@ -5,14 +5,11 @@ use std::{
     time::{Duration, Instant},
 };
 
-use common::{
-    machine::{Command, State},
-    node::Availability,
-};
+use common::machine::{Command, State};
 use tokio::time::{MissedTickBehavior, interval};
 
 use crate::{
-    nodes::{Vigil, Watched},
+    nodes::{Vigil, Watched, matters},
     shared::Shared,
 };
 
@@ -55,14 +52,9 @@ pub(super) async fn keep(shared: Arc<Shared>) {
 
 /// The nodes whose silence would mean something.
 fn watched(shared: &Shared, state: &State) -> Vec<Watched> {
-    let matters = |node: &&Arc<common::node::Node>| match node.availability {
-        Availability::Up => true,
-        Availability::Down => node.jobs > 0,
-        Availability::Unknown | Availability::Lost => false,
-    };
     let watched = |node: &Arc<common::node::Node>| Watched {
         node: node.name.clone(),
         last_word: shared.nodes.pulse(&node.name).map(|pulse| pulse.heard),
     };
-    state.nodes.values().filter(matters).map(watched).collect()
+    state.nodes.values().filter(|node| matters(node)).map(watched).collect()
 }

@@ -4,7 +4,7 @@ use bytes::Bytes;
 use common::{
     id::{Attempt, JobId},
     job::ExitStatus,
-    machine::{Cause, Order, Report, SeenStage},
+    machine::{Cause, Order, Report},
     time::Timestamp,
 };
 use proto::{
@@ -41,15 +41,6 @@ pub(super) fn report(wire: wire::Report) -> Result<(JobId, Attempt, Report), &'s
         report::Kind::Lost(wire::Lost { at }) => Report::Lost { at: Timestamp(at) },
     };
     Ok((JobId(wire.job), Attempt(wire.attempt), report))
-}
-
-/// What a report says that the node has on its disk.
-pub(super) fn stage(report: &Report) -> SeenStage {
-    match report {
-        Report::Launching => SeenStage::Launching,
-        Report::Running | Report::Delivered { .. } => SeenStage::Running,
-        Report::Ended { .. } | Report::LaunchFailed { .. } | Report::Lost { .. } => SeenStage::Over,
-    }
 }
 
 /// The message of an order; none where what it is about has gone meanwhile.
@@ -117,7 +108,7 @@ mod tests {
                 let (job, attempt) = (wire.job, wire.attempt);
                 if let Ok((found, run, said)) = report(wire) {
                     prop_assert_eq!((found.0, run.0), (job, attempt));
-                    let _ = stage(&said);
+                    let _ = said.stage();
                 }
             }
         }

@@ -31,7 +31,7 @@ use tokio::sync::mpsc;
 
 pub(crate) use dispatch::{Input, dispatch};
 pub(crate) use stream::attach;
-pub(crate) use vigil::{Vigil, Watched};
+pub(crate) use vigil::{Vigil, Watched, matters};
 
 /// How often a node hears from its leader, whatever else there is to say.
 const BEAT: Duration = Duration::from_secs(1);

@@ -107,7 +107,7 @@ impl Node {
 
     /// Brings what the node has together with what the cluster knows.
     async fn list(&self, steps: Vec<Step>, outbox: mpsc::Sender<Outgoing>) -> Result<(), Status> {
-        let seen = |(job, attempt, report): &Step| ((*job, *attempt), messages::stage(report));
+        let seen = |(job, attempt, report): &Step| ((*job, *attempt), report.stage());
         let seen: Seen = steps.iter().map(seen).collect();
         // Whatever the node reported on an earlier stream stands in the log before its
         // registration, so what is missing here is missing there.
@@ -174,7 +174,7 @@ impl Node {
                 let (job, attempt, report) =
                     messages::report(report).map_err(Status::invalid_argument)?;
                 let (node, stream, run) = (self.name.clone(), self.stream, (job, attempt));
-                let stage: SeenStage = messages::stage(&report);
+                let stage: SeenStage = report.stage();
                 self.tell(Input::Heard { node, stream, run, stage }).await?;
                 self.report(job, attempt, report).await
             }

@@ -10,6 +10,7 @@ use std::time::{Duration, Instant};
 
 use common::{
     id::NodeName,
+    node::{Availability, Node},
     planted::{Bug, planted},
 };
 
@@ -24,6 +25,16 @@ const STALL: Duration = Duration::from_secs(5);
 pub struct Watched {
     pub node: NodeName,
     pub last_word: Option<Instant>,
+}
+
+/// Whether the silence of `node` would mean something: it counts as up, or holds jobs.
+#[must_use]
+pub fn matters(node: &Node) -> bool {
+    match node.availability {
+        Availability::Up => true,
+        Availability::Down => node.jobs > 0,
+        Availability::Unknown | Availability::Lost => false,
+    }
 }
 
 /// Keeps watch during one leadership.
@@ -52,8 +63,7 @@ impl Vigil {
         Self { since: now, looked: now, held: None }
     }
 
-    /// Whom to give up. To be asked every second or so, with all nodes that count as up, or that
-    /// hold jobs.
+    /// Whom to give up. To be asked every second or so, with all nodes that [matter](matters).
     pub fn look(&mut self, now: Instant, timeout: Duration, nodes: &[Watched]) -> Found {
         let gap = now.saturating_duration_since(self.looked);
         self.looked = now;

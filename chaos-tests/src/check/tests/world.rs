@@ -8,13 +8,12 @@ use common::{
     config::{Config, NodeConf, PartitionConf},
     id::{Attempt, ClusterId, Incarnation, JobId, NodeName, RequestId, Term, UserId},
     job::{ExitStatus, JobSpec, Layout, Place},
-    machine::{
-        Allocation, Answer, By, Command, Entry, Event, Refusal, Report, State, Submission, decide,
-    },
+    machine::{Allocation, Answer, By, Command, Entry, Event, Refusal, Report, State, Submission},
     node::Inventory,
     resources::Resources,
     time::Timestamp,
 };
+use ctl::head::Head;
 
 use crate::{
     check::facts::SECOND,
@@ -66,22 +65,12 @@ impl World {
 
     /// Decides, applies and logs.
     pub(super) fn send(&mut self, command: Command) -> Result<Answer, Refusal> {
-        let at = Timestamp(WALL + self.pass() / 1_000_000).max(self.state.at);
-        let decided = decide(&self.state, at, command)?;
-        if decided.events.is_empty() && decided.request.is_none() {
-            return Ok(decided.answer);
+        let at = Timestamp(WALL + self.pass() / 1_000_000);
+        let proposed = Head::new(self.state.clone(), Term(self.term)).propose(command, at)?;
+        if let Some(entry) = proposed.entry {
+            self.put(entry);
         }
-        let begun = self.state.term == Term(self.term);
-        let entry = Entry {
-            at,
-            term: Term(self.term),
-            sequence: if begun { self.state.sequence + 1 } else { 1 },
-            digest: self.state.digest,
-            request: decided.request,
-            events: decided.events,
-        };
-        self.put(entry);
-        Ok(decided.answer)
+        Ok(proposed.answer)
     }
 
     /// Applies and logs an entry, and lets the watcher see it.
