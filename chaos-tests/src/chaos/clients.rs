@@ -26,8 +26,6 @@ const YOUNG: usize = 24;
 pub(super) struct Clients {
     stop: AtomicBool,
     jobs: Mutex<Vec<u32>>,
-    /// Jobs that go on until somebody cancels them, and jobs that are held.
-    endless: Mutex<Vec<u32>>,
     names: AtomicU32,
 }
 
@@ -133,13 +131,9 @@ impl Clients {
     ) -> Result<()> {
         let number = self.names.fetch_add(1, Ordering::Relaxed);
         let call = Call::Submit { name: format!("{}-{number}", client.name), cpus, hold };
-        let endless = script.seconds > 60.0;
         let outcome = perform(world, client, rng, call, Some(script))?;
         if let Outcome::Submitted { job } = outcome {
             self.jobs.lock().expect("no holder panics").push(job);
-            if endless {
-                self.endless.lock().expect("no holder panics").push(job);
-            }
         }
         Ok(())
     }

@@ -88,12 +88,8 @@ pub(super) fn put(world: &World, step: &Step, on: &[String]) -> Result<()> {
     let leader = world.monitor.leader();
     let leads = leader.is_some_and(|leader| on.contains(&leader));
     let from = now();
-    let done = act(world, step, on);
-    // Whatever has failed, nothing is written of it but what was begun.
-    let kind = match &done {
-        Ok(kind) => kind.clone(),
-        Err(_) => kind(world, step, on)?,
-    };
+    let kind = kind(world, step, on)?;
+    let done = act(world, step, on, &kind);
     let fault = Fault {
         kind,
         on: on.to_vec(),
@@ -102,14 +98,14 @@ pub(super) fn put(world: &World, step: &Step, on: &[String]) -> Result<()> {
         leader: leads,
         note: step.to_string(),
     };
+    // Whatever has failed, it was begun.
     world.notes.fault(&fault)?;
-    done.map(drop)
+    done
 }
 
-fn act(world: &World, step: &Step, on: &[String]) -> Result<FaultKind> {
-    let kind = kind(world, step, on)?;
+fn act(world: &World, step: &Step, on: &[String], kind: &FaultKind) -> Result<()> {
     let begun = on.iter().try_for_each(|host| begin(world, step, host, on.len() > 1));
-    let cut = begun.and_then(|()| match drops(&kind) {
+    let cut = begun.and_then(|()| match drops(kind) {
         Some((drops, pairs)) => network(world)?.drop_between(drops, pairs),
         None => Ok(()),
     });
@@ -119,14 +115,13 @@ fn act(world: &World, step: &Step, on: &[String]) -> Result<FaultKind> {
         world.pass(step.lasts);
     }
     // Whatever has failed, all is taken back.
-    let mended = match drops(&kind) {
+    let mended = match drops(kind) {
         Some((drops, pairs)) => network(world)?.mend(drops, pairs),
         None => Ok(()),
     };
     let ended = on.iter().map(|host| end(world, step.what, host));
     let ended = ended.fold(Ok(()), Result::and);
-    cut.and(mended).and(ended)?;
-    Ok(kind)
+    cut.and(mended).and(ended)
 }
 
 /// Puts the fault on a host, except for what is done to the network as a whole.

@@ -156,7 +156,7 @@ impl Run<'_> {
         let (world, options) = (self.world, self.options);
         let clients = Clients::default();
         let began = now();
-        let (put, worked, mut phases) = thread::scope(|scope| {
+        let (put, worked, phases) = thread::scope(|scope| {
             let people: Vec<_> = (0..usize::from(options.people))
                 .map(|number| {
                     let (clients, seed, rest) = (&clients, self.seed, options.rest());
@@ -195,7 +195,6 @@ impl Run<'_> {
         let mut rng = Rng::with_seed(self.seed ^ 0x5e77_1e00);
         settle::settle(world, &clients, &mut rng)?;
         self.progress.phase("collecting the record", None);
-        phases.ended = now();
         collect::collect(world, options, self.seed, watchers, phases)
     }
 

@@ -47,17 +47,15 @@ pub(super) fn prefix() -> String {
     format!("rc{}", std::process::id())
 }
 
-/// Takes away what runs have left whose drivers are gone. Says how many there were.
-pub(super) fn sweep() -> usize {
+/// Takes away what runs have left whose drivers are gone.
+pub(super) fn sweep() {
     let marks = fs::read_dir(MARKS).into_iter().flatten().flatten();
-    let mut swept = 0;
     for mark in marks {
         let name = mark.file_name().to_string_lossy().into_owned();
         let driver = name.strip_prefix("rc").and_then(|driver| driver.parse().ok());
         if driver.is_none_or(|driver| !is_zombie(Pid::from_raw(driver))) {
             continue;
         }
-        swept += 1;
         // Its processes end, and its namespaces go, as it is dropped.
         drop(Hosts::left(&name));
         Memory::forget(&name);
@@ -70,5 +68,4 @@ pub(super) fn sweep() -> usize {
         let _ = fs::remove_dir_all(Path::new(&disks).join("image"));
         let _ = fs::remove_file(mark.path());
     }
-    swept
 }

@@ -27,25 +27,27 @@ pub struct Failure {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Totals {
     pub runs: u64,
+    /// Simulated milliseconds.
     pub simulated_ms: u64,
     pub terms: u64,
     pub entries: u64,
     pub acknowledged: usize,
     pub launches: usize,
     pub reads: u64,
+    /// Controllers whose stores were damaged, and that were replaced.
     pub replaced: u64,
 }
 
 impl Totals {
-    fn add(&mut self, outcome: &Outcome) {
-        self.runs += 1;
-        self.simulated_ms += outcome.simulated_ms;
-        self.terms += outcome.terms;
-        self.entries += outcome.entries;
-        self.acknowledged += outcome.acknowledged;
-        self.launches += outcome.launches;
-        self.reads += outcome.reads;
-        self.replaced += outcome.replaced;
+    fn add(&mut self, other: &Self) {
+        self.runs += other.runs;
+        self.simulated_ms += other.simulated_ms;
+        self.terms += other.terms;
+        self.entries += other.entries;
+        self.acknowledged += other.acknowledged;
+        self.launches += other.launches;
+        self.reads += other.reads;
+        self.replaced += other.replaced;
     }
 }
 
@@ -118,7 +120,10 @@ pub fn campaign(seeds: Range<u64>) -> Result<Totals, Box<Failure>> {
                     }
                     match try_run(seed, options(seed)) {
                         Ok(outcome) => {
-                            totals.lock().unwrap_or_else(PoisonError::into_inner).add(&outcome);
+                            totals
+                                .lock()
+                                .unwrap_or_else(PoisonError::into_inner)
+                                .add(&outcome.totals);
                         }
                         Err(failure) => {
                             stop.store(true, Ordering::Relaxed);

@@ -284,8 +284,6 @@ impl World {
         for fact in facts {
             if this.state.precedes(fact) {
                 this.state.apply(fact);
-            } else {
-                self.witness.void += 1;
             }
         }
         this.applied = index;

@@ -17,8 +17,6 @@ use super::{controller::node_name, network::Place, world::World};
 pub(super) struct Witness {
     /// The latest term that some controller has led.
     pub(super) led: u64,
-    /// How often a replica passed over an entry that it had.
-    pub(super) void: u64,
     /// Streams on which nothing comes any more from one of the two.
     pub(super) broken: BTreeSet<(u64, Place)>,
     /// When the last message of each direction of a stream arrives.

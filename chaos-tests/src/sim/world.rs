@@ -10,6 +10,7 @@ use common::{id::JobId, machine::State, time::Timestamp};
 use node::run::{self, RunId};
 
 use super::{
+    campaign::Totals,
     controller::Controller,
     elect::Wanted,
     host::Host,
@@ -45,15 +46,7 @@ impl Default for Options {
 #[derive(Debug)]
 pub struct Outcome {
     pub trace: Trace,
-    /// Simulated milliseconds.
-    pub simulated_ms: u64,
-    pub terms: u64,
-    pub entries: u64,
-    pub acknowledged: usize,
-    pub launches: usize,
-    pub reads: u64,
-    /// Controllers whose stores were damaged, and that were replaced.
-    pub replaced: u64,
+    pub totals: Totals,
 }
 
 /// How long after the faults every job must have ended. A job whose node failed waits for two
@@ -249,7 +242,8 @@ impl World {
     }
 
     pub(super) fn outcome(self) -> Outcome {
-        Outcome {
+        let totals = Totals {
+            runs: 1,
             simulated_ms: self.now,
             terms: self.terms,
             entries: self.chain.len() as u64,
@@ -257,8 +251,8 @@ impl World {
             replaced: self.next_raft_id - self.options.controllers as u64 - 1,
             acknowledged: self.user.acknowledged.len(),
             launches: self.witness.launches(),
-            trace: self.trace,
-        }
+        };
+        Outcome { trace: self.trace, totals }
     }
 
     fn step(&mut self) {

@@ -134,8 +134,14 @@ impl Cluster {
 
     /// Starts a daemon again, with what was typed before.
     pub(crate) fn start(&self, name: &str) {
+        self.start_with(name, &[]);
+    }
+
+    /// The same, with `more` words.
+    pub(crate) fn start_with(&self, name: &str, more: &[&str]) {
         self.killed.borrow_mut().remove(name);
-        let output = self.command("start").arg(name).output().expect("bin/start can be started");
+        let output = self.command("start").arg(name).args(more).output();
+        let output = output.expect("bin/start can be started");
         let said = String::from_utf8_lossy(&output.stderr);
         assert!(output.status.success(), "{name} can't be started: {said}{}", self.logs());
     }

@@ -115,8 +115,7 @@ fn a_controller_without_its_store_is_refused_until_it_is_added_anew() {
     fs::remove_dir_all(&state).expect("what is left of it");
     let token = cluster.ask("rafter", &["controller", "token", victim]);
     let address = cluster.address(&leader);
-    let joined = cluster.run("start", &[victim, "--join", &token, "--controller", &address]);
-    assert!(joined.status.success(), "{}", String::from_utf8_lossy(&joined.stderr));
+    cluster.start_with(victim, &["--join", &token, "--controller", &address]);
     cluster.joined(&names);
     let after = cluster.submit("true", &[]);
     cluster.until_job(after, &["COMPLETED"]);

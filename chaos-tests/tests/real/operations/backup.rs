@@ -53,8 +53,7 @@ fn a_cluster_is_restored_from_a_backup() {
         "rafterd --join TOKEN --controller HOST:PORT",
         &[("TOKEN", &token), ("HOST:PORT", &address)],
     );
-    let joined = cluster.run("start", &[&["n1"], &words(&join)[..]].concat());
-    assert!(joined.status.success(), "{}", String::from_utf8_lossy(&joined.stderr));
+    cluster.start_with("n1", &words(&join));
     cluster.until_node("n1", &["idle"]);
 
     let state = |job| cluster.job_state(job);

@@ -23,8 +23,7 @@ pub(crate) fn add(cluster: &Cluster, name: &str) {
     let printed = first_line(&mut adding);
     let typed: Vec<&str> = printed.split_whitespace().collect();
     assert_eq!(typed[..3], ["rafterctld", "--name", name], "{printed}");
-    let started = cluster.run("start", &[&[name], &typed[3..]].concat());
-    assert!(started.status.success(), "{}", String::from_utf8_lossy(&started.stderr));
+    cluster.start_with(name, &typed[3..]);
     let added = adding.wait_with_output().expect("it ends");
     let said = String::from_utf8_lossy(&added.stderr);
     assert!(added.status.success(), "{said}{}", cluster.logs());
