@@ -154,19 +154,20 @@ fn take(file: File, history: &History) -> Result<Copied, String> {
     let mut source = Summed { reader: BufReader::with_capacity(CHUNK, file), sum: Sha256::new() };
     let mut buffer = Vec::new();
     source.next(&mut buffer)?;
+    source.sum.update(&buffer);
     let head = format::decode_backup_head(&buffer).map_err(|error| text(&error))?;
     let (mut reader, mut feed) = (Some(StateReader::default()), Feed::default());
     let (mut records, mut pending) = (1_u64, 0);
     loop {
-        let before: [u8; 32] = source.sum.clone().finalize().into();
         source.next(&mut buffer)?;
         if format::is(Kind::BackupFoot, &buffer) {
             let foot = format::decode_backup_foot(&buffer).map_err(|error| text(&error))?;
-            if foot != (records, before) {
+            if foot != (records, source.sum.finalize().into()) {
                 return Err("its checksum is wrong".to_owned());
             }
             break;
         }
+        source.sum.update(&buffer);
         records += 1;
         pending += buffer.len();
         if format::is(Kind::SnapshotRecord, &buffer) {
@@ -189,7 +190,7 @@ fn take(file: File, history: &History) -> Result<Copied, String> {
     history.write(feed).map_err(|error| text(&error))?;
     let state = reader.take().expect("it is finished here").finish();
     let state = state.map_err(|error| text(&error))?;
-    let lost = lacking(&state, history).map_err(|error| text(&error))?;
+    let lost = history.lacking(&state).map_err(|error| text(&error))?;
     let BackupHead { cluster, index, term } = head;
     Ok(Copied { cluster: ClusterId(cluster), index, term, state, lost })
 }
@@ -216,21 +217,7 @@ fn beside(history: &History, feed: &mut Feed, record: &[u8]) -> Result<(), Strin
     Ok(())
 }
 
-/// Which contents the state's jobs name, and the history lacks.
-pub(crate) fn lacking(
-    state: &State,
-    history: &History,
-) -> Result<BTreeSet<ContentHash>, StoreError> {
-    let mut lost = BTreeSet::new();
-    for hash in state.blobs.keys() {
-        if !history.has_blob(*hash)? {
-            lost.insert(*hash);
-        }
-    }
-    Ok(lost)
-}
-
-/// Reads records, and sums up all that it has read.
+/// Reads records, and sums up those that count: all before the foot.
 struct Summed {
     reader: BufReader<File>,
     sum: Sha256,
@@ -238,8 +225,6 @@ struct Summed {
 
 impl Summed {
     fn next(&mut self, buffer: &mut Vec<u8>) -> Result<(), String> {
-        next(&mut self.reader, buffer).map_err(|error| error.text())?;
-        self.sum.update(&buffer);
-        Ok(())
+        next(&mut self.reader, buffer).map_err(|error| error.text())
     }
 }

@@ -7,6 +7,7 @@
 //! rest is applied again, and writing it twice changes nothing.
 
 use std::{
+    collections::BTreeSet,
     path::{Path, PathBuf},
     sync::Arc,
 };
@@ -15,7 +16,7 @@ use bytes::Bytes;
 use common::{
     id::{ContentHash, JobId},
     job::Job,
-    machine::{Entry, Event},
+    machine::{Entry, Event, State},
     time::Timestamp,
 };
 use prost::Message as _;
@@ -207,6 +208,17 @@ impl History {
     pub(crate) fn has_blob(&self, hash: ContentHash) -> Result<bool, StoreError> {
         let found = self.db.get_pinned_cf(self.family(BLOBS), hash.0);
         Ok(found.map_err(|error| self.failed(&error))?.is_some())
+    }
+
+    /// Which contents the state's jobs name, and are not here.
+    pub(crate) fn lacking(&self, state: &State) -> Result<BTreeSet<ContentHash>, StoreError> {
+        let mut lacking = BTreeSet::new();
+        for hash in state.blobs.keys() {
+            if !self.has_blob(*hash)? {
+                lacking.insert(*hash);
+            }
+        }
+        Ok(lacking)
     }
 
     /// The batches after log index `after`, as they were written.

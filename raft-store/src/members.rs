@@ -27,7 +27,7 @@ const CLOSE: u64 = 64;
 /// How often it is looked at how far it is.
 const LOOK: Duration = Duration::from_millis(20);
 
-fn membership(raft: &Raft) -> std::sync::Arc<StoredMembership> {
+pub(crate) fn membership(raft: &Raft) -> std::sync::Arc<StoredMembership> {
     raft.server_metrics().borrow_watched().membership_config.clone()
 }
 

@@ -11,10 +11,9 @@ use std::{
 };
 
 use futures::{StreamExt as _, stream::FuturesUnordered};
-use openraft::async_runtime::watch::WatchReceiver as _;
 use tokio::time::timeout;
 
-use crate::{log::Shared, types::Peer};
+use crate::{log::Shared, members::membership, types::Peer};
 
 /// How long a controller that starts waits for the others to tell, before it stands for election.
 const AT_START: Duration = Duration::from_secs(1);
@@ -28,7 +27,7 @@ pub(crate) fn start(shared: &Arc<Shared>) {
 }
 
 fn others(shared: &Shared) -> Vec<(u64, Peer)> {
-    let members = shared.raft.server_metrics().borrow_watched().membership_config.clone();
+    let members = membership(&shared.raft);
     let others = members.membership().nodes().filter(|(id, _)| **id != shared.own.raft_id);
     others.map(|(id, peer)| (*id, peer.clone())).collect()
 }

@@ -19,7 +19,7 @@ use proto::{convert::encode_batch, types};
 
 use crate::{
     Copied, History, Identity, StoreError,
-    backup::{self, BackupError, lacking},
+    backup::{self, BackupError},
     disk::Disk,
     health::Health,
     history::Feed,
@@ -95,7 +95,7 @@ fn read(
     let (state, history) = machine.into_parts();
     state.check();
     let term = last.map_or(0, |id| term_of(&id)).max(held.vote.map_or(0, |v| v.leader_id.term));
-    let lost = lacking(&state, &history)?;
+    let lost = history.lacking(&state)?;
     let index = last.map_or(0, |id| id.index);
     Ok((Copied { cluster: owner.cluster, index, term, state, lost }, history))
 }

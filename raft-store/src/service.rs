@@ -9,15 +9,15 @@ use std::{
 };
 
 use futures::{Stream, StreamExt as _, stream};
-use openraft::{ReadPolicy, async_runtime::watch::WatchReceiver as _};
+use openraft::ReadPolicy;
 use proto::raft::{self as pb, raft_server, snapshot_part::Part};
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::{Request, Response, Status, Streaming};
 use trust::gate;
 
 use crate::{
-    Identity, haste::Doubts, network::MESSAGE_LIMIT, read::Reads, transfer::Receiver, types::Raft,
-    wire,
+    Identity, haste::Doubts, members::membership, network::MESSAGE_LIMIT, read::Reads,
+    transfer::Receiver, types::Raft, wire,
 };
 
 /// The service of one log, for [`trust::serve::server`].
@@ -63,8 +63,7 @@ impl Answers {
             )));
         }
         // A follower that is behind may not know the newest members yet.
-        let metrics = self.raft.server_metrics();
-        let members = metrics.borrow_watched().membership_config.clone();
+        let members = membership(&self.raft);
         match members.membership().get_node(&route.from) {
             Some(peer) if peer.name != caller => Err(Status::permission_denied(format!(
                 "number {} is controller {}, not {caller}",
@@ -101,8 +100,7 @@ impl raft_server::Raft for Answers {
     ) -> Result<Response<pb::GreetReply>, Status> {
         let message = self.checked(request, |message| message.route.as_ref())?;
         let from = message.route.map_or(0, |route| route.from);
-        let metrics = self.raft.server_metrics();
-        let members = metrics.borrow_watched().membership_config.clone();
+        let members = membership(&self.raft);
         let members = members.membership();
         let stranger = members.nodes().next().is_some() && members.get_node(&from).is_none();
         Ok(Response::new(pb::GreetReply { stranger }))
@@ -203,8 +201,7 @@ impl raft_server::Raft for Answers {
         }
         let known = self.reads.barrier().await.ok();
         let member = known.and_then(|applied| {
-            let metrics = self.raft.server_metrics();
-            let members = metrics.borrow_watched().membership_config.clone();
+            let members = membership(&self.raft);
             let in_raft = members.membership().get_node(&raft_id).is_some();
             let mut controllers = applied.state.controllers.values();
             let told = !applied.state.controllers.is_empty();

@@ -251,7 +251,7 @@ pub(super) fn log_line(index: u64, entry: &Entry) -> LogLine {
         at_ms: entry.at.0,
         request: entry.request.map(|answered| answered.request.to_string()),
         kinds: entry.events.iter().map(|event| event.kind().to_owned()).collect(),
-        entry: bytes.iter().map(|byte| format!("{byte:02x}")).collect(),
+        entry: trust::hex::encode(&bytes),
     }
 }
 

@@ -26,9 +26,10 @@ pub(crate) async fn config(client: &Client, stale_ok: bool) -> Result<ConfigRepl
     client.call(Target::Any, attempt).await
 }
 
-pub(crate) async fn status(client: &Client) -> Result<StatusReply, Trouble> {
+/// Only the leader knows how far the others are: that is `stale_ok`'s to give up.
+pub(crate) async fn status(client: &Client, stale_ok: bool) -> Result<StatusReply, Trouble> {
     let attempt = |mut controller: Controller| async move {
-        let reply = controller.status(client::request(StatusRequest { stale_ok: true })).await?;
+        let reply = controller.status(client::request(StatusRequest { stale_ok })).await?;
         Ok(reply.into_inner())
     };
     client.call(Target::Any, attempt).await

@@ -19,7 +19,7 @@ use trust::{
 
 use super::{
     job::{carry_out, fresh},
-    status::{by, refused, rejected, user},
+    status::{by, operator_in, refused, rejected, user},
 };
 use crate::shared::Shared;
 
@@ -115,5 +115,6 @@ pub(super) fn operator<T>(shared: &Shared, request: &Request<T>) -> Result<UserI
     let Some(view) = shared.head() else {
         return Err(not_leader(shared.log.leadership().borrow().leader.as_deref()));
     };
-    if view.state.is_operator(user) { Ok(user) } else { Err(refused(&Refusal::NotOperator)) }
+    operator_in(&view.state, user)?;
+    Ok(user)
 }

@@ -3,7 +3,6 @@
 use std::{io, pin::Pin};
 
 use bytes::Bytes;
-use common::machine::Refusal;
 use futures::Stream;
 use proto::ctl as wire;
 use raft_store::BackupFacts;
@@ -11,7 +10,7 @@ use tokio::sync::mpsc;
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::{Request, Status};
 
-use super::status::{refused, unavailable, user};
+use super::status::{operator_in, unavailable, user};
 use crate::shared::Shared;
 
 /// Chunks that wait to be taken.
@@ -26,9 +25,7 @@ pub(super) async fn backup(
 ) -> Result<Parts, Status> {
     let (user, _) = user(&request)?;
     let applied = shared.log.read_barrier().await.map_err(|error| unavailable(&error))?;
-    if !applied.state.is_operator(user) {
-        return Err(refused(&Refusal::NotOperator));
-    }
+    operator_in(&applied.state, user)?;
     let (sender, parts) = mpsc::channel(AHEAD);
     let log = shared.log.clone();
     tokio::task::spawn_blocking(move || {

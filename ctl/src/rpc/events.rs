@@ -3,10 +3,7 @@
 use std::{pin::Pin, sync::Arc};
 
 use bytes::Bytes;
-use common::{
-    id::JobId,
-    machine::{Entry, Refusal},
-};
+use common::{id::JobId, machine::Entry};
 use futures::Stream;
 use prost::Message as _;
 use proto::{ctl as wire, log};
@@ -15,7 +12,7 @@ use tokio::sync::{mpsc, watch};
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::{Request, Status};
 
-use super::status::{refused, unavailable, user};
+use super::status::{operator_in, unavailable, user};
 use crate::{
     describe::{Described, describe},
     shared::Shared,
@@ -37,8 +34,8 @@ pub(super) async fn events(
         true => shared.log.applied(),
         false => shared.log.read_barrier().await.map_err(|error| unavailable(&error))?,
     };
-    if entries && !applied.state.is_operator(user) {
-        return Err(refused(&Refusal::NotOperator));
+    if entries {
+        operator_in(&applied.state, user)?;
     }
     let (sender, told) = mpsc::channel(PAGE);
     let teller = Teller {

@@ -17,7 +17,7 @@ use raft_store::Applied;
 use tonic::{Request, Status};
 use trust::controllers::not_leader;
 
-use super::status::{refused, unavailable, user};
+use super::status::{operator_in, refused, unavailable, user};
 use crate::{
     clock,
     shared::Shared,
@@ -157,9 +157,7 @@ pub(super) async fn digest(
 ) -> Result<wire::DigestReply, Status> {
     let (user, _) = user(&request)?;
     let applied = shared.log.applied();
-    if !applied.state.is_operator(user) {
-        return Err(refused(&Refusal::NotOperator));
-    }
+    operator_in(&applied.state, user)?;
     let (name, index) = (shared.identity.name.clone(), applied.index);
     let digest = tokio::task::spawn_blocking(move || state_digest(&applied.state)).await;
     let digest = digest.map_err(|error| Status::internal(error.to_string()))?;

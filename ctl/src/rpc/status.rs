@@ -2,7 +2,7 @@
 
 use common::{
     id::{RequestId, UserId},
-    machine::{By, Refusal},
+    machine::{By, Refusal, State},
 };
 use proto::Invalid;
 use raft_store::Unavailable;
@@ -52,6 +52,11 @@ pub(crate) fn unavailable(unavailable: &Unavailable) -> Status {
 
 pub(crate) fn invalid(invalid: &Invalid) -> Status {
     Status::invalid_argument(invalid.to_string())
+}
+
+/// Refuses who is no operator in `state`.
+pub(crate) fn operator_in(state: &State, user: UserId) -> Result<(), Status> {
+    if state.is_operator(user) { Ok(()) } else { Err(refused(&Refusal::NotOperator)) }
 }
 
 /// The user that the certificate of the connection names.

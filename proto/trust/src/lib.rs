@@ -13,6 +13,7 @@ pub mod controllers;
 pub mod credential;
 pub mod file;
 pub mod gate;
+pub mod hex;
 pub mod identity;
 pub mod permit;
 pub mod secret;
@@ -25,4 +26,3 @@ pub mod verify;
 pub mod vouch;
 
 mod cork;
-mod hex;

@@ -115,13 +115,7 @@ impl Receiver {
         let history = self.history.clone();
         let wanted = blocking(move || {
             state.check();
-            let mut wanted = BTreeSet::new();
-            for hash in state.blobs.keys() {
-                if !history.has_blob(*hash)? {
-                    wanted.insert(*hash);
-                }
-            }
-            Ok(wanted)
+            history.lacking(&state)
         })
         .await?;
         let hashes: Vec<_> = wanted.iter().map(|hash| hash.0.to_vec().into()).collect();

@@ -14,7 +14,7 @@ pub(super) struct Pinged {
 
 /// Asks the controllers of each other. Where none answers, all are down.
 pub(super) fn pinged(session: &mut Session<'_>) -> Result<Vec<Pinged>, u8> {
-    let status = session.call(async |client| fetch::status(client).await)?;
+    let status = session.call(async |client| fetch::status(client, true).await)?;
     let down = |name: &str| Pinged { name: name.to_owned(), up: false, leads: false };
     Ok(match status {
         Ok(status) => status

@@ -3,14 +3,14 @@
 //! Slurm's backup waits for the primary to end. Here the leadership goes over while both serve, and
 //! what the old leader had acknowledged is in the new one's log already.
 
-use proto::ctl::{StatusRequest, TakeOverReply, TakeOverRequest};
+use proto::ctl::{TakeOverReply, TakeOverRequest};
 use tonic::Response;
 use trust::controllers::Target;
 
 use super::session::Session;
 use crate::{
-    client::{self, Client, Controller},
-    trouble::Trouble,
+    client::{self, Controller},
+    fetch,
 };
 
 const PREFIX: &str = "slurm_takeover error: ";
@@ -27,7 +27,7 @@ pub(super) fn run(session: &mut Session<'_>, words: &[&str]) -> u8 {
     let taken = session.ask(PREFIX, async |client| {
         let from = match index {
             Some(_) => String::new(),
-            None => leader(client).await?,
+            None => fetch::status(client, false).await?.leader,
         };
         let request = TakeOverRequest { request: client::request_id(), index, from };
         let attempt = |mut controller: Controller| {
@@ -37,12 +37,4 @@ pub(super) fn run(session: &mut Session<'_>, words: &[&str]) -> u8 {
         client.call(Target::Leader, attempt).await
     });
     taken.map_or_else(|exit| exit, |TakeOverReply { .. }| 0)
-}
-
-async fn leader(client: &Client) -> Result<String, Trouble> {
-    let attempt = |mut controller: Controller| async move {
-        let request = client::request(StatusRequest { stale_ok: false });
-        controller.status(request).await.map(Response::into_inner)
-    };
-    Ok(client.call(Target::Any, attempt).await?.leader)
 }

@@ -4,7 +4,7 @@ use common::{date, time::Timestamp};
 use jiff::tz::TimeZone;
 use proto::ctl::{AuthorityStep, RollAuthorityReply, RollAuthorityRequest};
 use tonic::Response;
-use trust::controllers::Target;
+use trust::{controllers::Target, hex};
 
 use super::failed;
 use crate::{
@@ -50,14 +50,13 @@ async fn ask(step: AuthorityStep) -> Result<RollAuthorityReply, Trouble> {
 }
 
 fn text(reply: &RollAuthorityReply, zone: &TimeZone) -> String {
-    let hex = |print: &[u8]| print.iter().map(|byte| format!("{byte:02x}")).collect::<String>();
     let RollAuthorityReply { signing, coming, going, due } = reply;
-    let mut text = format!("signs   {}\n", hex(signing));
+    let mut text = format!("signs   {}\n", hex::encode(signing));
     if let Some(coming) = coming {
-        text += &format!("coming  {}\n", hex(coming));
+        text += &format!("coming  {}\n", hex::encode(coming));
     }
     if let Some(going) = going {
-        text += &format!("going   {}\n", hex(going));
+        text += &format!("going   {}\n", hex::encode(going));
     }
     if let Some(due) = due {
         let due = date::format(Timestamp(*due), zone);

@@ -9,7 +9,7 @@ use futures::future::join_all;
 use proto::ctl::{DigestReply, DigestRequest};
 use serde_json::json;
 use tonic::Response;
-use trust::controllers::Target;
+use trust::{controllers::Target, hex};
 
 use super::{
     failed,
@@ -72,15 +72,11 @@ fn differing(said: &[Said]) -> Vec<u64> {
     digests.into_keys().collect()
 }
 
-fn digits(digest: &[u8]) -> String {
-    digest.iter().map(|byte| format!("{byte:02x}")).collect()
-}
-
 /// An interface: names are added, and none is renamed or taken away.
 fn object((name, said): &Said) -> serde_json::Value {
     match said {
         Ok(DigestReply { index, digest, .. }) => {
-            json!({ "controller": name, "index": index, "digest": digits(digest) })
+            json!({ "controller": name, "index": index, "digest": hex::encode(digest) })
         }
         Err(trouble) => json!({ "controller": name, "error": trouble.to_string() }),
     }
@@ -94,7 +90,7 @@ fn text(said: &[Said], in_colour: bool) -> String {
         match said {
             Ok(DigestReply { index, digest, .. }) => {
                 // As much as two can be told apart by.
-                let short = digits(&digest[..digest.len().min(8)]);
+                let short = hex::encode(&digest[..digest.len().min(8)]);
                 table.add_row([name, &index.to_string(), &short]);
                 styles.push(if differing.contains(index) { BAD } else { GOOD });
             }

@@ -179,7 +179,7 @@ fn entry(reply: &EventsReply) -> Result<String, Status> {
     };
     let wire = log::Entry::decode(&*reply.entry).map_err(|error| unknown(&error))?;
     let entry = Entry::try_from(wire).map_err(|error| unknown(&error))?;
-    let digits: String = reply.entry.iter().map(|byte| format!("{byte:02x}")).collect();
+    let digits = trust::hex::encode(&reply.entry);
     let object = json!({
         "index": reply.index,
         "term": entry.term.0,

@@ -4,9 +4,7 @@ use std::time::{Duration, Instant};
 
 use common::{hostlist::Hostlist, time};
 use indicatif::ProgressBar;
-use proto::ctl::{
-    IssueTokenReply, IssueTokenRequest, RemoveControllerRequest, StatusReply, StatusRequest,
-};
+use proto::ctl::{IssueTokenReply, IssueTokenRequest, RemoveControllerRequest, StatusReply};
 use tonic::Response;
 use trust::controllers::Target;
 
@@ -105,7 +103,7 @@ fn done(verb: &str, outcome: Result<bool, Trouble>) -> u8 {
 /// Prints the line that is typed on the new controller's host, and follows it until it votes.
 async fn add(name: &str, lifetime_s: u64, wait: bool) -> Result<bool, Trouble> {
     let client = Client::open()?;
-    let known = fetch::status(&client).await?.controllers;
+    let known = fetch::status(&client, true).await?.controllers;
     let token = issue(&client, name, lifetime_s, true).await?;
     let others = known.iter().map(|known| format!(" --controller {}", known.address));
     say::info(&format!("on the host of {name}, type (add --listen HOST:PORT where its slurm.conf"));
@@ -153,7 +151,7 @@ async fn watch(
     let deadline = Instant::now() + limit;
     let mut told = String::new();
     loop {
-        let found = match leaders_status(client).await {
+        let found = match fetch::status(client, false).await {
             Ok(status) => right(&status).map(|()| status),
             Err(trouble) => Err(trouble.to_string()),
         };
@@ -175,15 +173,6 @@ async fn watch(
         told = waiting;
         tokio::time::sleep(LOOK).await;
     }
-}
-
-/// Only the leader knows how far the others are.
-async fn leaders_status(client: &Client) -> Result<StatusReply, Trouble> {
-    let attempt = |mut controller: Channel| async move {
-        let request = client::request(StatusRequest { stale_ok: false });
-        controller.status(request).await.map(Response::into_inner)
-    };
-    client.call(Target::Any, attempt).await
 }
 
 /// Prints a token alone, and several behind their names.

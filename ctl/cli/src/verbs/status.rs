@@ -4,16 +4,15 @@ use std::collections::BTreeMap;
 
 use anstyle::Style;
 use common::hostlist::Hostlist;
-use proto::ctl::{ControllerStatus, NodeStatus, StatusReply, StatusRequest};
+use proto::ctl::{ControllerStatus, NodeStatus, StatusReply};
 use serde_json::json;
-use trust::controllers::Target;
 
 use super::{
     failed,
     page::{BAD, DOUBTFUL, GOOD, HEADING, Page, plain},
     print_json,
 };
-use crate::{client, client::Client, say, trouble::Trouble};
+use crate::{client, client::Client, fetch, say, trouble::Trouble};
 
 #[derive(clap::Args)]
 pub(crate) struct Args {
@@ -35,11 +34,7 @@ pub(crate) fn run(args: &Args) -> u8 {
 }
 
 async fn ask(stale_ok: bool) -> Result<StatusReply, Trouble> {
-    let request = StatusRequest { stale_ok };
-    let attempt = async |mut controller: client::Controller| {
-        controller.status(client::request(request)).await.map(tonic::Response::into_inner)
-    };
-    Client::open()?.call(Target::Any, attempt).await
+    fetch::status(&Client::open()?, stale_ok).await
 }
 
 /// An interface: names are added, and none is renamed or taken away.
