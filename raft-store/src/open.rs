@@ -18,14 +18,14 @@ use openraft::{Config, SnapshotPolicy};
 
 use crate::{
     History, Identity, Options, StoreError,
-    disk::Disk,
+    disk::{Disk, Held},
     health::Health,
     machine::{Board, Machine, Parts},
     network::Network,
     records::too_new,
     snapshot::{SnapshotFile, Snapshots},
     storage::Storage,
-    types::{Raft, SnapshotMeta},
+    types::{LogId, Raft, SnapshotMeta},
 };
 
 pub(crate) const LOG: &str = "log";
@@ -57,6 +57,19 @@ pub(crate) struct Opened {
     snapshot: Option<(SnapshotMeta, SnapshotFile)>,
 }
 
+/// Refuses a log whose beginning is gone, and no snapshot goes so far.
+pub(crate) fn connected(
+    folder: &Path,
+    held: &Held,
+    covered: Option<LogId>,
+) -> Result<(), StoreError> {
+    if held.purged > covered {
+        let what = "the snapshot that the log goes on from is missing".to_owned();
+        return Err(StoreError::damaged(folder, what));
+    }
+    Ok(())
+}
+
 /// Reads the store. It may take a while: not for a thread that others wait for.
 pub(crate) fn open(options: &Options, health: &Health) -> Result<Opened, StoreError> {
     let folder = &options.folder;
@@ -73,9 +86,7 @@ pub(crate) fn open(options: &Options, health: &Health) -> Result<Opened, StoreEr
     let covered = snapshot.as_ref().and_then(|(meta, _)| meta.last_log_id);
     let last = disk.tail.last().max(covered);
     if held.committed > last {
-        let end = |id: Option<_>| {
-            id.map_or("nothing".to_owned(), |id: crate::types::LogId| id.to_string())
-        };
+        let end = |id: Option<_>| id.map_or("nothing".to_owned(), |id: LogId| id.to_string());
         let what = format!(
             "everything up to {} was committed, and the log ends at {}",
             end(held.committed),
@@ -83,10 +94,7 @@ pub(crate) fn open(options: &Options, health: &Health) -> Result<Opened, StoreEr
         );
         return Err(StoreError::damaged(folder, what));
     }
-    if held.purged > covered {
-        let what = "the snapshot that the log goes on from is missing".to_owned();
-        return Err(StoreError::damaged(folder, what));
-    }
+    connected(folder, &held, covered)?;
     let disk = Arc::new(disk);
     let storage = Storage::new(Arc::clone(&disk), &held);
     Ok(Opened {

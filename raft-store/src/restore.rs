@@ -74,6 +74,7 @@ fn read(
     let snapshots = Arc::new(Snapshots::open(&folder.join(open::SNAPSHOTS))?);
     let snapshot = snapshots.load()?;
     let covered = snapshot.as_ref().and_then(|(meta, _)| meta.last_log_id);
+    open::connected(folder, &held, covered)?;
     let last = disk.tail.last().max(covered);
     let parts = Parts { board: Arc::<Board>::default(), history, snapshots, health };
     let mut machine = Machine::new(parts, snapshot);

@@ -6,7 +6,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use raft_store::{Options, StoreError};
+use raft_store::{Options, RestoreError, StoreError};
 
 use crate::world::{BOUND, World};
 
@@ -195,6 +195,10 @@ fn a_damaged_snapshot_is_refused_with_advice() {
     }
     fs::remove_file(&path).unwrap();
     assert!(matches!(world.try_start(0), Err(StoreError::Damaged { .. })), "it is missing");
+    // Nor is a cluster made from what is left.
+    let scratch = world.folder.path().join("scratch");
+    let looked = raft_store::look(&world.nodes[0].folder, &scratch, &world.nodes[0].identity);
+    assert!(matches!(looked, Err(RestoreError::Store(StoreError::Damaged { .. }))), "{looked:?}");
     fs::write(&path, whole).unwrap();
     world.start(0);
     assert_eq!(world.lead(0).state, head.state);
