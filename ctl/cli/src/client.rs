@@ -51,6 +51,8 @@ pub(crate) struct Client {
     anew: OnceCell<Controllers>,
     site: Site,
     life: Life,
+    /// The one controller that is asked, where it is one alone.
+    only: Option<String>,
 }
 
 /// What runs the calls: a command does one thing at a time. It is never taken down: the process
@@ -63,34 +65,27 @@ pub(crate) fn runtime() -> ManuallyDrop<Runtime> {
 
 impl Client {
     pub(crate) fn open() -> Result<Self, Trouble> {
-        Self::open_for(Life::Command)
+        Self::open_for(Life::Command, None)
     }
 
     /// The same, for calls that last: a controller that falls silent is noticed.
     pub(crate) fn open_to_follow() -> Result<Self, Trouble> {
-        Self::open_for(Life::Daemon)
+        Self::open_for(Life::Daemon, None)
     }
 
     /// The same, for what one controller alone has to say.
     pub(crate) fn open_to(name: &str) -> Result<Self, Trouble> {
-        let client = Self::open()?;
-        let mut addresses = client.controllers.addresses();
-        addresses.retain(|address| address.name == name);
-        if addresses.is_empty() {
-            let cause = format!("this host knows of no controller `{name}`");
-            return Err(Trouble::Unreachable { cause });
-        }
-        client.controllers.replace(addresses);
-        Ok(client)
+        Self::open_for(Life::Command, Some(name))
     }
 
-    fn open_for(life: Life) -> Result<Self, Trouble> {
+    fn open_for(life: Life, only: Option<&str>) -> Result<Self, Trouble> {
         first_request()?;
         let folder = std::env::var_os(FOLDER_VARIABLE).unwrap_or_else(|| DEFAULT_FOLDER.into());
         let site = Site::read(folder.as_ref())?;
         let cache = Cache::of(&site);
-        let controllers = with(&site, &cache, life, pass::obtain(&site, &cache))?;
-        Ok(Self { controllers, anew: OnceCell::new(), site, life })
+        let controllers = with(&site, &cache, life, only, pass::obtain(&site, &cache))?;
+        let only = only.map(str::to_owned);
+        Ok(Self { controllers, anew: OnceCell::new(), site, life, only })
     }
 
     /// The cluster's name.
@@ -131,23 +126,31 @@ impl Client {
         }
         let cache = Cache::of(&self.site);
         let pass = pass::another(&self.site, &cache);
-        let controllers = with(&self.site, &cache, self.life, pass)?;
+        let controllers = with(&self.site, &cache, self.life, self.only.as_deref(), pass)?;
         let controllers = self.anew.get_or_init(|| controllers);
         call(controllers, target, limit, &mut attempt).await
     }
 }
 
-/// The controllers, for the bearer of a pass.
+/// The controllers, or `only` one of them, for the bearer of a pass.
 fn with(
     site: &Site,
     cache: &Cache,
     life: Life,
+    only: Option<&str>,
     pass: Result<Pass, NoPass>,
 ) -> Result<Controllers, Trouble> {
     let untrusted = |cause| Trouble::Untrusted { cause };
     let pass = pass.map_err(|error| untrusted(chain(&error)))?;
     let keyring = Keyring::new(pass.credential).map_err(|error| untrusted(chain(&error)))?;
-    let addresses = merged(&site.controllers, pass.controllers);
+    let mut addresses = merged(&site.controllers, pass.controllers);
+    if let Some(name) = only {
+        addresses.retain(|address| address.name == name);
+        if addresses.is_empty() {
+            let cause = format!("this host knows of no controller `{name}`");
+            return Err(Trouble::Unreachable { cause });
+        }
+    }
     Ok(Controllers::new(addresses, Arc::new(keyring), life, Some(cache.leader())))
 }
 
