@@ -9,6 +9,11 @@ pub struct Options {
     #[arg(long, value_name = "N", conflicts_with = "plan")]
     pub seed: Option<u64>,
     /// Put the faults of this file: lines such as `at 12s for 5s kill leader`
+    ///
+    /// What: kill, pause, power, eio, stall MILLISECONDS, full, memory, restart, replace, takeover,
+    /// loss, slow, expiry, clock SECONDS (such as -600), and cut all, peers, minority, majority,
+    /// deaf, mute, bridge. Whom: leader, follower, controllers (all of them), node, or a name such
+    /// as ctl2 or n1. After `#` come comments. Each run leaves its plan beside its record.
     #[arg(long, value_name = "FILE")]
     pub plan: Option<PathBuf>,
     /// For how long faults are put
