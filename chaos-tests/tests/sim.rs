@@ -27,7 +27,7 @@ fn no_seed_breaks_a_cluster() {
         return;
     }
     let from = number("FROM").unwrap_or(0);
-    let seeds = from..from + number("SEEDS").unwrap_or(60);
+    let seeds = from..from + number("SEEDS").unwrap_or(400);
     let began = Instant::now();
     let totals = campaign(seeds).unwrap_or_else(|failure| fail(&failure));
     // Each run must have been a run: leaders that changed, jobs that were taken in and that ran.
