@@ -80,7 +80,7 @@ impl Call<'_> {
 }
 
 /// A leader that is stopped, but whose machine still answers, is given up after this time.
-pub const PATIENCE: Duration = Duration::from_secs(2);
+pub const PATIENCE: Duration = Duration::from_secs(1);
 
 /// The first pause after a round in vain, by how much each further one is longer, and the longest.
 /// A pause is thus about a fifth of the time that has passed, which is what is wasted at most once
