@@ -6,6 +6,7 @@
 
 pub mod chaos;
 pub mod check;
+pub mod figures;
 pub mod gate;
 pub mod pass;
 pub mod record;

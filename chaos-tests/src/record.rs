@@ -223,6 +223,28 @@ pub enum FaultKind {
 }
 
 impl FaultKind {
+    /// For people.
+    #[must_use]
+    pub fn name(&self) -> &'static str {
+        match self {
+            Self::Kill => "kill",
+            Self::Pause => "pause",
+            Self::Cut { .. } => "cut",
+            Self::Delay { .. } => "delay",
+            Self::Loss { .. } => "loss",
+            Self::ClockJump { .. } => "clock jump",
+            Self::DiskFull => "disk full",
+            Self::FsyncError => "fsync error",
+            Self::FsyncStall { .. } => "fsync stall",
+            Self::PowerCut => "power cut",
+            Self::MemoryPressure => "memory",
+            Self::CertificateExpiry => "certificate",
+            Self::Membership => "membership",
+            Self::Restart => "restart",
+            Self::Takeover => "takeover",
+        }
+    }
+
     /// The links that it is done to, each by who sends and who does not hear it.
     #[must_use]
     pub fn pairs(&self) -> &[(String, String)] {

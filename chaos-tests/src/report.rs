@@ -5,7 +5,6 @@
 //! over what was broken at the time; how long the next acknowledgement took after a leader was
 //! hurt; what each checker looked at and found; and the list of faults.
 
-mod figures;
 mod page;
 mod plot;
 

@@ -12,6 +12,7 @@ use anyhow::{Context as _, Result, anyhow};
 use chaos_tests::{
     chaos,
     check::{self, Checked},
+    figures::{Figures, quantile},
     gate,
     record::{Folder, Nanos, Record},
     report,
@@ -79,8 +80,13 @@ fn judge(folder: &Folder) -> Result<bool> {
         show(one, colour);
     }
     println!("{}", counts(&record));
-    for (kind, times) in chaos::next_acknowledged(&record) {
-        println!("{}", distribution(kind, &times));
+    let figures = Figures::of(&record);
+    for (kind, times) in figures.waits() {
+        let what = format!("next acknowledged submission after {kind} of the leader");
+        println!("{}", distribution(&what, &times));
+    }
+    for (kind, times) in figures.beside() {
+        println!("{}", distribution(&format!("submissions beside {kind}"), times));
     }
     let page = folder.path().join("report.html");
     report::write(&record, &checked, &page).context("the report can't be written")?;
@@ -105,16 +111,15 @@ fn show(checked: &Checked, colour: bool) {
     }
 }
 
-/// How long the next acknowledgement took after faults of a kind on leaders.
-fn distribution(kind: &str, times: &[Nanos]) -> String {
-    let at = |hundredths: usize| {
-        let place = (times.len() * hundredths).div_ceil(100).clamp(1, times.len());
-        Duration::from_nanos(times[place - 1]).as_secs_f64()
+/// How long something took, of times that are in order.
+fn distribution(what: &str, times: &[Nanos]) -> String {
+    let at = |share| {
+        let time = quantile(times, share).unwrap_or_default();
+        Duration::from_nanos(time).as_secs_f64()
     };
-    let [p50, p90, p99, max] = [50, 90, 99, 100].map(at);
+    let [p50, p90, p99, max] = [0.5, 0.9, 0.99, 1.0].map(at);
     format!(
-        "next acknowledged submission after {kind} of the leader: {} times, p50 {p50:.3} s, \
-         p90 {p90:.3} s, p99 {p99:.3} s, at most {max:.3} s",
+        "{what}: {} times, p50 {p50:.3} s, p90 {p90:.3} s, p99 {p99:.3} s, at most {max:.3} s",
         times.len()
     )
 }

@@ -24,22 +24,24 @@ pub(super) fn collect(
     world: &World,
     options: &Options,
     seed: u64,
-    watchers: &Watchers,
+    watchers: Watchers,
     mut phases: Phases,
 ) -> Result<()> {
     let folder = world.notes.folder();
     let orphans = settle::orphans(world);
     let digests = digests(world);
     let last = digests.values().map(|digest| digest.index).max().unwrap_or_default();
-    for name in &world.controllers {
-        log(world, name).with_context(|| format!("the log of {name}"))?;
-    }
     let behind = || watchers.seen().into_iter().all(|seen| seen + 2 >= last).then_some(());
     if world.until(BOUND, behind).is_none() {
         world.notes.marvel(format!(
             "watchers have seen entries up to {:?}, and the log has {last}",
             watchers.seen()
         ));
+    }
+    // The log goes on by itself: old jobs are forgotten. What a watcher saw must be in it.
+    drop(watchers);
+    for name in &world.controllers {
+        log(world, name).with_context(|| format!("the log of {name}"))?;
     }
     let text = serde_json::to_string_pretty(&digests)?;
     fs::write(folder.digests(), text)?;

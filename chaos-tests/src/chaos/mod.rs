@@ -12,7 +12,6 @@ mod daemons;
 mod disks;
 mod faults;
 mod hosts;
-mod leaders;
 mod memory;
 mod monitor;
 mod network;
@@ -41,7 +40,6 @@ use std::{
 use anyhow::{Context as _, Result, anyhow, bail};
 use fastrand::Rng;
 
-pub use leaders::next_acknowledged;
 pub use options::Options;
 pub use plan::PlanError;
 
@@ -146,13 +144,13 @@ impl Run<'_> {
         thread::scope(|scope| {
             let watchers = Watchers::start(scope, world)?;
             scope.spawn(|| settle::look_after(world, &|| watched.load(Ordering::Relaxed)));
-            let gone = self.break_and_mend(schedule, &watchers);
+            let gone = self.break_and_mend(schedule, watchers);
             watched.store(false, Ordering::Relaxed);
             gone
         })
     }
 
-    fn break_and_mend(&self, schedule: &Schedule, watchers: &Watchers) -> Result<()> {
+    fn break_and_mend(&self, schedule: &Schedule, watchers: Watchers) -> Result<()> {
         let (world, options) = (self.world, self.options);
         let clients = Clients::default();
         let began = now();

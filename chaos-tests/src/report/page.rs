@@ -2,12 +2,10 @@
 
 use std::fmt::Write as _;
 
-use super::{
-    figures::{Figures, grouped, quantile, time},
-    plot::{self, distribution, timeline},
-};
+use super::plot::{distribution, timeline};
 use crate::{
     check::Checked,
+    figures::{ANY, Figures, NextAcknowledged, grouped, quantile, time},
     record::{Nanos, Record},
 };
 
@@ -15,6 +13,10 @@ const STYLE: &str = include_str!("style.css");
 
 /// How many violations of a checker are shown at once: the rest repeat.
 const SHOWN: usize = 20;
+
+/// Of how many a figure is told.
+const SHARES: [(&str, f64); 4] =
+    [("half", 0.5), ("9 of 10", 0.9), ("99 of 100", 0.99), ("all", 1.0)];
 
 /// Text as HTML has it.
 pub(super) fn escape(text: &str) -> String {
@@ -45,6 +47,7 @@ pub(super) fn page(record: &Record, checked: &[Checked]) -> String {
         timeline(record, &figures)
     );
     next_acknowledged(&mut html, &figures);
+    beside(&mut html, &figures);
     checkers(&mut html, record, checked);
     faults(&mut html, record, &figures);
     about(&mut html, record);
@@ -104,11 +107,9 @@ fn tiles(html: &mut String, record: &Record, figures: &Figures) {
     html.push_str("</section>\n");
 }
 
-/// In order.
+/// After any fault on a leader, in order.
 fn waits(figures: &Figures) -> Vec<Nanos> {
-    let mut waits: Vec<Nanos> = figures.next.iter().filter_map(|next| next.after).collect();
-    waits.sort_unstable();
-    waits
+    figures.waits().remove(ANY).unwrap_or_default()
 }
 
 fn next_acknowledged(html: &mut String, figures: &Figures) {
@@ -118,7 +119,7 @@ fn next_acknowledged(html: &mut String, figures: &Figures) {
     }
     let never = figures.next.len() - waits.len();
     let mut rows = String::new();
-    for (name, share) in [("half", 0.5), ("9 of 10", 0.9), ("99 of 100", 0.99), ("all", 1.0)] {
+    for (name, share) in SHARES {
         let within = quantile(&waits, share).map_or("none".to_owned(), time);
         let _ = write!(rows, "<span>{name}: <b>{within}</b></span>");
     }
@@ -128,11 +129,36 @@ fn next_acknowledged(html: &mut String, figures: &Figures) {
     let _ = write!(
         html,
         "<section>\n<h2>Time to the next acknowledged submission</h2>\n<p>After each of {} faults \
-         on a leader, until a submission that began later was acknowledged.</p>\n\
+         on a leader, until a later leader, or the same one once it was over, acknowledged a submission.</p>\n\
          <p class=\"legend\">{rows}</p>\n<div class=\"plot\">{}</div>\n</section>\n",
         grouped(figures.next.len() as u64),
         distribution(&waits)
     );
+}
+
+/// How long submissions took beside each kind of fault.
+fn beside(html: &mut String, figures: &Figures) {
+    if figures.beside().is_empty() {
+        return;
+    }
+    html.push_str(
+        "<section>\n<h2>Submissions, by what went on beside them</h2>\n<div class=\"wide\">\
+         <table>\n<thead><tr><th>fault</th><th class=\"number\">submissions</th>",
+    );
+    for share in SHARES {
+        let _ = write!(html, "<th class=\"number\">{}</th>", share.0);
+    }
+    html.push_str("</tr></thead>\n<tbody>\n");
+    for (kind, times) in figures.beside() {
+        let count = grouped(times.len() as u64);
+        let _ = write!(html, "<tr><td>{kind}</td><td class=\"number\">{count}</td>");
+        for (_, share) in SHARES {
+            let within = quantile(times, share).map_or("none".to_owned(), time);
+            let _ = write!(html, "<td class=\"number\">{within}</td>");
+        }
+        html.push_str("</tr>\n");
+    }
+    html.push_str("</tbody>\n</table></div>\n</section>\n");
 }
 
 fn checkers(html: &mut String, record: &Record, checked: &[Checked]) {
@@ -196,7 +222,7 @@ fn faults(html: &mut String, record: &Record, figures: &Figures) {
     for fault in &record.faults {
         let lasted = fault.to.map_or("ever".to_owned(), |to| time(to.saturating_sub(fault.from)));
         let leader = if fault.leader { " <span class=\"leader\">leader</span>" } else { "" };
-        let same = |next: &&super::figures::NextAcknowledged| std::ptr::eq(next.fault, fault);
+        let same = |next: &&NextAcknowledged| std::ptr::eq(next.fault, fault);
         let next = figures
             .next
             .iter()
@@ -207,7 +233,7 @@ fn faults(html: &mut String, record: &Record, figures: &Figures) {
             "<tr><td class=\"number\">{}</td><td>{}</td><td>{}{leader}</td>\
              <td class=\"number\">{lasted}</td><td class=\"number\">{next}</td><td>{}</td></tr>",
             since(record, fault.from),
-            plot::kind(fault),
+            fault.kind.name(),
             escape(&fault.on.join(", ")),
             escape(&fault.note),
         );

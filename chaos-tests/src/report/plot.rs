@@ -4,11 +4,11 @@
 
 use std::fmt::Write as _;
 
-use super::{
+use super::page::escape;
+use crate::{
     figures::{Figures, quantile, time},
-    page::escape,
+    record::{Nanos, Record},
 };
-use crate::record::{Fault, FaultKind, Nanos, Record};
 
 const WIDTH: f64 = 1_000.0;
 const LEFT: f64 = 96.0;
@@ -36,27 +36,6 @@ const LANES: &[(&str, &str)] = &[
     ("certificate", "other"),
     ("membership", "other"),
 ];
-
-/// The lane of a fault.
-pub(super) fn kind(fault: &Fault) -> &'static str {
-    match fault.kind {
-        FaultKind::Kill => "kill",
-        FaultKind::Pause => "pause",
-        FaultKind::Cut { .. } => "cut",
-        FaultKind::Delay { .. } => "delay",
-        FaultKind::Loss { .. } => "loss",
-        FaultKind::ClockJump { .. } => "clock jump",
-        FaultKind::DiskFull => "disk full",
-        FaultKind::FsyncError => "fsync error",
-        FaultKind::FsyncStall { .. } => "fsync stall",
-        FaultKind::PowerCut => "power cut",
-        FaultKind::MemoryPressure => "memory",
-        FaultKind::CertificateExpiry => "certificate",
-        FaultKind::Membership => "membership",
-        FaultKind::Restart => "restart",
-        FaultKind::Takeover => "takeover",
-    }
-}
 
 /// From times to the width of a plot.
 struct Across {
@@ -89,7 +68,8 @@ fn opening(height: f64, label: &str) -> String {
 /// Throughput and latency over the faults, on one axis of time.
 pub(super) fn timeline(record: &Record, figures: &Figures) -> String {
     let across = Across { from: figures.from, to: figures.to };
-    let used = |(name, _): &&(&str, &str)| record.faults.iter().any(|fault| kind(fault) == *name);
+    let used =
+        |(name, _): &&(&str, &str)| record.faults.iter().any(|fault| fault.kind.name() == *name);
     let lanes: Vec<_> = LANES.iter().filter(used).collect();
     let first = 18.0;
     let second = first + THROUGHPUT + GAP;
@@ -206,7 +186,7 @@ fn faults(svg: &mut String, record: &Record, across: &Across, lanes: &[&(&str, &
     for (place, (name, class)) in lanes.iter().enumerate() {
         let y = top + place as f64 * LANE;
         grid(svg, y + LANE / 2.0, name);
-        for fault in record.faults.iter().filter(|fault| kind(fault) == *name) {
+        for fault in record.faults.iter().filter(|fault| fault.kind.name() == *name) {
             let end = fault.to.unwrap_or(across.to);
             let (x, width) = (across.at(fault.from), across.at(end) - across.at(fault.from));
             let hurt = if fault.leader { ", the leader" } else { "" };

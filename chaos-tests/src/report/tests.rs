@@ -2,14 +2,13 @@
 
 use std::collections::BTreeMap;
 
-use super::{
-    figures::{Figures, grouped, quantile, time},
-    *,
-};
+use super::*;
 use crate::{
     check::Violation,
+    figures::{Figures, grouped, quantile, time},
     record::{
-        Call, Fault, FaultKind, Moment, Nanos, NodeShape, Operation, Outcome, Phases, Run, Witness,
+        Call, Fault, FaultKind, LogLine, Moment, Nanos, NodeShape, Operation, Outcome, Phases, Run,
+        Witness,
     },
 };
 
@@ -18,29 +17,12 @@ const SECOND: Nanos = 1_000_000_000;
 fn operation(start: Nanos, took: Nanos, outcome: Outcome) -> Operation {
     let call = Call::Submit { name: format!("op-{start}"), cpus: 1, hold: false };
     let end = start + took;
-    Operation { client: "c1".into(), request: None, user: 0, call, start, end, outcome }
+    let request = Some(format!("{start:032x}"));
+    Operation { client: "c1".into(), request, user: 0, call, start, end, outcome }
 }
 
-fn record() -> Record {
-    let fault = |kind, from: Nanos, leader| Fault {
-        kind,
-        on: vec!["ctl<1>".into()],
-        from,
-        to: Some(from + SECOND),
-        leader,
-        note: "why & how".into(),
-    };
-    let cut = FaultKind::Cut { pairs: vec![("ctl1".into(), "n1".into())] };
-    let operations = (0..600).map(|number| {
-        let start = 10 * SECOND + number * SECOND / 10;
-        let outcome = match number % 50 {
-            7 => Outcome::Refused { words: "no".into() },
-            8 => Outcome::Unknown { words: "killed".into() },
-            _ => Outcome::Submitted { job: u32::try_from(number).unwrap() },
-        };
-        operation(start, (1 + number % 40) * SECOND / 1_000, outcome)
-    });
-    let run = Run {
+fn run() -> Run {
+    Run {
         seed: 42,
         command: "cargo xtask chaos --seed 42".into(),
         planted: None,
@@ -62,7 +44,40 @@ fn record() -> Record {
         },
         unsettled: vec![],
         orphans: vec![],
+    }
+}
+
+fn record() -> Record {
+    let fault = |kind, from: Nanos, leader| Fault {
+        kind,
+        on: vec!["ctl<1>".into()],
+        from,
+        to: Some(from + SECOND),
+        leader,
+        note: "why & how".into(),
     };
+    let cut = FaultKind::Cut { pairs: vec![("ctl1".into(), "n1".into())] };
+    let operations = (0..600).map(|number| {
+        let start = 10 * SECOND + number * SECOND / 10;
+        let outcome = match number % 50 {
+            7 => Outcome::Refused { words: "no".into() },
+            8 => Outcome::Unknown { words: "killed".into() },
+            _ => Outcome::Submitted { job: u32::try_from(number).unwrap() },
+        };
+        operation(start, (1 + number % 40) * SECOND / 1_000, outcome)
+    });
+    let operations: Vec<_> = operations.collect();
+    let log = operations.iter().map(|one| LogLine {
+        index: one.start / SECOND,
+        // Who led until 20 s was killed then.
+        term: 1 + u64::from(one.start > 20 * SECOND),
+        sequence: 1,
+        at_ms: 0,
+        request: one.request.clone(),
+        kinds: vec![],
+        entry: String::new(),
+    });
+    let log = log.collect();
     let begun = Witness {
         moment: Moment::Begin,
         job: 1,
@@ -73,15 +88,15 @@ fn record() -> Record {
         gpus: vec![],
     };
     Record {
-        run,
-        operations: operations.collect(),
+        run: run(),
+        operations,
         faults: vec![
             fault(FaultKind::Kill, 20 * SECOND + 1, true),
             fault(cut, 30 * SECOND, false),
             fault(FaultKind::Pause, 70 * SECOND - SECOND / 20, true),
         ],
         witnesses: BTreeMap::from([("n1".into(), vec![begun])]),
-        logs: BTreeMap::new(),
+        logs: BTreeMap::from([("ctl1".into(), log)]),
         watches: BTreeMap::new(),
         digests: BTreeMap::new(),
     }
@@ -150,15 +165,29 @@ fn an_empty_run_has_a_page_all_the_same() {
 }
 
 #[test]
-fn the_next_acknowledgement_is_of_what_began_later() {
+fn the_next_acknowledgement_is_the_next_leaders() {
     let record = record();
     let figures = Figures::of(&record);
-    // The submission of 20.1 s took 22 ms.
+    // That of 20 s was on its way when its leader was hurt; the one of 20.1 s took 22 ms.
     let after: Vec<_> = figures.next.iter().map(|next| next.after).collect();
     assert_eq!(after, [Some(SECOND / 10 + 22 * SECOND / 1_000 - 1), None]);
+    let waits = figures.waits();
+    assert_eq!(waits.keys().copied().collect::<Vec<_>>(), ["any fault", "kill", "pause"]);
+    assert_eq!((waits["any fault"].len(), waits["pause"].len()), (1, 0));
     let counted: u64 = figures.bins.iter().map(|bin| bin.acknowledged + bin.refused).sum();
     let unknown: u64 = figures.bins.iter().map(|bin| bin.unknown).sum();
     assert_eq!((counted, unknown), (588, 12));
+}
+
+#[test]
+fn submissions_are_told_by_what_went_on_beside_them() {
+    let record = record();
+    let figures = Figures::of(&record);
+    let beside = |kind: &str| figures.beside()[kind].len();
+    // Eleven each, with the one on whose way the fault began, less two that were not acknowledged.
+    assert_eq!((beside("kill"), beside("cut")), (9, 9));
+    assert_eq!(beside("none"), figures.submissions.len() - 18);
+    assert!(!figures.beside().contains_key("pause"), "the last was answered before it");
 }
 
 #[test]
