@@ -6,13 +6,20 @@
 //! ```text
 //!   launch       Prepared        Started        Ended
 //!  ────────▶ Preparing ──▶ Launching ──▶ Running ──▶ Over ──▶ Removing ──▶ (forgotten)
-//!     │          │ Failed     │ Failed     │ Vanished ▲  release
-//!     ▼          ▼            ▼            ▼          │
-//!  Waiting       └────────▶ Recording ◀────┴──────────┘ Recorded
-//!  (for an earlier attempt,    ▲
-//!   or for room)               │
-//!                              └── a termination that comes before the launch
+//!     │          │ Failed   ▲ │ Failed     │ Vanished ▲  release
+//!     ▼          ▼          │ ▼            ▼          │
+//!  Waiting       └──────────┼▶ Recording ◀─┴──────────┘ Recorded
+//!  (for an earlier attempt, │  ▲
+//!   or for room)            │  └── a termination that comes before the launch, or finds it Idle
+//!                           │ launch
+//!                         Idle: the leader that ordered it is gone, or the daemon was
 //! ```
+//!
+//! **Invariant:** a run begins only while the node is attached to a leader that has ordered it on
+//! that stream. One whose folder was made while the stream broke or the daemon was restarted waits,
+//! until a leader says again that it is wanted: the node may have been given up meanwhile, and the
+//! job may run elsewhere.
+//!
 //!
 //! A launch whose script is not to be had for now is dropped, and not spoken of: `Unavailable`.
 //!
@@ -82,6 +89,8 @@ pub enum Input {
     Vanished(RunId),
     /// The end that [`Act::Record`] names is on disk.
     Recorded(RunId),
+    /// No end was recorded: a supervisor holds the run after all.
+    Held(RunId),
     /// The run's folder is gone.
     Removed(RunId),
 }
@@ -109,7 +118,8 @@ pub enum Act {
         run: RunId,
         signal: Signal,
     },
-    /// Put an end on disk that no supervisor writes, then tell: [`Input::Recorded`].
+    /// Put an end on disk that no supervisor writes, then tell: [`Input::Recorded`], or
+    /// [`Input::Held`].
     Record {
         run: RunId,
         end: End,
@@ -126,7 +136,9 @@ pub enum Act {
 /// What the disk says of a run when the daemon starts.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Found {
-    /// Its folder is complete. Its supervisor may or may not have been started.
+    /// Its folder is complete. No supervisor has begun it.
+    Idle,
+    /// A supervisor lives, and has not begun it yet.
     Launching,
     /// Its supervisor began it. Whether it still lives, who watches it will find out.
     Running,
@@ -147,6 +159,8 @@ pub struct Agent {
 #[derive(Clone, Debug)]
 struct Run {
     stage: Stage,
+    /// Ordered by the leader that the node is attached to.
+    wanted: bool,
     /// The termination that it got.
     doom: Option<Termination>,
     /// The last signal that was passed on to its supervisor, and the last that it confirmed.
@@ -161,7 +175,9 @@ enum Stage {
     Waiting(Box<Launch>),
     /// Its folder is being made.
     Preparing,
-    /// Its folder is complete.
+    /// Its folder is complete. It waits to be wanted.
+    Idle,
+    /// Its folder is complete, and its supervisor is being started.
     Launching,
     /// Its script has been started.
     Running,
@@ -175,7 +191,7 @@ enum Stage {
 
 impl Run {
     fn new(stage: Stage) -> Self {
-        Self { stage, doom: None, signalled: 0, delivered: 0 }
+        Self { stage, wanted: false, doom: None, signalled: 0, delivered: 0 }
     }
 
     /// Whether nothing of it runs or will run.
@@ -184,6 +200,7 @@ impl Run {
             Stage::Over(_) | Stage::Removing => true,
             Stage::Waiting(_)
             | Stage::Preparing
+            | Stage::Idle
             | Stage::Launching
             | Stage::Running
             | Stage::Recording(_) => false,
@@ -195,7 +212,7 @@ impl Run {
         match &self.stage {
             Stage::Waiting(_) | Stage::Preparing | Stage::Removing => None,
             // An end that is not on disk yet is nothing to speak of, but the run is not missing.
-            Stage::Launching | Stage::Recording(_) => Some(Report::Launching),
+            Stage::Idle | Stage::Launching | Stage::Recording(_) => Some(Report::Launching),
             Stage::Running => Some(Report::Running),
             Stage::Over(end) => Some(end.clone().into()),
         }
@@ -211,8 +228,9 @@ impl Agent {
         let mut acts = Vec::new();
         for (run, found) in found {
             let stage = match found {
+                Found::Idle => Stage::Idle,
                 Found::Launching => {
-                    acts.push(Act::Spawn(run));
+                    acts.push(Act::Watch(run));
                     Stage::Launching
                 }
                 Found::Running => {
@@ -244,7 +262,11 @@ impl Agent {
     pub fn is_settled(&self) -> bool {
         self.runs.values().all(|run| match run.stage {
             Stage::Preparing | Stage::Recording(_) | Stage::Removing => false,
-            Stage::Waiting(_) | Stage::Launching | Stage::Running | Stage::Over(_) => true,
+            Stage::Waiting(_)
+            | Stage::Idle
+            | Stage::Launching
+            | Stage::Running
+            | Stage::Over(_) => true,
         })
     }
 
@@ -273,6 +295,7 @@ impl Agent {
             Input::Delivered { run, number } => self.delivered(run, number),
             Input::Ended { run, end } => self.ended(run, end),
             Input::Recorded(run) => self.recorded(run),
+            Input::Held(run) => self.held(run),
             Input::Removed(run) => {
                 if self.runs.get(&run).is_some_and(|state| state.stage == Stage::Removing) {
                     self.runs.remove(&run);
@@ -298,8 +321,11 @@ impl Agent {
 
     fn detach(&mut self) {
         self.attached = false;
-        // Whether a launch that waits is still wanted, the next leader will say.
+        // Whether a launch is still wanted, the next leader will say.
         self.runs.retain(|_, run| !matches!(run.stage, Stage::Waiting(_)));
+        for run in self.runs.values_mut() {
+            run.wanted = false;
+        }
         if planted(Bug::DropCompletion) {
             self.runs.retain(|_, run| !matches!(run.stage, Stage::Over(_)));
         }
@@ -334,7 +360,11 @@ impl Agent {
 
     fn launch(&mut self, now: Timestamp, launch: Box<Launch>) -> Vec<Act> {
         let run = launch.run();
-        if self.runs.contains_key(&run) {
+        if let Some(known) = self.runs.get_mut(&run) {
+            known.wanted = true;
+            if known.stage == Stage::Idle && self.may_begin(run) {
+                return self.spawn(run);
+            }
             return self.tell(run);
         }
         if self.of_job(run.job).any(|(other, _)| other.attempt > run.attempt) {
@@ -347,7 +377,7 @@ impl Agent {
         } else {
             Stage::Waiting(launch)
         };
-        self.runs.insert(run, Run::new(stage));
+        self.runs.insert(run, Run { wanted: true, ..Run::new(stage) });
         acts
     }
 
@@ -373,6 +403,15 @@ impl Agent {
         if state.doom.is_some() {
             return self.record(run, never_ran(now));
         }
+        if !state.wanted {
+            state.stage = Stage::Idle;
+            return self.tell(run);
+        }
+        self.spawn(run)
+    }
+
+    fn spawn(&mut self, run: RunId) -> Vec<Act> {
+        let state = self.runs.get_mut(&run).expect("its callers have found it");
         state.stage = Stage::Launching;
         let mut acts = self.tell(run);
         acts.push(Act::Spawn(run));
@@ -415,6 +454,7 @@ impl Agent {
             | Stage::Running
             | Stage::Waiting(_)
             | Stage::Preparing
+            | Stage::Idle
             | Stage::Recording(_)
             | Stage::Removing => vec![],
         }

@@ -202,7 +202,8 @@ impl Daemon {
             | Input::Heard { .. }
             | Input::Prepared(_)
             | Input::Delivered { .. }
-            | Input::Recorded(_) => {}
+            | Input::Recorded(_)
+            | Input::Held(_) => {}
         }
     }
 

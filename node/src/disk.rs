@@ -101,13 +101,18 @@ impl Disk {
         tokio::spawn(async move {
             let folder = disk.folder(run);
             let written = spawn_blocking(move || record(&folder, &end)).await;
-            if let Err(error) = written.expect("writing an end does not panic") {
-                // It is reported all the same: it may be the disk that is at fault. Only a restart
-                // of this daemon would forget it, and then the run is missing, which ends it too.
-                let reason = crate::reason(&error);
-                tracing::error!(%run, reason, "can't write down how a run ended");
-            }
-            disk.tell(Input::Recorded(run)).await;
+            let told = match written.expect("writing an end does not panic") {
+                Ok(told) => told,
+                Err(error) => {
+                    // It is reported all the same: it may be the disk that is at fault. Only a
+                    // restart of this daemon would forget it, and then the run is missing, which
+                    // ends it too.
+                    let reason = crate::reason(&error);
+                    tracing::error!(%run, reason, "can't write down how a run ended");
+                    Input::Recorded
+                }
+            };
+            disk.tell(told(run)).await;
         });
     }
 
@@ -132,8 +137,9 @@ impl Disk {
     }
 }
 
-fn record(folder: &Folder, end: &End) -> Result<(), SpoolError> {
-    let Some(ended) = record_of(end) else { return Ok(()) };
+/// Under the lock: a supervisor that is yet to begin finds the end, or is found.
+fn record(folder: &Folder, end: &End) -> Result<fn(RunId) -> Input, SpoolError> {
+    let Some(ended) = record_of(end) else { return Ok(Input::Recorded) };
     match DirBuilder::new().mode(0o711).create(folder.path()) {
         Err(error) if error.kind() != std::io::ErrorKind::AlreadyExists => {
             let path = folder.path().to_owned();
@@ -141,7 +147,10 @@ fn record(folder: &Folder, end: &End) -> Result<(), SpoolError> {
         }
         Ok(()) | Err(_) => {}
     }
-    folder.write_ended(&ended)
+    let Some(lock) = folder.lock()? else { return Ok(Input::Held) };
+    folder.write_ended(&ended)?;
+    drop(lock);
+    Ok(Input::Recorded)
 }
 
 /// The runs that a daemon finds when it starts. What was never complete is removed.
@@ -169,8 +178,8 @@ pub fn scan(spool: &Spool) -> Result<Vec<(RunId, Found)>, SpoolError> {
 pub fn standing(found: OnDisk) -> Option<Found> {
     match found {
         OnDisk::Unprepared => None,
-        // Started again, a supervisor sees for itself whether another one lives.
-        OnDisk::NotStarted | OnDisk::Running(None) => Some(Found::Launching),
+        OnDisk::NotStarted => Some(Found::Idle),
+        OnDisk::Running(None) => Some(Found::Launching),
         // Who watches it finds out, and kills what a dead supervisor left.
         OnDisk::Running(Some(_)) | OnDisk::Orphaned => Some(Found::Running),
         OnDisk::Ended(ended) => Some(Found::Over(end_of(ended))),
@@ -208,6 +217,24 @@ mod tests {
         let mut found = scan(&spool).expect("read");
         found.sort_by_key(|(run, _)| *run);
         assert_eq!(found, [(id(1), Found::Over(exited)), (id(2), Found::Over(failed))]);
+    }
+
+    #[test]
+    fn no_end_is_recorded_of_a_run_that_a_supervisor_holds() {
+        let scratch = tempfile::tempdir().expect("a folder");
+        let spool = Spool::open(scratch.path()).expect("a spool");
+        let folder = spool.folder(4, 1);
+        std::fs::create_dir(folder.path()).expect("made");
+        let exit = ExitStatus { code: 0, signal: 0 };
+        let end = End::Exited { at: Timestamp(5), exit, out_of_memory: false };
+        let held = folder.lock().expect("a lock").expect("nobody else has it");
+        let told = record(&folder, &end).expect("asked");
+        assert_eq!(told(id(4)), Input::Held(id(4)));
+        assert_eq!(folder.ended().expect("read"), None);
+        drop(held);
+        let told = record(&folder, &end).expect("written");
+        assert_eq!(told(id(4)), Input::Recorded(id(4)));
+        assert!(folder.ended().expect("read").is_some());
     }
 
     #[test]

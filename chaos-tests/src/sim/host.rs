@@ -1,6 +1,6 @@
 //! The nodes: a daemon around the real agent, and the supervisors that outlive it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use common::{
     id::{Incarnation, Term},
@@ -70,6 +70,8 @@ pub(super) struct Host {
     heard: u64,
     /// Who leads, as somebody said that does not.
     hint: Option<usize>,
+    /// What was ordered since the daemon started.
+    ordered: BTreeSet<RunId>,
 }
 
 impl Host {
@@ -88,6 +90,7 @@ impl Host {
             welcomed: false,
             heard: 0,
             hint: None,
+            ordered: BTreeSet::new(),
         }
     }
 
@@ -131,6 +134,7 @@ impl World {
         }
         host.alive = true;
         host.life += 1;
+        host.ordered.clear();
         let mut found = Vec::new();
         for run in host.spool.runs() {
             match standing(host.told(run)) {
@@ -282,6 +286,9 @@ impl World {
                 self.host_input(node, life, Input::Attached { term });
             }
             orders::Said::Order(order) => {
+                if let run::Order::Launch(launch) = &order {
+                    self.hosts[node].ordered.insert(launch.run());
+                }
                 self.host_input(node, life, Input::Heard { term, order });
             }
         }
@@ -343,6 +350,9 @@ impl World {
                     self.told(node, disk, Input::Delivered { run, number: signal.number });
                 }
             }
+            Act::Record { run, .. } if self.hosts[node].supervisors.contains_key(&run) => {
+                self.told(node, disk, Input::Held(run));
+            }
             Act::Record { run, end } => {
                 if let Some(ended) = record_of(&end) {
                     self.hosts[node].spool.write(run, "ended.json", &ended, true);
@@ -379,6 +389,8 @@ impl World {
 
     fn spawn(&mut self, node: usize, run: RunId) {
         let host = &mut self.hosts[node];
+        let asked = host.ordered.contains(&run);
+        assert!(asked, "{run} begins on n{node}, and no leader said so since its daemon started");
         match host.told(run) {
             Found::NotStarted => {}
             Found::Running(_) | Found::Ended(_) | Found::Orphaned | Found::Unprepared => {

@@ -69,7 +69,8 @@ impl World {
         };
         attached.welcomed = true;
         let steps = std::mem::take(&mut attached.steps);
-        let seen: Seen = steps.iter().map(|(run, r)| ((run.job, run.attempt), r.stage())).collect();
+        let seen: Seen =
+            steps.iter().map(|(run, r)| ((run.job, run.attempt), r.listed())).collect();
         let lost = missing(&state, &name, &seen, now);
         let orders = office.desk.attach(&name, stream, seen, now);
         self.tell(controller, node, Said::Welcome);

@@ -194,6 +194,15 @@ impl Report {
             Self::Ended { .. } | Self::LaunchFailed { .. } | Self::Lost { .. } => SeenStage::Over,
         }
     }
+
+    /// The same, of what a node lists when it says hello.
+    #[must_use]
+    pub fn listed(&self) -> SeenStage {
+        match self.stage() {
+            SeenStage::Listed | SeenStage::Launching => SeenStage::Listed,
+            stage @ (SeenStage::Running | SeenStage::Over) => stage,
+        }
+    }
 }
 
 /// What `scontrol update nodename=...` changes.

@@ -52,6 +52,9 @@ pub type Seen = BTreeMap<(JobId, Attempt), SeenStage>;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum SeenStage {
+    /// Listed when the node said hello, and not known to run. A daemon that was restarted begins
+    /// nothing before a leader says that it is still wanted.
+    Listed,
     Launching,
     Running,
     /// Its end waits on the node's disk until it is released.
@@ -72,7 +75,7 @@ pub fn orders(state: &State, node: &NodeName, seen: &Seen) -> Vec<Order> {
         }
         orders.push(match stage {
             SeenStage::Over => Order::Release { job, attempt },
-            SeenStage::Launching | SeenStage::Running => {
+            SeenStage::Listed | SeenStage::Launching | SeenStage::Running => {
                 Order::Terminate { job, attempt, cause: Cause::Stale, at: state.at }
             }
         });
@@ -82,6 +85,9 @@ pub fn orders(state: &State, node: &NodeName, seen: &Seen) -> Vec<Order> {
         match &job.phase {
             Phase::Active(run) => match stage {
                 None if run.stage == Stage::Allocated && lives_on(state, node, job) => {
+                    orders.push(Order::Launch { job: job.id, attempt: job.attempt });
+                }
+                Some(SeenStage::Listed) => {
                     orders.push(Order::Launch { job: job.id, attempt: job.attempt });
                 }
                 Some(SeenStage::Running) => orders.extend(signals(job)),

@@ -107,7 +107,7 @@ impl Node {
 
     /// Brings what the node has together with what the cluster knows.
     async fn list(&self, steps: Vec<Step>, outbox: mpsc::Sender<Outgoing>) -> Result<(), Status> {
-        let seen = |(job, attempt, report): &Step| ((*job, *attempt), report.stage());
+        let seen = |(job, attempt, report): &Step| ((*job, *attempt), report.listed());
         let seen: Seen = steps.iter().map(seen).collect();
         // Whatever the node reported on an earlier stream stands in the log before its
         // registration, so what is missing here is missing there.

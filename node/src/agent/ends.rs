@@ -18,7 +18,13 @@ impl Agent {
     pub(super) fn end_unwritten(&mut self, run: RunId, end: End) -> Vec<Act> {
         match self.runs.get(&run).map(|state| &state.stage) {
             Some(Stage::Preparing | Stage::Launching | Stage::Running) => self.record(run, end),
-            Some(Stage::Waiting(_) | Stage::Recording(_) | Stage::Over(_) | Stage::Removing)
+            Some(
+                Stage::Waiting(_)
+                | Stage::Idle
+                | Stage::Recording(_)
+                | Stage::Over(_)
+                | Stage::Removing,
+            )
             | None => vec![],
         }
     }
@@ -35,6 +41,7 @@ impl Agent {
                 Stage::Recording(end) => state.stage = Stage::Over(end.clone()),
                 Stage::Waiting(_)
                 | Stage::Preparing
+                | Stage::Idle
                 | Stage::Launching
                 | Stage::Running
                 | Stage::Over(_)
@@ -43,6 +50,18 @@ impl Agent {
             None => return vec![],
         }
         self.over(run)
+    }
+
+    /// An earlier daemon had started its supervisor, which was slow: that one ends it.
+    pub(super) fn held(&mut self, run: RunId) -> Vec<Act> {
+        match self.runs.get_mut(&run) {
+            Some(state) if matches!(state.stage, Stage::Recording(_)) => {
+                state.stage = Stage::Launching;
+                let doom = state.doom.map(|termination| Act::Terminate { run, termination });
+                [Act::Watch(run)].into_iter().chain(doom).collect()
+            }
+            Some(_) | None => vec![],
+        }
     }
 
     /// Reports an end, and begins what waited for it.

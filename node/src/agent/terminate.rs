@@ -26,6 +26,10 @@ impl Agent {
         };
         match state.stage {
             Stage::Waiting(_) => self.record(run, never_ran(now)),
+            Stage::Idle => {
+                state.doom = Some(termination);
+                self.record(run, never_ran(now))
+            }
             Stage::Preparing => {
                 state.doom = Some(termination);
                 vec![]
@@ -43,11 +47,15 @@ impl Agent {
         let (from, to) = (RunId { attempt: Attempt(0), ..run }, run);
         let stale = Termination { cause: Cause::Stale, kill_wait: STALE_KILL_WAIT, at: now };
         let mut acts = Vec::new();
-        let mut dropped = Vec::new();
+        let (mut dropped, mut idle) = (Vec::new(), Vec::new());
         for (earlier, state) in self.runs.range_mut(from..to) {
             match state.stage {
                 Stage::Waiting(_) => dropped.push(*earlier),
                 Stage::Preparing if state.doom.is_none() => state.doom = Some(stale),
+                Stage::Idle => {
+                    state.doom = Some(stale);
+                    idle.push(*earlier);
+                }
                 Stage::Launching | Stage::Running if state.doom.is_none() => {
                     acts.extend(doom(*earlier, state, stale));
                 }
@@ -61,6 +69,9 @@ impl Agent {
         }
         for earlier in dropped {
             self.runs.remove(&earlier);
+        }
+        for earlier in idle {
+            acts.extend(self.record(earlier, never_ran(now)));
         }
         acts
     }

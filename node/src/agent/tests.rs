@@ -298,7 +298,7 @@ fn a_restarted_daemon_goes_on_with_what_it_finds() {
         (id(3, 1), Found::Over(exited())),
     ];
     let (mut agent, acts) = Agent::new(Term(5), found);
-    assert_eq!(acts, [Act::Spawn(id(1, 1)), Act::Watch(id(2, 1))]);
+    assert_eq!(acts, [Act::Watch(id(1, 1)), Act::Watch(id(2, 1))]);
     let listed = BTreeMap::from([
         (id(1, 1), Report::Launching),
         (id(2, 1), Report::Running),
@@ -311,6 +311,65 @@ fn a_restarted_daemon_goes_on_with_what_it_finds() {
     assert_eq!(agent.handle(NOW, Input::Recorded(id(2, 1))), [], "nobody hears it");
     let acts = agent.handle(NOW, Input::Attached { term: Term(5) });
     assert_eq!(acts, [report(id(2, 1), end.into())]);
+}
+
+#[test]
+fn what_had_not_begun_begins_only_when_a_leader_says_so_again() {
+    let run = id(1, 1);
+    let (mut agent, acts) = Agent::new(Term(5), [(run, Found::Idle)]);
+    assert_eq!(acts, []);
+    assert_eq!(agent.hello(), BTreeMap::from([(run, Report::Launching)]));
+    assert_eq!(agent.handle(NOW, Input::Attached { term: Term(5) }), []);
+    let begun = [report(run, Report::Launching), Act::Spawn(run)];
+    assert_eq!(launch(&mut agent, run), begun);
+    assert_eq!(launch(&mut agent, run), [report(run, Report::Launching)], "once");
+}
+
+#[test]
+fn a_folder_that_is_made_while_the_stream_breaks_waits_for_the_next_leader() {
+    let (mut agent, run) = (attached(), id(1, 1));
+    assert_eq!(launch(&mut agent, run), [prepare(run)]);
+    agent.handle(NOW, Input::Detached);
+    assert_eq!(agent.handle(NOW, Input::Prepared(run)), []);
+    agent.hello();
+    assert_eq!(agent.handle(NOW, Input::Attached { term: Term(5) }), []);
+    let begun = [report(run, Report::Launching), Act::Spawn(run)];
+    assert_eq!(launch(&mut agent, run), begun);
+}
+
+#[test]
+fn what_had_not_begun_and_is_not_wanted_never_begins() {
+    let run = id(1, 1);
+    let (mut agent, _) = Agent::new(Term(5), [(run, Found::Idle)]);
+    agent.hello();
+    agent.handle(NOW, Input::Attached { term: Term(5) });
+    let end = never_ran(NOW);
+    assert_eq!(terminate(&mut agent, run), [Act::Record { run, end: end.clone() }]);
+    assert_eq!(agent.handle(NOW, Input::Recorded(run)), [report(run, end.into())]);
+}
+
+#[test]
+fn a_supervisor_that_was_slow_to_begin_is_told_to_end() {
+    let run = id(1, 1);
+    let (mut agent, _) = Agent::new(Term(5), [(run, Found::Idle)]);
+    agent.hello();
+    agent.handle(NOW, Input::Attached { term: Term(5) });
+    terminate(&mut agent, run);
+    let acts = agent.handle(NOW, Input::Held(run));
+    assert_eq!(acts, [Act::Watch(run), Act::Terminate { run, termination: CANCELLED }]);
+    let ended = agent.handle(NOW, Input::Ended { run, end: exited() });
+    assert_eq!(ended, [report(run, exited().into())]);
+}
+
+#[test]
+fn a_later_attempt_makes_an_end_of_one_that_had_not_begun() {
+    let (run, next) = (id(1, 1), id(1, 2));
+    let (mut agent, _) = Agent::new(Term(5), [(run, Found::Idle)]);
+    agent.hello();
+    agent.handle(NOW, Input::Attached { term: Term(5) });
+    assert_eq!(launch(&mut agent, next), [Act::Record { run, end: never_ran(NOW) }]);
+    let acts = agent.handle(NOW, Input::Recorded(run));
+    assert_eq!(acts, [report(run, never_ran(NOW).into()), prepare(next)]);
 }
 
 #[test]

@@ -68,7 +68,8 @@ pub(crate) struct World {
     heard: Term,
     attached: bool,
     log: BTreeMap<RunId, Logged>,
-    /// Runs whose termination reached the node before anything else of them did.
+    /// Runs whose termination reached the node before anything else of them did, and those that
+    /// had not begun when the node was given up.
     doomed: BTreeSet<RunId>,
 }
 
@@ -171,6 +172,7 @@ impl World {
                 self.pass_on(*run);
                 None
             }
+            Task::Record(run, _) if self.alive.contains_key(run) => Some(Input::Held(*run)),
             Task::Record(run, end) => {
                 if !matches!(end, End::Lost { .. }) {
                     self.disk.insert(*run, Folder::Ended(end.clone()));
@@ -228,7 +230,7 @@ impl World {
             .iter()
             .map(|(run, folder)| {
                 let found = match folder {
-                    Folder::Prepared => Found::Launching,
+                    Folder::Prepared => Found::Idle,
                     Folder::Begun { started: false } if self.alive.contains_key(run) => {
                         Found::Launching
                     }
@@ -295,7 +297,7 @@ impl World {
     pub(crate) fn check(&self) {
         for (run, starts) in &self.starts {
             assert!(*starts <= 1, "the script of {run} was started {starts} times");
-            assert!(!self.doomed.contains(run), "{run} was cancelled, and began");
+            assert!(!self.doomed.contains(run), "{run} was cancelled or given up, and began");
         }
         let jobs: BTreeSet<JobId> = self.alive.keys().map(|run| run.job).collect();
         assert_eq!(jobs.len(), self.alive.len(), "two attempts at a time: {:?}", self.alive);

@@ -88,6 +88,24 @@ fn a_fresh_stream_is_told_what_its_list_lacks() {
 }
 
 #[test]
+fn what_a_node_lists_and_has_not_begun_is_ordered_again() {
+    let (mut cluster, mut desk) = attached();
+    let (job, strange) = (cluster.submit(1), JobId(77));
+    cluster.allocate(job, "n1", 1);
+    follow(&mut desk, &cluster);
+    cluster.report("n1", job, Report::Launching);
+    follow(&mut desk, &cluster);
+    let listed = |job| (run(job), Report::Launching.listed());
+    let seen = Seen::from([listed(job), listed(strange)]);
+    let at = cluster.state().at;
+    let stale = Order::Terminate { job: strange, attempt: Attempt::FIRST, cause: Cause::Stale, at };
+    assert_eq!(desk.attach(&n1(), 9, seen, cluster.now), [stale, launch(job)]);
+    assert_eq!(desk.hear(&n1(), 9, run(job), SeenStage::Launching, cluster.now), []);
+    assert_eq!(desk.hear(&n1(), 9, run(strange), SeenStage::Over, cluster.now), [release(strange)]);
+    assert_eq!(desk.sweep(cluster.now + AGAIN), [], "it begins");
+}
+
+#[test]
 fn only_the_newest_stream_of_a_node_counts() {
     let (mut cluster, mut desk) = attached();
     let job = cluster.submit(1);

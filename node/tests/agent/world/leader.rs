@@ -10,7 +10,7 @@ use node::{
     run::{Launch, Order, RunId, Termination},
 };
 
-use super::{Logged, World, pick};
+use super::{Folder, Logged, Task, World, pick};
 use crate::jobs::job;
 
 impl World {
@@ -102,6 +102,13 @@ impl World {
         if self.attached {
             return;
         }
+        let begins = |run: &RunId| {
+            let begun = |folder: &Folder| *folder != Folder::Prepared;
+            let spawned = |task: &Task| matches!(task, Task::Spawn(next) if next == run);
+            self.disk.get(run).is_some_and(begun) || self.tasks.iter().any(spawned)
+        };
+        let unbegun = self.log.keys().copied().filter(|run| !begins(run));
+        self.doomed.extend(unbegun.collect::<Vec<_>>());
         for logged in self.log.values_mut().filter(|logged| logged.end.is_none()) {
             logged.end = Some(Report::Lost { at: Timestamp(self.now) });
             logged.given_up = true;
@@ -135,8 +142,9 @@ impl World {
     /// The node says hello, is busy, and is welcomed.
     pub(crate) fn attach(&mut self, between: usize) {
         self.detach();
-        for (run, report) in self.agent.hello() {
-            self.report(run, &report);
+        let listed = self.agent.hello();
+        for (run, report) in &listed {
+            self.report(*run, report);
         }
         for choice in 0..between {
             self.work(choice);
@@ -146,6 +154,14 @@ impl World {
         self.heard = self.term;
         self.think(Input::Attached { term: self.term });
         self.refuse();
+        // Whatever it lists, it may not begin without being told.
+        let wanted = |run: &RunId| {
+            let logged = &self.log[run];
+            logged.end.is_none() && !logged.terminated && listed[run] == Report::Launching
+        };
+        for run in listed.keys().copied().filter(wanted).collect::<Vec<_>>() {
+            self.order(Self::launch_of(run));
+        }
     }
 
     /// Terminates what the log does not want any more, of what the node says that it has.
