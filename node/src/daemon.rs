@@ -1,12 +1,7 @@
 //! The daemon: one loop that waits for what happens, tells the agent, and has its acts done.
 
 use std::{
-    collections::HashMap,
-    future::Future,
-    path::{Path, PathBuf},
-    pin::Pin,
-    sync::Arc,
-    time::Duration,
+    collections::HashMap, future::Future, path::PathBuf, pin::Pin, sync::Arc, time::Duration,
 };
 
 use common::{
@@ -37,7 +32,7 @@ use crate::{
     measures::Measures,
     run::{Launch, RunId},
     stream::{Attached, Gone, Orders, Reports, Said, Trouble, attach, report_of},
-    supervisor::Supervisor,
+    supervisor::{Begin, Supervision, Supervisor},
 };
 
 /// How many inputs may wait for the loop. Who sends more waits.
@@ -64,8 +59,7 @@ pub struct Parts {
     pub acts: Vec<Act>,
     pub disk: Disk,
     pub inputs: (mpsc::Sender<Input>, mpsc::Receiver<Input>),
-    /// The supervisor's program.
-    pub program: Arc<Path>,
+    pub supervision: Supervision,
     pub keyring: Arc<Keyring>,
     pub controllers: Arc<Controllers>,
     /// Where `client.conf` is.
@@ -319,8 +313,8 @@ impl Daemon {
                 Act::KeepTerm(term) => self.keep(term),
                 Act::Detach => lost = Some("the leader is of the past"),
                 Act::Prepare(launch) => self.prepare(*launch),
-                Act::Spawn(run) => self.supervise(run, Some(Arc::clone(&self.parts.program))),
-                Act::Watch(run) => self.supervise(run, None),
+                Act::Spawn(run) => self.supervise(run, Begin::Anew),
+                Act::Watch(run) => self.supervise(run, Begin::Watching),
                 Act::Terminate { run, termination } => {
                     if let Some(supervisor) = self.supervisors.get(&run) {
                         tracing::info!(%run, cause = ?termination.cause, "terminating");
@@ -370,9 +364,9 @@ impl Daemon {
         self.parts.disk.prepare(launch, term, Arc::clone(config));
     }
 
-    fn supervise(&mut self, run: RunId, program: Option<Arc<Path>>) {
-        let inputs = self.parts.inputs.0.clone();
-        let supervisor = Supervisor::start(run, self.parts.disk.folder(run), program, inputs);
+    fn supervise(&mut self, run: RunId, begin: Begin) {
+        let Parts { supervision, disk, inputs, .. } = &self.parts;
+        let supervisor = supervision.start(run, disk.folder(run), begin, inputs.0.clone());
         self.supervisors.insert(run, supervisor);
     }
 
@@ -385,7 +379,9 @@ impl Daemon {
     }
 }
 
-fn now() -> Timestamp {
+/// The wall clock.
+#[must_use]
+pub fn now() -> Timestamp {
     let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
     Timestamp(since.map_or(0, |since| u64::try_from(since.as_millis()).unwrap_or(u64::MAX)))
 }

@@ -5,10 +5,11 @@
 //!   [`environment`], [`account`] and [`blobs`] give; a [`supervisor`] runs each job's script.
 //! - [`stream`] finds the leader, and brings its orders and our reports; [`join`] and [`vouch`]
 //!   are about certificates: the node's own and its users'.
-//! - [`options`] and [`settings`] say how the daemon was started, [`inventory`] what the machine
-//!   has, and [`life`] which life the spool is in.
+//! - [`admit`] makes a daemon of options: [`options`] and [`settings`] say how it was started,
+//!   [`inventory`] what the machine has, and [`life`] which life the spool is in.
 
 pub mod account;
+pub mod admit;
 pub mod agent;
 pub mod blobs;
 pub mod daemon;

@@ -41,7 +41,57 @@ const PATIENCE: Duration = Duration::from_secs(10);
 /// How long until a folder that can't be read is looked at again.
 const DISK_PAUSE: Duration = Duration::from_secs(1);
 
-/// A handle to the task. Once dropped, the run goes on and nobody listens.
+/// Who runs the scripts.
+#[derive(Clone)]
+pub enum Supervision {
+    /// This program, beside each script: `rafterstepd`.
+    Program(Arc<Path>),
+    /// Nobody: there is no script to run. For a daemon that is one of many which stand for machines
+    /// that are not there.
+    Played(Arc<dyn Fn(Part) + Send + Sync>),
+}
+
+/// Whether a supervisor is started, or one is listened to that an earlier daemon started.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Begin {
+    Anew,
+    Watching,
+}
+
+/// What a supervisor's part is made of: what it does to `folder`, it tells to `inputs`.
+#[derive(Debug)]
+pub struct Part {
+    pub run: RunId,
+    pub folder: Folder,
+    pub begin: Begin,
+    pub inputs: mpsc::Sender<Input>,
+    /// Ends when nobody listens any more.
+    pub requests: mpsc::UnboundedReceiver<Request>,
+}
+
+impl Supervision {
+    pub(crate) fn start(
+        &self,
+        run: RunId,
+        folder: Folder,
+        begin: Begin,
+        inputs: mpsc::Sender<Input>,
+    ) -> Supervisor {
+        let (sender, requests) = mpsc::unbounded_channel();
+        match self {
+            Self::Program(program) => {
+                let unconfirmed = Vec::new();
+                let task = Task { run, folder, inputs, requests, unconfirmed, started: false };
+                let program = (begin == Begin::Anew).then(|| Arc::clone(program));
+                tokio::spawn(task.follow(program));
+            }
+            Self::Played(play) => play(Part { run, folder, begin, inputs, requests }),
+        }
+        Supervisor { requests: sender }
+    }
+}
+
+/// A handle to what supervises a run. Once dropped, the run goes on and nobody listens.
 #[derive(Debug)]
 pub struct Supervisor {
     /// Bounded by the agent: one termination for each cause, and each signal once.
@@ -49,21 +99,6 @@ pub struct Supervisor {
 }
 
 impl Supervisor {
-    /// Starts the supervisor of `folder` with `program`, or, without, listens to the one that an
-    /// earlier daemon started. What happens goes to `inputs`.
-    #[must_use]
-    pub fn start(
-        run: RunId,
-        folder: Folder,
-        program: Option<Arc<Path>>,
-        inputs: mpsc::Sender<Input>,
-    ) -> Self {
-        let (requests, queue) = mpsc::unbounded_channel();
-        let task = Task { run, folder, inputs, queue, unconfirmed: Vec::new(), started: false };
-        tokio::spawn(task.follow(program));
-        Self { requests }
-    }
-
     pub fn terminate(&self, termination: Termination) {
         self.send(Request::Terminate {
             cause: match termination.cause {
@@ -100,7 +135,7 @@ struct Task {
     run: RunId,
     folder: Folder,
     inputs: mpsc::Sender<Input>,
-    queue: mpsc::UnboundedReceiver<Request>,
+    requests: mpsc::UnboundedReceiver<Request>,
     /// What was asked for and may not have arrived: it is sent again on each connection.
     unconfirmed: Vec<Request>,
     started: bool,
@@ -158,7 +193,7 @@ impl Task {
                     Ok(length) => lines.push(&buffer[..length]),
                 },
                 // Where the daemon drops the handle, it stops as a whole: nobody listens.
-                Some(request) = self.queue.recv() => {
+                Some(request) = self.requests.recv() => {
                     self.unconfirmed.push(request);
                     if stream.write_all(&request.encode()).await.is_err() {
                         return false;
