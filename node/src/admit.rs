@@ -96,7 +96,8 @@ impl Admitted {
         let incarnation = life.incarnation(&boot)?;
         let spool = Spool::open(life.root())?;
         let found = scan(&spool)?;
-        tracing::info!(name, %cluster, spool = %life.root().display(), runs = found.len(), "starting");
+        let (root, runs) = (life.root().display(), found.len());
+        tracing::info!(name, %cluster, spool = %root, runs, "starting");
         let (agent, acts) = Agent::new(life.term(cluster)?, found);
         // What the leader said last counts. The file helps where all of those have been replaced.
         let known = controllers.clone();

@@ -10,7 +10,7 @@ mod commands;
 mod disk;
 mod failover;
 mod jobs;
-mod machine;
+pub(crate) mod machine;
 mod queue;
 mod report;
 mod subject;
@@ -93,7 +93,8 @@ pub(crate) fn run_parts(options: &Options) -> Result<()> {
         Some(Rival::Slurm) => Some(Subject::slurm()?),
         None => None,
     };
-    machine::print(&folder, rival.as_ref())?;
+    let against = rival.as_ref().map(Subject::version).transpose()?;
+    machine::print(&folder, against.as_deref());
     let beds = Beds { folder, built, interrupt };
     let wanted = |part: Part| options.only.is_empty() || options.only.contains(&part);
     let mut failed = Vec::new();

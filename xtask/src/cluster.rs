@@ -13,7 +13,7 @@ use anyhow::{Context as _, Result};
 
 pub(crate) use self::{
     folder::Folder,
-    raise::{Cluster, Plan},
+    raise::{Cluster, Fleet, Plan},
     stop::stop,
 };
 use crate::{
@@ -103,6 +103,7 @@ pub(crate) fn run_one(options: &Options) -> Result<()> {
         settings: options.set.clone(),
         addresses: options.addresses.clone(),
         within: options.within.clone(),
+        fleet: None,
     };
     let done = Cluster::raise(folder, &plan, &interrupt).and_then(|it| use_one(it, options));
     if done.is_err() && options.dir.is_none() && !interrupt.came() {

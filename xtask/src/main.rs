@@ -12,6 +12,7 @@ mod packages;
 mod progress;
 mod rocksdb;
 mod sim;
+mod soak;
 mod steps;
 mod test;
 mod wait;
@@ -37,6 +38,8 @@ enum Verb {
     Chaos(chaos::Options),
     /// Measure what Rafter can do on this machine
     Bench(bench::Options),
+    /// Run many jobs through a cluster, and see whether its memory or disk grows
+    Soak(soak::Options),
     /// Run everything that a change must pass: format, lints, layers, licences, tests, documents
     Ci(ci::Options),
     /// Run the tests
@@ -50,6 +53,7 @@ fn main() -> ExitCode {
         Verb::Cluster(options) => cluster::run_one(&options),
         Verb::Chaos(options) => chaos::run_one(&options),
         Verb::Bench(options) => bench::run_parts(&options),
+        Verb::Soak(options) => soak::run_one(&options),
         Verb::Ci(options) => ci::run_all(&options),
         Verb::Test(options) => test::run_alone(&options),
         Verb::Sim(options) => sim::run_seeds(&options),

@@ -6,6 +6,7 @@ use super::plot::{distribution, timeline};
 use crate::{
     check::Checked,
     figures::{ANY, Figures, NextAcknowledged, grouped, quantile, time},
+    plot::escape,
     record::{Nanos, Record},
 };
 
@@ -17,11 +18,6 @@ const SHOWN: usize = 20;
 /// Of how many a figure is told.
 const SHARES: [(&str, f64); 4] =
     [("half", 0.5), ("9 of 10", 0.9), ("99 of 100", 0.99), ("all", 1.0)];
-
-/// Text as HTML has it.
-pub(super) fn escape(text: &str) -> String {
-    text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;").replace('"', "&quot;")
-}
 
 pub(super) fn page(record: &Record, checked: &[Checked]) -> String {
     let figures = Figures::of(record);

@@ -4,15 +4,12 @@
 
 use std::fmt::Write as _;
 
-use super::page::escape;
 use crate::{
     figures::{Figures, quantile, time},
+    plot::{Across, LEFT, RIGHT, WIDTH, escape, grid, opening, seconds, step},
     record::{Nanos, Record},
 };
 
-const WIDTH: f64 = 1_000.0;
-const LEFT: f64 = 96.0;
-const RIGHT: f64 = 14.0;
 const THROUGHPUT: f64 = 110.0;
 const LATENCY: f64 = 150.0;
 const GAP: f64 = 30.0;
@@ -36,34 +33,6 @@ const LANES: &[(&str, &str)] = &[
     ("certificate", "other"),
     ("membership", "other"),
 ];
-
-/// From times to the width of a plot.
-struct Across {
-    from: Nanos,
-    to: Nanos,
-}
-
-impl Across {
-    fn at(&self, time: Nanos) -> f64 {
-        let share = (time.clamp(self.from, self.to) - self.from) as f64;
-        LEFT + share / (self.to - self.from) as f64 * (WIDTH - LEFT - RIGHT)
-    }
-}
-
-/// A round step of which about `steps` make up `span`.
-fn step(span: f64, steps: f64) -> f64 {
-    let rough = (span / steps).max(1e-9);
-    let power = 10_f64.powf(rough.log10().floor());
-    let factor = [1.0, 2.0, 5.0, 10.0].into_iter().find(|factor| rough <= factor * power);
-    factor.unwrap_or(10.0) * power
-}
-
-fn opening(height: f64, label: &str) -> String {
-    format!(
-        "<svg viewBox=\"0 0 {WIDTH} {height}\" role=\"img\" aria-label=\"{}\">\n",
-        escape(label)
-    )
-}
 
 /// Throughput and latency over the faults, on one axis of time.
 pub(super) fn timeline(record: &Record, figures: &Figures) -> String {
@@ -103,15 +72,6 @@ fn phases(svg: &mut String, record: &Record, across: &Across, bottom: f64) {
          <text class=\"note\" x=\"{:.1}\" y=\"12\" text-anchor=\"end\">healed</text>",
         from + 4.0,
         (to + 40.0).min(WIDTH - RIGHT),
-    );
-}
-
-fn grid(svg: &mut String, y: f64, label: &str) {
-    let (x, end, below) = (LEFT - 6.0, WIDTH - RIGHT, y + 3.5);
-    let _ = writeln!(
-        svg,
-        "<line class=\"grid\" x1=\"{LEFT}\" x2=\"{end}\" y1=\"{y:.1}\" y2=\"{y:.1}\"/>\
-         <text class=\"tick\" x=\"{x}\" y=\"{below:.1}\" text-anchor=\"end\">{label}</text>"
     );
 }
 
@@ -205,21 +165,6 @@ fn faults(svg: &mut String, record: &Record, across: &Across, lanes: &[&(&str, &
     }
 }
 
-fn seconds(svg: &mut String, across: &Across, bottom: f64) {
-    let span = (across.to - across.from) as f64 / 1e9;
-    let by = step(span, 10.0);
-    let mut at = 0.0;
-    while at <= span {
-        let x = LEFT + at / span * (WIDTH - LEFT - RIGHT);
-        let y = bottom + 18.0;
-        let _ = writeln!(
-            svg,
-            "<text class=\"tick\" x=\"{x:.1}\" y=\"{y:.1}\" text-anchor=\"middle\">{at} s</text>"
-        );
-        at += by;
-    }
-}
-
 /// What share of the leaders' faults was followed by an acknowledgement within what time.
 pub(super) fn distribution(waits: &[Nanos]) -> String {
     const HEIGHT: f64 = 190.0;
@@ -250,17 +195,4 @@ pub(super) fn distribution(waits: &[Nanos]) -> String {
         at += by;
     }
     svg + "</svg>\n"
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn steps_are_round() {
-        for (span, expected) in [(100.0, 20.0), (7.0, 1.0), (0.9, 0.2), (61.0, 10.0)] {
-            let step = step(span, 7.0);
-            assert!((step - expected).abs() < 1e-9, "{span}: {step}");
-        }
-    }
 }

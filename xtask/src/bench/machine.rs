@@ -2,13 +2,10 @@
 
 use std::{fs, path::Path, process::Command};
 
-use anyhow::Result;
-
-use super::subject::Subject;
 use crate::workspace::{output, root};
 
 /// Prints the machine and the versions.
-pub(super) fn print(folder: &Path, rival: Option<&Subject>) -> Result<()> {
+pub(crate) fn print(folder: &Path, against: Option<&str>) {
     let read = |path: &str| fs::read_to_string(path).unwrap_or_default();
     let said = |command: &mut Command| {
         let said = output(command).unwrap_or_default();
@@ -32,10 +29,9 @@ pub(super) fn print(folder: &Path, rival: Option<&Subject>) -> Result<()> {
     println!("at rest  load average {load} before the first part");
     println!("disk     {} ({})", disk(folder), folder.display());
     println!("rafter   {commit}{changed}, {rustc}");
-    if let Some(rival) = rival {
-        println!("against  {}", rival.version()?);
+    if let Some(against) = against {
+        println!("against  {against}");
     }
-    Ok(())
 }
 
 fn value_of<'t>(text: &'t str, key: &str) -> Option<&'t str> {

@@ -4,7 +4,7 @@ use std::{
     fs,
     hash::{BuildHasher as _, Hasher as _, RandomState},
     net::TcpListener,
-    path::PathBuf,
+    path::{Path, PathBuf},
     process::{Command, Output},
     time::Duration,
 };
@@ -39,13 +39,30 @@ pub(crate) struct Plan {
     pub(crate) addresses: Vec<String>,
     /// What starts each daemon: it gets the daemon's name and its command line.
     pub(crate) within: Option<PathBuf>,
+    /// One process that poses as all nodes; none: each is a `rafterd`.
+    pub(crate) fleet: Option<Fleet>,
 }
+
+/// `rafter-fleet`, which runs no job.
+#[derive(Clone)]
+pub(crate) struct Fleet {
+    pub(crate) program: PathBuf,
+    /// Where the nodes' spools are.
+    pub(crate) spools: PathBuf,
+    /// How long each job lasts, in milliseconds.
+    pub(crate) lasts: u64,
+}
+
+/// What the process of the fleet is called.
+const FLEET: &str = "fleet";
 
 /// A cluster that runs.
 pub(crate) struct Cluster {
     pub(crate) folder: Folder,
     controllers: Vec<Controller>,
     nodes: Vec<String>,
+    /// Whether one process is all of them.
+    fleet: bool,
     interrupt: Interrupt,
 }
 
@@ -60,7 +77,8 @@ impl Cluster {
             given => named(plan.controllers, given)?,
         };
         let nodes = configure(&folder, plan, &controllers)?;
-        let cluster = Self { folder, controllers, nodes, interrupt: interrupt.clone() };
+        let (fleet, interrupt) = (plan.fleet.is_some(), interrupt.clone());
+        let cluster = Self { folder, controllers, nodes, fleet, interrupt };
         cluster.folder.write_env()?;
         cluster.folder.write_start(&cluster.daemons(plan))?;
         let raised = cluster.raise_daemons();
@@ -95,34 +113,62 @@ impl Cluster {
             let words = words.map(str::to_owned).to_vec();
             daemons.push(Daemon { name: name.clone(), words });
         }
-        for name in &self.nodes {
-            let program = text(self.folder.program("rafterd"));
-            let spool = text(self.folder.path("spool").join(name));
-            // The path of a socket may have no more than 107 bytes.
-            let socket = text(self.folder.path("run").join(format!("{name}.sock")));
-            let words = [
-                &program,
-                "--conf",
-                &conf,
-                "--name",
-                name,
-                "--spool-dir",
-                &spool,
-                "--socket",
-                &socket,
-                "--site-dir",
-                &site,
-            ];
-            let mut words = words.map(str::to_owned).to_vec();
-            words.extend(plan.cpus.iter().flat_map(|it| ["--cpus".to_owned(), it.to_string()]));
-            daemons.push(Daemon { name: name.clone(), words });
-        }
+        daemons.extend(match &plan.fleet {
+            Some(fleet) => vec![self.fleet(fleet, plan)],
+            None => self.nodes.iter().map(|name| self.node(name, plan)).collect(),
+        });
         if let Some(within) = &plan.within {
             for Daemon { name, words } in &mut daemons {
                 words.splice(0..0, [text(within.clone()), name.clone()]);
             }
         }
         daemons
+    }
+
+    fn node(&self, name: &str, plan: &Plan) -> Daemon {
+        let text = |path: PathBuf| path.to_string_lossy().into_owned();
+        let program = text(self.folder.program("rafterd"));
+        let conf = text(self.folder.path("slurm.conf"));
+        let spool = text(self.folder.path("spool").join(name));
+        // The path of a socket may have no more than 107 bytes.
+        let socket = text(self.folder.path("run").join(format!("{name}.sock")));
+        let site = text(self.folder.path("site"));
+        let words = [
+            &program,
+            "--conf",
+            &conf,
+            "--name",
+            name,
+            "--spool-dir",
+            &spool,
+            "--socket",
+            &socket,
+            "--site-dir",
+            &site,
+        ];
+        let mut words = words.map(str::to_owned).to_vec();
+        words.extend(plan.cpus.iter().flat_map(|it| ["--cpus".to_owned(), it.to_string()]));
+        Daemon { name: name.to_owned(), words }
+    }
+
+    fn fleet(&self, fleet: &Fleet, plan: &Plan) -> Daemon {
+        let text = |path: &Path| path.to_string_lossy().into_owned();
+        let words = [
+            text(&fleet.program),
+            "--conf".to_owned(),
+            text(&self.folder.path("slurm.conf")),
+            "--spools".to_owned(),
+            text(&fleet.spools),
+            "--sockets".to_owned(),
+            text(&self.folder.path("run")),
+            "--site-dir".to_owned(),
+            text(&self.folder.path("site")),
+            "--lasts".to_owned(),
+            fleet.lasts.to_string(),
+            "--cpus".to_owned(),
+            plan.cpus.unwrap_or(1).to_string(),
+        ];
+        Daemon { name: FLEET.to_owned(), words: words.to_vec() }
     }
 
     fn raise_daemons(&self) -> Result<()> {
@@ -140,20 +186,36 @@ impl Cluster {
             })?;
             eprintln!("{} follows at {}", other.name, other.address);
         }
-        for name in &self.nodes {
-            self.join(name, &["node", "token", name], &first.address)?;
-        }
+        self.start_nodes(first)?;
         let nodes: Vec<&str> = self.nodes.iter().map(String::as_str).collect();
+        let daemons = if self.fleet { vec![FLEET] } else { nodes.clone() };
         self.interrupt.until("waiting for sinfo to show the nodes idle", STEP, || {
-            for name in &nodes {
+            for name in &daemons {
                 self.folder.must_live(name)?;
             }
             let shown = self.ask("sinfo", &["-h", "-N", "-o", "%N %t"])?;
             let idle = |name: &&str| shown.lines().any(|line| line == format!("{name} idle"));
             Ok(nodes.iter().all(idle).then_some(()))
         })?;
-        eprintln!("{} idle", nodes.join(", "));
+        match self.fleet {
+            true => eprintln!("{} nodes idle", nodes.len()),
+            false => eprintln!("{} idle", nodes.join(", ")),
+        }
         Ok(())
+    }
+
+    fn start_nodes(&self, first: &Controller) -> Result<()> {
+        if !self.fleet {
+            let join = |name| self.join(name, &["node", "token", name], &first.address);
+            return self.nodes.iter().try_for_each(|name| join(name));
+        }
+        let mut words = vec!["--controller".to_owned(), first.address.clone()];
+        for name in &self.nodes {
+            self.interrupt.check()?;
+            let token = self.ask("rafter", &["node", "token", name])?;
+            words.extend(["--join".to_owned(), token.trim().to_owned()]);
+        }
+        self.folder.start(FLEET, &words)
     }
 
     /// Makes the authority, the cluster's id, and the first controller's store.
