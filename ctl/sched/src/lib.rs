@@ -8,6 +8,7 @@
 mod books;
 mod placement;
 mod plan;
+pub mod timeline;
 
 pub use placement::{Need, need};
 pub use plan::{Plan, plan};

@@ -1,0 +1,347 @@
+//! The engine against a planner that is as plain as can be: no slots, no bits, no memory.
+
+use proptest::prelude::*;
+
+use super::*;
+
+/// What is taken of a node, from when until when.
+type Taken = (usize, Amounts, u64, u64);
+
+/// Knows what is taken, and looks at all of it each time.
+struct Plain {
+    totals: Vec<Amounts>,
+    taken: Vec<Taken>,
+}
+
+impl Plain {
+    /// The least that is free of the node within the time, of each kind.
+    fn free(&self, node: usize, from: u64, until: u64) -> Option<Amounts> {
+        let touches = |taken: &&Taken| taken.0 == node && taken.2 < until && taken.3 > from;
+        let touching: Vec<&Taken> = self.taken.iter().filter(touches).collect();
+        let moments = touching.iter().map(|taken| taken.2.max(from)).chain([from]);
+        let mut least = self.totals[node];
+        for moment in moments {
+            let mut left = self.totals[node];
+            for taken in touching.iter().filter(|taken| taken.2 <= moment && taken.3 > moment) {
+                for (left, less) in left.0.iter_mut().zip(taken.1.0) {
+                    *left = left.checked_sub(less)?;
+                }
+            }
+            least = Amounts(std::array::from_fn(|kind| least.0[kind].min(left.0[kind])));
+        }
+        Some(least)
+    }
+
+    fn tasks(&self, want: &Want, node: usize, from: u64, until: u64) -> u32 {
+        let free = self.free(node, from, until).expect("nothing is taken twice");
+        let portion = want.portion(self.totals[node]);
+        (1..=want.tasks_per_node)
+            .take_while(|tasks| {
+                let held = portion.held(*tasks).max(portion.least);
+                held.0.iter().zip(free.0).all(|(held, free)| *held <= free)
+            })
+            .last()
+            .unwrap_or(0)
+    }
+
+    /// Whether the job could start at that moment.
+    fn suffices(&self, want: &Want, from: u64) -> bool {
+        let until = want.until(from);
+        let nodes = 0..self.totals.len();
+        let mut fitting: Vec<u32> = nodes
+            .filter(|node| want.nodes >> node & 1 == 1)
+            .map(|node| self.tasks(want, node, from, until))
+            .filter(|tasks| *tasks > 0)
+            .collect();
+        fitting.sort_unstable_by(|left, right| right.cmp(left));
+        let room: u32 = fitting.iter().take(want.most as usize).sum();
+        fitting.len() >= want.least as usize && room >= want.tasks
+    }
+
+    fn earliest(&self, want: &Want, now: u64) -> Option<u64> {
+        let mut moments: Vec<u64> = self.taken.iter().map(|taken| taken.3).chain([now]).collect();
+        moments.retain(|moment| (now..u64::MAX).contains(moment));
+        moments.sort_unstable();
+        moments.into_iter().find(|moment| self.suffices(want, *moment))
+    }
+}
+
+/// A job, as the tests draw it.
+#[derive(Clone, Debug)]
+struct Want {
+    /// A bit for each node.
+    nodes: u32,
+    least: u32,
+    most: u32,
+    tasks: u32,
+    tasks_per_node: u32,
+    per_task: Amounts,
+    floor: Amounts,
+    /// MiB; never more.
+    cap: u64,
+    whole: bool,
+    limit: Option<u64>,
+}
+
+impl Want {
+    fn portion(&self, total: Amounts) -> Portion {
+        let all = if self.whole { total } else { Amounts::NONE };
+        let most = Amounts([u64::MAX, self.cap.max(self.floor.0[1]).max(all.0[1]), u64::MAX]);
+        Portion { least: all, floor: self.floor.max(all), per_task: self.per_task, most }
+    }
+
+    fn until(&self, from: u64) -> u64 {
+        self.limit.map_or(u64::MAX, |limit| from + limit)
+    }
+
+    fn class(&self, timeline: &mut Timeline) -> ClassId {
+        let portions = timeline.capacities().to_vec();
+        let portions = portions.into_iter().map(|total| self.portion(total)).collect();
+        let shape = timeline.shape(&Shape { portions, tasks_per_node: self.tasks_per_node });
+        let mask = timeline.mask((0..32).filter(|node| self.nodes >> node & 1 == 1));
+        timeline.class(&Ask {
+            shape,
+            mask,
+            required: vec![],
+            nodes_min: self.least,
+            nodes_max: self.most,
+            tasks: self.tasks,
+            limit: self.limit,
+        })
+    }
+}
+
+const NODES: usize = 5;
+
+fn want() -> impl Strategy<Value = Want> {
+    let amounts = || [0..3_u64, 0..4_u64, 0..2_u64].prop_map(Amounts);
+    let size = (1..4_u32, 0..3_u32, 0..6_u32, 1..5_u32);
+    // Few different values, so that classes are met again.
+    let limit = prop_oneof![8 => (1..9_u64).prop_map(Some), 1 => Just(None)];
+    let cap = prop_oneof![4 => Just(u64::MAX), 1 => 1..4_u64];
+    let kind = (prop::bool::weighted(0.2), cap);
+    (1..1_u32 << NODES, size, amounts(), amounts(), kind, limit).prop_map(
+        |(nodes, (least, more, tasks, tasks_per_node), per_task, floor, (whole, cap), limit)| {
+            Want {
+                nodes: if nodes % 2 == 0 { nodes } else { (1 << NODES) - 1 },
+                least,
+                most: least + more,
+                tasks: least + tasks,
+                tasks_per_node,
+                per_task: Amounts([per_task.0[0].max(1), per_task.0[1], per_task.0[2]]),
+                floor,
+                cap,
+                whole,
+                limit,
+            }
+        },
+    )
+}
+
+fn cluster() -> (Vec<Amounts>, Plain) {
+    let totals: Vec<Amounts> =
+        [[4, 8, 0], [4, 8, 0], [2, 8, 2], [4, 8, 0], [8, 4, 1]].map(Amounts).to_vec();
+    let plain = Plain { totals: totals.clone(), taken: vec![] };
+    (totals, plain)
+}
+
+fn running() -> impl Strategy<Value = Vec<Held>> {
+    let one = (0..NODES, 0..3_u64, 0..4_u64, prop_oneof![1..9_u64, Just(u64::MAX)]).prop_map(
+        |(node, cpus, memory, until)| Held {
+            node,
+            amounts: Amounts([cpus, memory, 0]),
+            until: until.saturating_add(100),
+        },
+    );
+    proptest::collection::vec(one, 0..6)
+}
+
+/// Those that there is room for.
+fn admitted(running: Vec<Held>, plain: &mut Plain) -> Vec<Held> {
+    let mut kept = running;
+    kept.retain(|held| {
+        plain.taken.push((held.node, held.amounts, 0, held.until));
+        let fits = plain.free(held.node, 100, u64::MAX).is_some();
+        if !fits {
+            plain.taken.pop();
+        }
+        fits
+    });
+    kept
+}
+
+/// Checks what the engine found, and takes it.
+fn take(timeline: &mut Timeline, plain: &mut Plain, class: ClassId, want: &Want, start: &Start) {
+    let nodes = start.nodes.len();
+    assert!(nodes >= want.least as usize && nodes <= want.most as usize, "{start:?}");
+    assert!(start.nodes.iter().map(|(_, tasks)| tasks).sum::<u32>() >= want.tasks, "{start:?}");
+    assert_eq!(start.until, want.until(start.at));
+    let until = timeline.book(class, start);
+    assert!(until >= start.until);
+    for (node, tasks) in &start.nodes {
+        assert!(want.nodes >> node & 1 == 1, "{start:?}");
+        assert!((1..=want.tasks_per_node).contains(tasks), "{start:?}");
+        let held = timeline.held(class, *node, *tasks);
+        if want.whole {
+            assert_eq!(plain.free(*node, start.at, start.until), Some(plain.totals[*node]));
+        }
+        plain.taken.push((*node, held, start.at, start.until));
+        assert!(plain.free(*node, start.at, start.until).is_some(), "given twice: {start:?}");
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(400))]
+
+    #[test]
+    fn on_an_exact_grid_every_start_is_the_plain_planners(
+        running in running(),
+        wants in proptest::collection::vec(want(), 1..24),
+    ) {
+        let (totals, mut plain) = cluster();
+        let running = admitted(running, &mut plain);
+        let mut timeline = Timeline::new(100, &totals, &running, &Grid::EXACT);
+        for want in wants.iter().cycle().take(wants.len() * 2) {
+            let class = want.class(&mut timeline);
+            let found = timeline.earliest(class, u64::MAX);
+            let expected = plain.earliest(want, 100);
+            prop_assert_eq!(found.as_ref().map(|start| start.at), expected, "{:?}", want);
+            if let Some(start) = found {
+                take(&mut timeline, &mut plain, class, want, &start);
+            }
+        }
+    }
+
+    /// A coarse grid may start later, never earlier; and what can start at this moment, does.
+    #[test]
+    fn a_coarse_grid_never_starts_early(
+        running in running(),
+        wants in proptest::collection::vec(want(), 1..24),
+        budget in 1..64_usize,
+    ) {
+        let (totals, mut plain) = cluster();
+        let running = admitted(running, &mut plain);
+        let grid = Grid { budget, step: 2, window: 40 };
+        let mut timeline = Timeline::new(100, &totals, &running, &grid);
+        let mut booked = Plain { totals: totals.clone(), taken: plain.taken.clone() };
+        for want in &wants {
+            let class = want.class(&mut timeline);
+            let Some(start) = timeline.earliest(class, u64::MAX) else { continue };
+            let earliest = plain.earliest(want, 100).expect("there is room");
+            prop_assert!(start.at >= earliest);
+            // Bookings ahead of it count until the border after their end.
+            if booked.suffices(want, 100) {
+                prop_assert_eq!(start.at, 100);
+            }
+            let until = timeline.clone().book(class, &start);
+            take(&mut timeline, &mut plain, class, want, &start);
+            for (node, tasks) in &start.nodes {
+                let held = timeline.held(class, *node, *tasks);
+                booked.taken.push((*node, held, start.at, until));
+            }
+        }
+    }
+
+    /// Bookings that are given back leave no trace.
+    #[test]
+    fn what_is_released_can_be_had_again(
+        running in running(),
+        before in proptest::collection::vec(want(), 1..8),
+        gone in proptest::collection::vec(want(), 1..8),
+        after in proptest::collection::vec(want(), 1..8),
+    ) {
+        let (totals, mut plain) = cluster();
+        let running = admitted(running, &mut plain);
+        let mut timeline = Timeline::new(100, &totals, &running, &Grid::EXACT);
+        let mut fresh = timeline.clone();
+        for want in &before {
+            let class = want.class(&mut timeline);
+            if let Some(start) = timeline.earliest(class, u64::MAX) {
+                take(&mut timeline, &mut plain, class, want, &start);
+                let class = want.class(&mut fresh);
+                fresh.book(class, &start);
+            }
+        }
+        let mut booked = vec![];
+        for want in &gone {
+            let class = want.class(&mut timeline);
+            if let Some(start) = timeline.earliest(class, u64::MAX) {
+                let until = timeline.book(class, &start);
+                booked.push((class, start, until));
+            }
+        }
+        for want in &after {
+            // Bits are made, and frontiers move, with what is to go in the way.
+            let class = want.class(&mut timeline);
+            timeline.earliest(class, u64::MAX);
+        }
+        for (class, start, until) in booked {
+            let held = start.nodes.iter().map(|(node, tasks)| {
+                (*node, timeline.held(class, *node, *tasks))
+            });
+            let held: Vec<_> = held.collect();
+            timeline.release(held, start.at, until);
+        }
+        for want in &after {
+            let (class, again) = (want.class(&mut timeline), want.class(&mut fresh));
+            let (found, expected) =
+                (timeline.earliest(class, u64::MAX), fresh.earliest(again, u64::MAX));
+            prop_assert_eq!(&found, &expected);
+            if let Some(start) = found {
+                timeline.book(class, &start);
+                fresh.book(again, &start);
+            }
+        }
+    }
+}
+
+#[test]
+fn required_nodes_come_first_and_are_waited_for() {
+    let totals = [Amounts([4, 0, 0]); 3];
+    let held = Held { node: 2, amounts: Amounts([4, 0, 0]), until: 150 };
+    let mut timeline = Timeline::new(100, &totals, &[held], &Grid::EXACT);
+    let portions = vec![Portion::fixed(Amounts([1, 0, 0]))];
+    let shape = timeline.shape(&Shape { portions, tasks_per_node: u32::MAX });
+    let mask = timeline.mask(0..3);
+    let ask = Ask {
+        shape,
+        mask,
+        required: vec![2],
+        nodes_min: 2,
+        nodes_max: 2,
+        tasks: 2,
+        limit: Some(10),
+    };
+    let class = timeline.class(&ask);
+    let start = timeline.earliest(class, u64::MAX).expect("it ends");
+    assert_eq!(start, Start { at: 150, until: 160, nodes: vec![(2, 1), (0, 1)] });
+    assert_eq!(timeline.earliest(class, 149), None);
+}
+
+#[test]
+fn a_full_budget_rounds_ends_up() {
+    let totals = [Amounts([1, 0, 0])];
+    let held: Vec<Held> =
+        (1..40).map(|at| Held { node: 0, amounts: Amounts::NONE, until: 100 + 7 * at }).collect();
+    let grid = Grid { budget: 16, step: 10, window: 1_000 };
+    let mut timeline = Timeline::new(100, &totals, &held, &grid);
+    let shape = timeline
+        .shape(&Shape { portions: vec![Portion::fixed(totals[0])], tasks_per_node: u32::MAX });
+    let mask = timeline.mask([0]);
+    let ask = |limit| Ask {
+        shape,
+        mask,
+        required: vec![],
+        nodes_min: 1,
+        nodes_max: 1,
+        tasks: 1,
+        limit: Some(limit),
+    };
+    let mut at = |limit| {
+        let class = timeline.class(&ask(limit));
+        let start = timeline.earliest(class, u64::MAX).expect("there is room at last");
+        timeline.book(class, &start);
+        start.at
+    };
+    assert_eq!([at(5), at(25), at(10)], [100, 110, 140]);
+}
