@@ -81,16 +81,29 @@ fn jobs(config: &mut Config, cluster: &Record, report: &mut Report) {
     cluster.set("SchedulerParameters", &mut config.max_script_size, report, max_script_size);
 }
 
-/// `max_script_size=BYTES` among the options.
+/// `max_script_size=BYTES` among the options. The scheduler reads the others where it plans; here
+/// they are held against the manual's ranges.
 fn max_script_size(options: &str) -> Result<u64, String> {
+    // Slurm allows 512 MB at most.
+    const NUMBERS: [(&str, RangeInclusive<u64>); 8] = [
+        ("max_script_size", 1..=512 << 20),
+        ("bf_window", 1..=43_200),
+        ("bf_resolution", 1..=3_600),
+        ("bf_max_job_test", 1..=1_000_000),
+        ("bf_max_job_user", 0..=1_000_000),
+        ("bf_max_job_part", 0..=1_000_000),
+        ("bf_max_job_user_part", 0..=1_000_000),
+        ("bf_job_part_count_reserve", 0..=100_000),
+    ];
     let mut size = Config::defaults("").max_script_size;
     for option in options.split(',').map(str::trim) {
-        if let Some((name, value)) = option.split_once('=')
-            && name.eq_ignore_ascii_case("max_script_size")
-        {
-            // Slurm allows 512 MB at most.
-            let most = 512 << 20;
-            size = number(1..=most)(value).map_err(|why| format!("max_script_size: {why}"))?;
+        let (name, value) = option.split_once('=').unwrap_or((option, ""));
+        let (name, value) = (name.trim(), value.trim());
+        let number_of = |(known, _): &&(&str, _)| name.eq_ignore_ascii_case(known);
+        let Some((known, range)) = NUMBERS.iter().find(number_of) else { continue };
+        let read = number(range.clone())(value).map_err(|why| format!("{known}: {why}"))?;
+        if *known == "max_script_size" {
+            size = read;
         }
     }
     Ok(size)

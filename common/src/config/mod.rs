@@ -118,7 +118,7 @@ pub enum EnforcePartLimits {
 }
 
 /// A default or a limit of memory, in MiB.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum MemoryPer {
     Unlimited,
     Node(u64),

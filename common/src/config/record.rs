@@ -13,6 +13,34 @@ use crate::{
     time::{self, Span, TimeLimit},
 };
 
+/// What may have been meant.
+fn hint(table: &'static [Key], written: &str) -> String {
+    let nearest = Key::nearest(table, written);
+    nearest.map_or_else(String::new, |key| format!("; did you mean {}?", key.name))
+}
+
+/// Reports what becomes of each option in a key's value.
+fn each_option(key: &Key, table: &'static [Key], value: &str, place: &Place, report: &mut Report) {
+    for option in value.split(',').map(str::trim).filter(|option| !option.is_empty()) {
+        let (name, of_option) = option.split_once('=').unwrap_or((option, ""));
+        let fate = match Key::find(table, name.trim()) {
+            Some(known) => known.fate(table, of_option),
+            None => {
+                let hint = hint(table, name.trim());
+                let text = format!("{}: {name} is no option that is known here{hint}", key.name);
+                report.problem(place, text);
+                Fate::Refused("there is no such option")
+            }
+        };
+        report.fates.push(KeyFate {
+            place: place.clone(),
+            key: key.name,
+            value: option.to_owned(),
+            fate,
+        });
+    }
+}
+
 /// A key's value, and where it was set.
 #[derive(Clone, Debug)]
 pub(super) struct Setting {
@@ -32,20 +60,22 @@ impl Record {
     pub(super) fn take(&mut self, pair: Pair, table: &'static [Key], report: &mut Report) {
         let Pair { key: written, value, place } = pair;
         let Some(key) = Key::find(table, &written) else {
-            let hint = Key::nearest(table, &written)
-                .map_or_else(String::new, |key| format!("; did you mean {}?", key.name));
+            let hint = hint(table, &written);
             return report.problem(&place, format!("{written} is no key that is known here{hint}"));
         };
         let fate = key.fate(table, &value);
         if let Fate::Refused(why) = fate {
             report.problem(&place, format!("{}={value} is refused: {why}", key.name));
         }
-        report.fates.push(KeyFate {
-            place: place.clone(),
-            key: key.name,
-            value: value.clone(),
-            fate,
-        });
+        match key.options() {
+            Some(options) => each_option(key, options, &value, &place, report),
+            None => report.fates.push(KeyFate {
+                place: place.clone(),
+                key: key.name,
+                value: value.clone(),
+                fate,
+            }),
+        }
         let before = self.settings.insert(key.setting(), Setting { value, place: place.clone() });
         if let Some(before) = before {
             let text = format!("{} is set twice; what {} says gives way", key.name, before.place);

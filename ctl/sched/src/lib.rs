@@ -4,11 +4,15 @@
 //! the leader turns each start into a command, and [`common::machine::decide`] has the last word.
 //! So a plan may be computed on another thread, take its time, and be out of date when it arrives,
 //! and the worst that happens is a refusal and another round.
+//!
+//! Under it is the [`timeline`]: what will be free on each node, and when.
 
-mod books;
+mod board;
 mod placement;
 mod plan;
+mod policy;
 pub mod timeline;
 
 pub use placement::{Need, need};
-pub use plan::{Plan, plan};
+pub use plan::{Plan, plan, plan_front, when};
+pub use policy::Policy;

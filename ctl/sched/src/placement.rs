@@ -1,17 +1,15 @@
-//! What a job needs of each node, and on which nodes it finds that.
-
-use std::cmp::Reverse;
+//! What a job needs of each node.
 
 use common::{
     config::{Config, MemoryPer, PartitionConf},
-    job::{Job, MemoryRequest, Place},
+    job::{Job, MemoryRequest},
     resources::Resources,
 };
 
-use crate::books::{Books, Share};
+use crate::timeline::{Amounts, KINDS, Portion};
 
 /// What a job needs, with the cluster's and the partition's defaults filled in.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Need {
     pub nodes_min: u32,
     pub nodes_max: u32,
@@ -26,7 +24,7 @@ pub struct Need {
 }
 
 /// How much memory a job takes of each node, in MiB.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Memory {
     /// Not counted on this cluster.
     Free,
@@ -81,22 +79,36 @@ fn memory(config: &Config, partition: &PartitionConf, asked: MemoryRequest) -> M
 }
 
 impl Need {
-    /// How many tasks fit on a node that has `free` of its `total`; none where not even one does.
-    fn tasks_on(&self, share: &Share) -> u32 {
-        if self.exclusive && share.free != share.total {
-            return 0;
-        }
-        let most =
-            self.tasks_per_node.unwrap_or(u32::MAX).min(share.free.cpus / self.cpus_per_task);
-        let fitting = match self.memory {
-            Memory::Free | Memory::All(_) | Memory::PerNode(_) => most,
-            Memory::PerCpu(0) => most,
-            Memory::PerCpu(mib) => {
-                let cpus = share.free.memory_mib / mib;
-                most.min(u32::try_from(cpus).unwrap_or(u32::MAX) / self.cpus_per_task)
-            }
+    /// What of it concerns one node alone.
+    pub(crate) fn of_node(&self) -> Self {
+        Self { nodes_min: 0, nodes_max: 0, tasks: 0, ..*self }
+    }
+
+    /// What it takes of a node that has `total` in all.
+    pub(crate) fn portion(&self, total: Resources) -> Portion {
+        let per_cpu = match self.memory {
+            Memory::PerCpu(mib) => mib,
+            // What the CPUs that an exclusive job did not ask for bring is in the floor.
+            Memory::All(MemoryPer::Cpu(mib)) if !self.exclusive => mib,
+            Memory::Free
+            | Memory::PerNode(_)
+            | Memory::All(MemoryPer::Unlimited | MemoryPer::Node(_) | MemoryPer::Cpu(_)) => 0,
         };
-        if fitting > 0 && self.held(share.total, fitting).fits_in(share.free) { fitting } else { 0 }
+        let cpus = u64::from(self.cpus_per_task);
+        let memory_most = match self.memory {
+            Memory::All(_) => total.memory_mib,
+            Memory::Free | Memory::PerNode(_) | Memory::PerCpu(_) => u64::MAX,
+        };
+        let mut most = [u64::MAX; KINDS];
+        most[1] = memory_most;
+        let mut per_task = [0; KINDS];
+        (per_task[0], per_task[1]) = (cpus, cpus.saturating_mul(per_cpu));
+        Portion {
+            least: if self.exclusive { amounts(total) } else { Amounts::NONE },
+            floor: amounts(self.held(total, 0)),
+            per_task: Amounts(per_task),
+            most: Amounts(most),
+        }
     }
 
     /// What `tasks` tasks hold of a node that has `total` in all.
@@ -124,60 +136,12 @@ impl Need {
         };
         Resources { cpus, memory_mib }
     }
+}
 
-    /// The nodes of `candidates` that the job would run on now, in the order of its ranks; none
-    /// where they do not suffice. `required` must be among them.
-    ///
-    /// First fit: required nodes first, then the lighter weights, then the configuration's order.
-    /// Each node takes as many tasks as fit, and leaves one for each node that must follow. Where
-    /// the job may not have as many nodes as that takes, those come first that take most.
-    pub(crate) fn place(
-        &self,
-        books: &Books,
-        candidates: &[usize],
-        required: &[usize],
-    ) -> Option<Vec<Place>> {
-        let mut order: Vec<(usize, u32)> = candidates
-            .iter()
-            .map(|at| (*at, self.tasks_on(books.share(*at))))
-            .filter(|(_, tasks)| *tasks > 0)
-            .collect();
-        if !required.iter().all(|at| order.iter().any(|(usable, _)| usable == at)) {
-            return None;
-        }
-        order.sort_by_key(|(at, _)| (!required.contains(at), books.share(*at).weight));
-        let chosen = self.spread(&order).or_else(|| {
-            let cut = order.len() > self.nodes_max as usize;
-            order.sort_by_key(|(at, fitting)| (!required.contains(at), Reverse(*fitting)));
-            cut.then(|| self.spread(&order)).flatten()
-        });
-        chosen.map(|mut chosen| {
-            // Ranks follow the configuration's order, as Slurm's node lists do.
-            chosen.sort_by_key(|(at, _)| *at);
-            let place = |(at, tasks)| {
-                let share = books.share(at);
-                Place { node: share.name.clone(), held: self.held(share.total, tasks), tasks }
-            };
-            chosen.into_iter().map(place).collect()
-        })
-    }
-
-    /// How many tasks each of the first nodes takes, where they take all together.
-    fn spread(&self, order: &[(usize, u32)]) -> Option<Vec<(usize, u32)>> {
-        let mut left = self.tasks;
-        let mut chosen = Vec::new();
-        let nodes_min = self.nodes_min as usize;
-        for &(at, fitting) in order {
-            let placed = chosen.len();
-            if left == 0 || placed >= self.nodes_max as usize {
-                break;
-            }
-            let must_follow = nodes_min.saturating_sub(placed + 1);
-            let spare = left.saturating_sub(u32::try_from(must_follow).unwrap_or(u32::MAX)).max(1);
-            let tasks = fitting.min(spare);
-            left -= tasks.min(left);
-            chosen.push((at, tasks));
-        }
-        (left == 0 && chosen.len() >= nodes_min).then_some(chosen)
-    }
+/// As the timeline counts them.
+pub(crate) fn amounts(resources: Resources) -> Amounts {
+    let mut amounts = [0; KINDS];
+    amounts[0] = u64::from(resources.cpus);
+    amounts[1] = resources.memory_mib;
+    Amounts(amounts)
 }

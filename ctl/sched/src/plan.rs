@@ -1,93 +1,116 @@
 //! One pass over the queues.
 
-use std::{cell::OnceCell, cmp::Reverse, collections::BTreeMap, iter::Peekable};
+use std::{
+    cmp::{Ordering, Reverse},
+    collections::BTreeMap,
+    iter::Peekable,
+};
 
 use common::{
     config::{Config, PartitionConf, PartitionState},
-    id::{JobId, NodeName, PartitionName},
-    job::{Job, Reason},
+    id::{JobId, NodeName, PartitionName, UserId},
+    job::{Job, Place, Reason},
     machine::{Allocation, QueueKey, State},
     time::Timestamp,
 };
 
-use crate::{books::Books, placement::need};
+use crate::{
+    board::Board,
+    placement::need,
+    policy::Policy,
+    timeline::{ClassId, MaskId},
+};
 
 /// What one pass decided.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Plan {
     pub starts: Vec<Allocation>,
-    /// Why the jobs that were looked at wait. Those that were not wait for [`Reason::Priority`].
+    /// Why the jobs wait that do not wait for [`Reason::Priority`].
     pub waits: BTreeMap<JobId, Reason>,
+    /// When those that wait are to start, if every run lasts until its limit. Those that were not
+    /// looked at, and those whose start lies beyond what is planned, have none.
+    pub estimates: BTreeMap<JobId, Timestamp>,
     /// The next moment at which a job may become eligible by itself (`--begin`).
     pub wake: Option<Timestamp>,
-    /// Where each closed partition's queue was left: what stands behind that place was not looked
-    /// at, so the plan is the same whatever stands there.
+    /// Where a partition's queue was left: what stands behind that place was not looked at, so the
+    /// plan is the same whatever stands there.
     pub closed: BTreeMap<PartitionName, QueueKey>,
+    /// Jobs that wait may stand behind those places, and might start now.
+    pub cut: bool,
 }
 
 /// A partition's queue in the pass.
 struct Line<'a> {
     conf: &'a PartitionConf,
     queue: Peekable<Box<dyn Iterator<Item = QueueKey> + 'a>>,
-    /// Its nodes, by their place in the books.
+    /// Its nodes, by their place on the board.
     nodes: Vec<usize>,
+    /// Those of them that may be given away, as long as that stays so.
+    usable: Option<MaskId>,
+    /// All of them.
+    all: MaskId,
+    /// How many of its jobs were looked at, and for how many nodes are kept.
+    looked: u32,
+    reserved: u32,
+    /// One of its jobs waits for nodes already.
+    headed: bool,
 }
 
-/// Looks at the pending jobs, the most urgent first, and starts each that fits.
+/// Looks at all pending jobs, the most urgent first, and starts each that fits and delays nobody
+/// before it.
 ///
-/// The first job of a partition that does not fit closes the partition: its nodes are kept for
-/// that job, in this and in every other partition, and those behind it wait for their priority. A
-/// job that would not fit even if all nodes that can be used were idle closes nothing: nobody knows
-/// for how long that would be.
+/// A job that does not fit gets the earliest start that its limit allows beside those before it,
+/// and its nodes are kept for it from then on (conservative backfill). A job that could start
+/// only beyond the window gets nothing kept, unless it is the first of its partition that waits.
+/// One that waits for a run without a limit has no start that could be kept.
+///
+/// Under `sched/builtin` the first job of a partition that does not fit closes the partition: its
+/// nodes are kept for that job, in this and in every other partition, and those behind it wait for
+/// their priority. A job that would not fit even if all nodes that can be used were idle closes
+/// nothing: nobody knows for how long that would be.
 #[must_use]
 pub fn plan(view: &State, now: Timestamp) -> Plan {
-    let mut plan = Plan::default();
-    let Some(config) = &view.config else {
-        return plan;
-    };
-    let mut books = Books::open(view);
-    let idle = OnceCell::new();
-    let mut lines = lines(view, config, &books);
-    while let Some(line) = most_urgent(&mut lines) {
-        let Some(key) = line.queue.next() else {
-            break;
-        };
-        let job = view.jobs.get(&key.job).expect("check: a queued job is there");
-        match consider(config, line, (&books, &idle), job, now) {
-            Verdict::Start(allocation) => {
-                books.take(&allocation.places);
-                plan.starts.push(allocation);
-            }
-            Verdict::Wait(reason) => {
-                plan.waits.insert(job.id, reason);
-            }
-            Verdict::WaitUntil(begin) => {
-                plan.waits.insert(job.id, Reason::BeginTime);
-                plan.wake = Some(plan.wake.map_or(begin, |wake| wake.min(begin)));
-            }
-            Verdict::Close(reason) => {
-                plan.waits.insert(job.id, reason);
-                plan.closed.insert(job.partition.clone(), key);
-                // A partition that starts nothing keeps no nodes from the others.
-                if line.conf.state.starts() {
-                    books.reserve(&line.nodes);
-                }
-                line.queue = empty();
-            }
-        }
-    }
-    plan
+    plan_front(view, now, usize::MAX)
 }
 
-fn lines<'a>(view: &'a State, config: &'a Config, books: &Books) -> Vec<Line<'a>> {
-    let line = |conf: &'a PartitionConf| {
+/// Does the same, and leaves off where so many jobs have been found that must wait for nodes.
+#[must_use]
+pub fn plan_front(view: &State, now: Timestamp, waiting: usize) -> Plan {
+    view.config.as_ref().map_or_else(Plan::default, |config| {
+        let mut pass = Pass::new(view, config, now);
+        pass.run(view, waiting);
+        pass.plan
+    })
+}
+
+/// When and where the job is to start: now, or by the plan; none where no moment is known.
+#[must_use]
+pub fn when(view: &State, now: Timestamp, job: JobId) -> Option<(Timestamp, Vec<Place>)> {
+    let mut pass = Pass::new(view, view.config.as_ref()?, now);
+    pass.wanted = Some(job);
+    pass.run(view, usize::MAX);
+    pass.found
+}
+
+fn lines<'a>(view: &'a State, config: &'a Config, board: &mut Board) -> Vec<Line<'a>> {
+    let mut line = |conf: &'a PartitionConf| {
         let queue = view.queues.get(&conf.name.as_str().into())?;
-        let at = |name: &String| books.position(&NodeName::from(name.as_str()));
-        let nodes = conf.nodes.iter().filter_map(at).collect();
+        let at = |name: &String| board.position(&NodeName::from(name.as_str()));
+        let nodes: Vec<usize> = conf.nodes.iter().filter_map(at).collect();
         let queue: Box<dyn Iterator<Item = QueueKey>> = Box::new(queue.iter().copied());
-        Some(Line { conf, queue: queue.peekable(), nodes })
+        let all = board.timeline.mask(nodes.iter().copied());
+        Some(Line {
+            conf,
+            queue: queue.peekable(),
+            nodes,
+            usable: None,
+            all,
+            looked: 0,
+            reserved: 0,
+            headed: false,
+        })
     };
-    config.partitions.iter().filter_map(line).collect()
+    config.partitions.iter().filter_map(&mut line).collect()
 }
 
 fn empty<'a>() -> Peekable<Box<dyn Iterator<Item = QueueKey> + 'a>> {
@@ -113,56 +136,260 @@ enum Verdict {
     Start(Allocation),
     /// Waits, and lets others pass.
     Wait(Reason),
+    /// Waits, and others of its partition do so before it, or the policy passes it over.
+    Behind,
     WaitUntil(Timestamp),
     /// Waits, and nobody of its partition may pass.
     Close(Reason),
 }
 
-/// The books are those of the plan, and those of the same nodes when idle, made when first needed.
-fn consider(
-    config: &Config,
-    line: &Line<'_>,
-    (books, idle): (&Books, &OnceCell<Books>),
-    job: &Job,
+/// A pass under way.
+struct Pass<'a> {
+    config: &'a Config,
+    policy: Policy,
     now: Timestamp,
-) -> Verdict {
-    match line.conf.state {
-        PartitionState::Down => return Verdict::Close(Reason::PartitionDown),
-        PartitionState::Inactive => return Verdict::Close(Reason::PartitionInactive),
-        PartitionState::Up | PartitionState::Drain => {}
+    /// The end of the window.
+    latest: Timestamp,
+    board: Board,
+    /// How many jobs of a user were looked at, in all and in each partition.
+    of_user: BTreeMap<(UserId, Option<&'a str>), u32>,
+    looked: u32,
+    plan: Plan,
+    /// Whose start is asked for, and what was found of it.
+    wanted: Option<JobId>,
+    found: Option<(Timestamp, Vec<Place>)>,
+}
+
+impl<'a> Pass<'a> {
+    fn new(view: &State, config: &'a Config, now: Timestamp) -> Self {
+        let policy = Policy::of(config);
+        Self {
+            config,
+            now,
+            latest: now + policy.window,
+            board: Board::open(view, config, now, &policy),
+            policy,
+            of_user: BTreeMap::new(),
+            looked: 0,
+            plan: Plan::default(),
+            wanted: None,
+            found: None,
+        }
     }
-    if let Some(reason) = hindrance(line, job) {
-        return Verdict::Wait(reason);
+
+    fn run(&mut self, view: &'a State, waiting: usize) {
+        let mut lines = lines(view, self.config, &mut self.board);
+        let mut left = waiting;
+        while let Some(line) = most_urgent(&mut lines) {
+            let Some(key) = line.queue.next() else {
+                break;
+            };
+            let tier = line.conf.priority_tier;
+            let job = view.jobs.get(&key.job).expect("check: a queued job is there");
+            let verdict = self.consider(line, job);
+            if let Verdict::Wait(Reason::Resources) | Verdict::Behind = verdict {
+                left = left.saturating_sub(1);
+            }
+            self.note(verdict, &mut lines, job, key);
+            if left == 0 || self.policy.jobs.is_some_and(|most| self.looked >= most) {
+                self.cut(&mut lines, tier, key);
+            }
+            if left == 0 || self.wanted == Some(job.id) {
+                break;
+            }
+        }
     }
-    if let Some(begin) = job.begin.filter(|begin| *begin > now) {
-        return Verdict::WaitUntil(begin);
+
+    /// Writes down what was found, and closes lines. The verdict is on the job at `key`.
+    fn note(&mut self, verdict: Verdict, lines: &mut [Line<'a>], job: &Job, key: QueueKey) {
+        let plan = &mut self.plan;
+        match verdict {
+            Verdict::Start(allocation) => plan.starts.push(allocation),
+            Verdict::Behind => {}
+            Verdict::Wait(reason) => {
+                plan.waits.insert(job.id, reason);
+            }
+            Verdict::WaitUntil(begin) => {
+                plan.waits.insert(job.id, Reason::BeginTime);
+                plan.wake = Some(plan.wake.map_or(begin, |wake| wake.min(begin)));
+            }
+            Verdict::Close(reason) => {
+                plan.waits.insert(job.id, reason);
+                plan.closed.insert(job.partition.clone(), key);
+                let own = |line: &&mut Line<'_>| line.conf.name == job.partition.as_str();
+                let line = lines.iter_mut().find(own).expect("the job stood in it");
+                line.queue = empty();
+                // A partition that starts nothing keeps no nodes from the others.
+                if line.conf.state.starts() {
+                    self.board.reserve(&line.nodes);
+                    lines.iter_mut().for_each(|line| line.usable = None);
+                }
+            }
+        }
     }
-    let position = |name: &NodeName| books.position(name).filter(|at| line.nodes.contains(at));
-    let required: Option<Vec<usize>> = job.spec.required_nodes.iter().map(position).collect();
-    let Some(required) = required else {
-        return Verdict::Wait(Reason::ReqNodeNotAvail);
-    };
-    if required.iter().any(|at| !books.share(*at).usable) {
-        return Verdict::Wait(Reason::ReqNodeNotAvail);
+
+    /// Leaves all queues where they are, once the one at `key` was looked at.
+    fn cut(&mut self, lines: &mut [Line<'a>], tier: u16, key: QueueKey) {
+        // Nobody stands before it.
+        let first =
+            QueueKey { priority: Reverse(u32::MAX), submitted: Timestamp(0), job: JobId(0) };
+        for line in lines {
+            self.plan.cut |= line.queue.peek().is_some();
+            let left_at = match line.conf.priority_tier.cmp(&tier) {
+                // All of it was looked at.
+                Ordering::Greater => continue,
+                Ordering::Equal => key,
+                Ordering::Less => first,
+            };
+            let name: PartitionName = line.conf.name.as_str().into();
+            self.plan.closed.entry(name).or_insert(left_at);
+            line.queue = empty();
+        }
     }
-    let allowed = |at: &usize| !job.spec.excluded_nodes.contains(&books.share(*at).name);
-    let allowed: Vec<usize> = line.nodes.iter().copied().filter(allowed).collect();
-    let usable = || allowed.iter().copied().filter(|at| books.share(*at).usable);
-    let candidates: Vec<usize> = usable().filter(|at| !books.share(*at).awaited).collect();
-    let need = need(config, line.conf, job);
-    if let Some(places) = need.place(books, &candidates, &required) {
-        return Verdict::Start(Allocation { job: job.id, attempt: job.attempt, places });
+
+    fn consider(&mut self, line: &mut Line<'a>, job: &Job) -> Verdict {
+        match line.conf.state {
+            PartitionState::Down => return Verdict::Close(Reason::PartitionDown),
+            PartitionState::Inactive => return Verdict::Close(Reason::PartitionInactive),
+            PartitionState::Up | PartitionState::Drain => {}
+        }
+        if let Some(reason) = hindrance(line, job) {
+            return Verdict::Wait(reason);
+        }
+        if let Some(begin) = job.begin.filter(|begin| *begin > self.now) {
+            return Verdict::WaitUntil(begin);
+        }
+        let board = &self.board;
+        let position = |name: &NodeName| board.position(name).filter(|at| line.nodes.contains(at));
+        let required: Option<Vec<usize>> = job.spec.required_nodes.iter().map(position).collect();
+        let Some(mut required) = required else {
+            return Verdict::Wait(Reason::ReqNodeNotAvail);
+        };
+        if required.iter().any(|at| !board.shares[*at].usable) {
+            return Verdict::Wait(Reason::ReqNodeNotAvail);
+        }
+        required.sort_unstable();
+        required.dedup();
+        if !self.may_be_looked_at(line, job) {
+            return Verdict::Behind;
+        }
+        let mask = self.mask(line, job, |share| share.usable && !share.awaited);
+        let (conf, own) = (self.config, line.conf);
+        let class = self.board.class((conf, own), job, mask, &required);
+        self.seek(line, job, class, &required)
     }
-    let idle = idle.get_or_init(|| books.idle());
-    if need.place(idle, &allowed, &required).is_none() {
-        Verdict::Wait(Reason::PartitionConfig)
-    } else if need.place(idle, &usable().collect::<Vec<_>>(), &required).is_none() {
-        Verdict::Wait(Reason::NodesNotAvail)
-    } else if required.is_empty() {
-        Verdict::Close(Reason::Resources)
-    } else {
-        // A job that names its nodes waits for these alone, and holds up nobody else.
-        Verdict::Wait(Reason::Resources)
+
+    /// Counts the job, if the policy's caps let it be planned at all.
+    fn may_be_looked_at(&mut self, line: &mut Line<'a>, job: &Job) -> bool {
+        let Policy { jobs_of_user, jobs_of_partition, jobs_of_user_in_partition, .. } = self.policy;
+        let full = |count: u32, most: Option<u32>| most.is_some_and(|most| count >= most);
+        let user = job.spec.user;
+        let partition = Some(line.conf.name.as_str());
+        let count = |key| self.of_user.get(&key).copied().unwrap_or(0);
+        if full(line.looked, jobs_of_partition)
+            || full(count((user, None)), jobs_of_user)
+            || full(count((user, partition)), jobs_of_user_in_partition)
+        {
+            return false;
+        }
+        self.looked += 1;
+        line.looked += 1;
+        if jobs_of_user.is_some() || jobs_of_user_in_partition.is_some() {
+            *self.of_user.entry((user, None)).or_default() += 1;
+            *self.of_user.entry((user, partition)).or_default() += 1;
+        }
+        true
+    }
+
+    /// Those nodes of the partition that the job does not exclude, and that can be given to it.
+    fn mask(
+        &mut self,
+        line: &mut Line<'a>,
+        job: &Job,
+        may: fn(&crate::board::Share) -> bool,
+    ) -> MaskId {
+        let Board { shares, timeline, .. } = &mut self.board;
+        let excluded = &job.spec.excluded_nodes;
+        if !excluded.is_empty() {
+            let nodes = line.nodes.iter().copied();
+            let allowed = nodes.filter(|at| !excluded.contains(&shares[*at].name));
+            return timeline.mask(allowed.filter(|at| may(&shares[*at])));
+        }
+        *line.usable.get_or_insert_with(|| {
+            timeline.mask(line.nodes.iter().copied().filter(|at| may(&shares[*at])))
+        })
+    }
+
+    /// Looks for room, and takes it.
+    fn seek(
+        &mut self,
+        line: &mut Line<'a>,
+        job: &Job,
+        class: ClassId,
+        required: &[usize],
+    ) -> Verdict {
+        let Policy { strict, reservations, .. } = self.policy;
+        let keeps = !strict && reservations.is_none_or(|most| line.reserved < most);
+        let latest = match (keeps, line.headed) {
+            _ if self.wanted == Some(job.id) => u64::MAX,
+            (true, false) => u64::MAX,
+            (true, true) => self.latest.0,
+            (false, _) => self.now.0,
+        };
+        if let Some(start) = self.board.timeline.earliest(class, latest) {
+            let need = need(self.config, line.conf, job);
+            let places = self.board.book(class, &need, &start);
+            if self.wanted == Some(job.id) {
+                self.found = Some((Timestamp(start.at), places.clone()));
+            }
+            if start.at == self.now.0 {
+                return Verdict::Start(Allocation { job: job.id, attempt: job.attempt, places });
+            }
+            self.plan.estimates.insert(job.id, Timestamp(start.at));
+            line.reserved += 1;
+        } else if let Some(reason) = self.obstacle(line, job, class, required) {
+            return Verdict::Wait(reason);
+        }
+        if !required.is_empty() {
+            // It waits for these alone, and under strict order holds up nobody else.
+            return Verdict::Wait(Reason::Resources);
+        }
+        let headed = std::mem::replace(&mut line.headed, true);
+        match (strict, headed) {
+            (true, _) => Verdict::Close(Reason::Resources),
+            (false, false) => Verdict::Wait(Reason::Resources),
+            (false, true) => Verdict::Behind,
+        }
+    }
+
+    /// Why the class has no room even on idle nodes, if that is so.
+    fn obstacle(
+        &mut self,
+        line: &mut Line<'a>,
+        job: &Job,
+        class: ClassId,
+        required: &[usize],
+    ) -> Option<Reason> {
+        if self.board.could(class) {
+            return None;
+        }
+        let (all, excluded) = (line.all, &job.spec.excluded_nodes);
+        let Board { shares, timeline, .. } = &mut self.board;
+        let allowed = |at: &usize| !excluded.contains(&shares[*at].name);
+        let nodes = || line.nodes.iter().copied().filter(allowed);
+        let allowed = if excluded.is_empty() { all } else { timeline.mask(nodes()) };
+        let usable = timeline.mask(nodes().filter(|at| shares[*at].usable));
+        let own = (self.config, line.conf);
+        let ever = self.board.class(own, job, allowed, required);
+        let today = self.board.class(own, job, usable, required);
+        if !self.board.could(ever) {
+            Some(Reason::PartitionConfig)
+        } else if !self.board.could(today) {
+            Some(Reason::NodesNotAvail)
+        } else {
+            // Under strict order, a more urgent job's nodes are kept.
+            None
+        }
     }
 }
 

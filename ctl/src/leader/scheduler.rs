@@ -1,8 +1,10 @@
 //! The scheduler: a thread that plans on frozen views, for as long as this controller leads.
 //!
-//! It wakes when something changes and plans only where the plan could be another one: a job that
-//! enters behind those that wait for nodes changes nothing, so a storm of submissions into a full
-//! cluster costs a comparison each.
+//! It wakes when something changes, and plans the front of the queue at once: as many jobs as can
+//! start, and the first [`FRONT`] that wait. A job that enters behind those changes nothing of
+//! that plan, so a storm of submissions into a full cluster costs a comparison each. Whether
+//! something behind the front can start beside it, and when each job will, is for a plan of the
+//! whole queue, which is made as often as a small share of the time allows.
 
 use std::{
     sync::{
@@ -37,6 +39,15 @@ use crate::{
 /// together, and at most; between the two, twice as long as the pass took.
 const SHORTEST_REST: Duration = Duration::from_millis(1);
 const LONGEST_REST: Duration = Duration::from_millis(250);
+
+/// How many jobs that wait the plan of the queue's front holds.
+const FRONT: usize = 50;
+
+/// How long after a plan of the whole queue the next one is made at the earliest: so many times
+/// what it took, and within these bounds.
+const WHOLE_EVERY: u32 = 10;
+const WHOLE_SOONEST: Duration = Duration::from_millis(100);
+const WHOLE_LATEST: Duration = Duration::from_secs(30);
 
 /// How long it sleeps at most, and so how old its last sign of life may be.
 const LONGEST_SLEEP: Duration = Duration::from_secs(5);
@@ -103,41 +114,85 @@ impl Scheduler {
     async fn cycle(&self, shared: &Shared) {
         let mut views = shared.proposer.view();
         let mut last: Option<Pass> = None;
+        let mut whole = Whole::never();
+        // Whether the front was not the whole queue.
+        let mut cut = false;
         loop {
             self.signs();
             let view = views.borrow_and_update().clone();
             let Some(view) = view else {
-                last = None;
+                (last, whole) = (None, Whole::never());
                 if !rouse(&mut views, LONGEST_SLEEP).await {
                     return;
                 }
                 continue;
             };
             let (now, began) = (clock::now(), Instant::now());
-            if let Some(pass) = last.as_ref().filter(|pass| pass.still_holds(&view.state, now)) {
+            let held = last.as_ref().filter(|pass| pass.still_holds(&view.state, now));
+            let rest_of_whole = whole.wait(&view.state).filter(|_| cut);
+            let due = match rest_of_whole {
+                Some(Duration::ZERO) => held.is_some() || whole.made.elapsed() > WHOLE_LATEST,
+                Some(_) | None => false,
+            };
+            if let Some(pass) = held.filter(|_| !due) {
                 shared.reasons.still_hold(view.state.next_job);
+                let sleep = pass.sleep(now).min(rest_of_whole.unwrap_or(LONGEST_SLEEP));
                 drop(view);
                 rest(began.elapsed()).await;
-                if !rouse(&mut views, pass.sleep(now)).await {
+                if !rouse(&mut views, sleep).await {
                     return;
                 }
                 continue;
             }
-            let plan = sched::plan(&view.state, now);
+            let plan = match due {
+                true => sched::plan(&view.state, now),
+                false => sched::plan_front(&view.state, now, FRONT),
+            };
             let took = began.elapsed();
             shared.measures.plan.record(took.as_secs_f64(), &[]);
             shared.measures.starts.add(plan.starts.len() as u64, &[]);
-            let starts = plan.starts.len();
             publish(&shared.reasons, &view.state, &plan);
-            if starts > 0 {
+            match due {
+                true => whole = Whole::of(&view.state, took),
+                false => cut = plan.cut,
+            }
+            if !plan.starts.is_empty() {
                 start(&shared.proposer, &mut views, &plan).await;
                 last = None;
-            } else {
+            } else if !due {
                 last = Some(Pass::of(&view.state, &plan));
             }
             drop(view);
             rest(took).await;
         }
+    }
+}
+
+/// The last plan of the whole queue.
+struct Whole {
+    /// What it was made of; nothing before the first.
+    state: Option<State>,
+    made: Instant,
+    took: Duration,
+}
+
+impl Whole {
+    fn never() -> Self {
+        Self { state: None, made: Instant::now(), took: Duration::ZERO }
+    }
+
+    fn of(state: &State, took: Duration) -> Self {
+        Self { state: Some(state.clone()), made: Instant::now(), took }
+    }
+
+    /// How long until the next one may be made; nothing where it would find the same.
+    fn wait(&self, state: &State) -> Option<Duration> {
+        let Some(seen) = &self.state else { return Some(Duration::ZERO) };
+        if seen.jobs.ptr_eq(&state.jobs) && seen.nodes.ptr_eq(&state.nodes) {
+            return None;
+        }
+        let every = (self.took * WHOLE_EVERY).clamp(WHOLE_SOONEST, WHOLE_LATEST);
+        Some(every.saturating_sub(self.made.elapsed()))
     }
 }
 
@@ -194,8 +249,8 @@ async fn start(proposer: &Proposer, views: &mut watch::Receiver<Option<Arc<View>
 #[derive(Clone, Debug)]
 struct Pass {
     state: State,
-    /// For each partition that it closed, the jobs that it looked at, in order.
-    looked: Vec<(PartitionName, Vec<Arc<Job>>)>,
+    /// For each partition that it closed, where, and the jobs that it looked at, in order.
+    looked: Vec<(PartitionName, QueueKey, Vec<Arc<Job>>)>,
     wake: Option<Timestamp>,
 }
 
@@ -203,7 +258,7 @@ impl Pass {
     fn of(state: &State, plan: &Plan) -> Self {
         let looked = |(partition, last): (&PartitionName, &QueueKey)| {
             let jobs: Vec<_> = front(state, partition, *last).take(COMPARED + 1).cloned().collect();
-            (jobs.len() <= COMPARED).then(|| (partition.clone(), jobs))
+            (jobs.len() <= COMPARED).then(|| (partition.clone(), *last, jobs))
         };
         Self {
             state: state.clone(),
@@ -234,15 +289,13 @@ impl Pass {
 
     /// Whether what was looked at of one queue is what would be looked at again.
     fn same_queue(&self, partition: &PartitionName, state: &State) -> bool {
-        let Some((_, jobs)) = self.looked.iter().find(|(name, _)| name == partition) else {
+        let looked = self.looked.iter().find(|(name, ..)| name == partition);
+        let Some((_, last, jobs)) = looked else {
             // All of it was looked at, so each of its jobs counts.
             return self.state.queues.get(partition) == state.queues.get(partition)
                 && self.state.jobs.ptr_eq(&state.jobs);
         };
-        let Some(last) = jobs.last().and_then(|job| QueueKey::of(job)) else {
-            return false;
-        };
-        let mut again = front(state, partition, last);
+        let mut again = front(state, partition, *last);
         jobs.iter().all(|job| again.next().is_some_and(|other| job == other))
             && again.next().is_none()
     }

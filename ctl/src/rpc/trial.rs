@@ -1,8 +1,9 @@
 //! `sbatch --test-only`: when and where a job would start, were it submitted at this moment.
 //!
-//! Pure: it plays the cluster's future on a copy of its state. Runs end at their time limits, and
-//! whatever is more urgent starts first. That is the answer of a cluster in which nothing else
-//! happens, so a real start may well be earlier.
+//! Pure: it asks the planner, on a copy of the state; and where that knows no moment, it plays the
+//! cluster's future. Runs end at their time limits, and whatever is more urgent is not delayed.
+//! That is the answer of a cluster in which nothing else happens, so a real start may well be
+//! earlier.
 
 use common::{
     hostlist::Hostlist,
@@ -32,6 +33,10 @@ pub(super) fn run(
     let Answer::Job(job) = head.propose(Command::Submit(Box::new(submission)), now)?.answer else {
         unreachable!("a submission is answered with a job");
     };
+    if let Some((start, places)) = sched::when(head.state(), now, job) {
+        return Ok(reply(head.state(), job, start, &places));
+    }
+    // Something that the plan takes for endless is in the way, or it may not begin yet.
     for _ in 0..MOMENTS {
         clean_up(&mut head, now);
         let plan = sched::plan(head.state(), now);

@@ -1,6 +1,6 @@
 //! The keys that stand for the whole cluster.
 
-use super::{Key, honoured, idle, only, options, refused, unless};
+use super::{Key, SCHEDULER, each, honoured, idle, only, options, refused, unless};
 
 const ACCOUNTING: &str = "the log itself is the accounting record";
 const BINDING: &str = "tasks are not bound to CPUs";
@@ -258,15 +258,11 @@ pub(in crate::config) static CLUSTER: &[Key] = &[
     idle("SallocDefaultCommand", STEPS),
     idle("SbcastParameters", STEPS),
     idle("SchedulerAuth", PART),
-    options(
-        "SchedulerParameters",
-        &["max_script_size"],
-        "of its options, only max_script_size concerns what is done here",
-    ),
+    each("SchedulerParameters", SCHEDULER),
     idle("SchedulerPort", PART),
     idle("SchedulerRootFilter", PART),
     idle("SchedulerTimeSlice", PREEMPTION),
-    unless(
+    only(
         "SchedulerType",
         &["sched/backfill", "sched/builtin", "backfill", "builtin"],
         "there is no such scheduler",

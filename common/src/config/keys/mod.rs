@@ -2,9 +2,11 @@
 
 mod cluster;
 mod lines;
+mod scheduler;
 
 pub(super) use cluster::CLUSTER;
 pub(super) use lines::{DOWN_NODES, NODE, NODE_SET, PARTITION};
+pub(super) use scheduler::SCHEDULER;
 
 use super::report::Fate;
 
@@ -24,6 +26,8 @@ enum Rule {
     Idle(&'static str),
     /// Honoured if one of these options is in its list of options; else nothing depends on it.
     Options(&'static [&'static str], &'static str),
+    /// Its value is a list of options, each with a fate of its own.
+    Each(&'static [Key]),
     /// Honoured with one of these values; refused with others, and why.
     Only(&'static [&'static str], &'static str),
     /// These values ask for what is so anyway; others are refused, and why.
@@ -46,6 +50,8 @@ impl Rule {
                 };
                 if value.split(',').any(named) { Fate::Honoured } else { Fate::NoEffect(why) }
             }
+            // The options have their own.
+            Self::Each(_) => Fate::Honoured,
             Self::Only(values, why) if !among(values) => Fate::Refused(why),
             Self::Only(..) => Fate::Honoured,
             Self::Unless(values, why) if !among(values) => Fate::Refused(why),
@@ -79,6 +85,10 @@ const fn options(name: &'static str, honoured: &'static [&'static str], why: &'s
     Key { name, rule: Rule::Options(honoured, why), alias_of: None }
 }
 
+const fn each(name: &'static str, options: &'static [Key]) -> Key {
+    Key { name, rule: Rule::Each(options), alias_of: None }
+}
+
 const fn alias(name: &'static str, of: &'static str) -> Key {
     Key { name, rule: Rule::Honoured, alias_of: Some(of) }
 }
@@ -93,6 +103,18 @@ impl Key {
     pub(super) fn fate(&self, table: &'static [Self], value: &str) -> Fate {
         let named = self.alias_of.and_then(|name| Self::find(table, name)).unwrap_or(self);
         named.rule.fate(value)
+    }
+
+    /// What its value is a list of, if it is one whose options have fates of their own.
+    pub(super) fn options(&self) -> Option<&'static [Self]> {
+        match self.rule {
+            Rule::Each(options) => Some(options),
+            Rule::Honoured
+            | Rule::Idle(_)
+            | Rule::Options(..)
+            | Rule::Only(..)
+            | Rule::Unless(..) => None,
+        }
     }
 
     pub(super) fn find(table: &'static [Self], name: &str) -> Option<&'static Self> {

@@ -1,6 +1,7 @@
 use common::{
     config::{
-        Checked, ConfiguredState, ControllerConf, EnforcePartLimits, MemoryPer, PartitionState,
+        Checked, ConfiguredState, ControllerConf, EnforcePartLimits, Fate, MemoryPer,
+        PartitionState,
     },
     time::TimeLimit,
 };
@@ -270,6 +271,18 @@ fn settings_of_the_cluster_are_checked() {
             "SchedulerParameters=max_script_size=x\n",
             "1: SchedulerParameters=max_script_size=x: max_script_size: a number from 1 to 536870912 is wanted",
         ),
+        (
+            "SchedulerParameters=bf_window=0\n",
+            "1: SchedulerParameters=bf_window=0: bf_window: a number from 1 to 43200 is wanted",
+        ),
+        (
+            "SchedulerParameters=defer,bf_windo=60\n",
+            "1: SchedulerParameters: bf_windo is no option that is known here; did you mean bf_window?",
+        ),
+        (
+            "SchedulerType=sched/wiki\n",
+            "1: SchedulerType=sched/wiki is refused: there is no such scheduler",
+        ),
         ("StateSaveLocation=here\n", "1: StateSaveLocation=here: an absolute path is wanted"),
         (
             "PrivateData=jobs\n",
@@ -299,4 +312,17 @@ fn limits_of_resources_reach_the_job_as_configured() {
     assert_eq!(problems(both), [text]);
     let wrong = "1: PropagateResourceLimits=LUCK: `LUCK' is no limit of resources";
     assert_eq!(problems("PropagateResourceLimits=LUCK\n"), [wrong]);
+}
+
+#[test]
+fn each_option_of_the_scheduler_has_a_fate() {
+    let text = "ClusterName=x\nSlurmctldHost=c\nNodeName=n1\nPartitionName=p Nodes=n1 Default=YES\n\
+                SchedulerParameters=bf_window=60,bf_continue,max_script_size=7\n";
+    let checked = check(&[("slurm.conf", text)]);
+    assert_eq!(checked.problems, []);
+    let fates = checked.fates.iter().filter(|fate| fate.key == "SchedulerParameters");
+    let fates: Vec<_> =
+        fates.map(|fate| (fate.value.as_str(), fate.fate == Fate::Honoured)).collect();
+    let expected = [("bf_window=60", true), ("bf_continue", false), ("max_script_size=7", true)];
+    assert_eq!(fates, expected);
 }

@@ -184,6 +184,10 @@ impl Bench {
         for (job, reason) in &plan.waits {
             writeln!(text, "wait {job}: {reason}").expect("a text takes it");
         }
+        for (job, at) in &plan.estimates {
+            let seconds = at.since(self.now).seconds();
+            writeln!(text, "planned {job}: in {seconds} s").expect("a text takes it");
+        }
         if let Some(wake) = plan.wake {
             let seconds = wake.since(self.now).seconds();
             writeln!(text, "wake in {seconds} s").expect("a text takes it");

@@ -25,6 +25,8 @@ fn options() -> impl Strategy<Value = String> {
         "-w=n[1-5]",
         "-x=n[1-5]",
         Just("--exclusive".to_owned()),
+        (1..20_u32).prop_map(|minutes| format!("-t={minutes}")),
+        (1..20_u32).prop_map(|minutes| format!("-t={minutes}")),
         Just("--begin=now+50".to_owned()),
         Just("--nice=3".to_owned()),
     ];
@@ -70,12 +72,39 @@ proptest! {
     fn a_plan_can_be_carried_out_and_leaves_nothing_undone(
         commands in proptest::collection::vec(command(), 1..30),
     ) {
-        let mut bench = Bench::new(CONF);
-        for command in commands {
-            run(&mut bench, &command);
-            if command == "start" {
-                prop_assert_eq!(bench.plan().starts, []);
+        for order in ["backfill", "builtin"] {
+            let mut bench = Bench::new(&format!("SchedulerType=sched/{order}\n{CONF}"));
+            for command in &commands {
+                run(&mut bench, command);
+                if command == "start" {
+                    prop_assert_eq!(bench.plan().starts, []);
+                }
             }
+        }
+    }
+
+    /// A job at the end of the queue changes nothing for those before it: neither who of them
+    /// starts, nor on which nodes, nor when the others are to. And the same view gives the same.
+    #[test]
+    fn who_comes_later_delays_nobody(
+        commands in proptest::collection::vec(command(), 1..30),
+    ) {
+        let mut bench = Bench::new(&CONF.replace("PriorityTier=2 ", ""));
+        // A nice job may be passed by a later one.
+        for command in commands.into_iter().filter(|command| !command.contains("--nice")) {
+            let before = bench.plan();
+            prop_assert_eq!(&before, &bench.plan());
+            let nobody = bench.state.clone();
+            run(&mut bench, &command);
+            if !command.starts_with("submit") {
+                continue;
+            }
+            let mut after = bench.plan();
+            let news = |job: &JobId| !nobody.jobs.contains_key(job);
+            after.starts.retain(|start| !news(&start.job));
+            after.estimates.retain(|job, _| !news(job));
+            prop_assert_eq!(after.starts, before.starts);
+            prop_assert_eq!(after.estimates, before.estimates);
         }
     }
 

@@ -1,0 +1,180 @@
+//! The cluster's nodes on a timeline, and each job's request in its terms.
+
+use std::collections::BTreeMap;
+
+use common::{
+    config::{Config, PartitionConf},
+    id::{JobId, NodeName},
+    job::{Job, Phase, Place},
+    machine::State,
+    resources::Resources,
+    time::{Span, Timestamp},
+};
+
+use crate::{
+    placement::{Need, amounts, need},
+    policy::Policy,
+    timeline::{Amounts, Ask, ClassId, Grid, Held, MaskId, Shape, ShapeId, Start, Timeline},
+};
+
+/// How many words of what is free the timeline of a small cluster may have, before its grid is
+/// made coarse; and how many slots a large one has at least.
+const WORDS: usize = 1 << 21;
+const SLOTS: usize = 320;
+
+/// One node, as the plan sees it.
+#[derive(Clone, Debug)]
+pub(crate) struct Share {
+    pub(crate) name: NodeName,
+    pub(crate) total: Resources,
+    /// Its place in the configuration.
+    rank: usize,
+    /// Up, and not draining.
+    pub(crate) usable: bool,
+    /// Under strict order, a more urgent job waits for it: nobody behind that job may take it.
+    pub(crate) awaited: bool,
+}
+
+/// The nodes, and what will be free on each after the starts that the plan has decided so far.
+pub(crate) struct Board {
+    /// The lighter ones first, then the configuration's order: so they are filled.
+    pub(crate) shares: Vec<Share>,
+    by_name: BTreeMap<NodeName, usize>,
+    pub(crate) timeline: Timeline,
+    shapes: BTreeMap<Need, ShapeId>,
+    /// Whether a class could run on its nodes if they were idle, where that was asked.
+    could: BTreeMap<ClassId, bool>,
+}
+
+impl Board {
+    pub(crate) fn open(view: &State, config: &Config, now: Timestamp, policy: &Policy) -> Self {
+        let configured = config.nodes.iter().enumerate();
+        let mut nodes: Vec<_> = configured
+            .filter_map(|(rank, node)| {
+                Some((rank, view.nodes.get(&NodeName::from(node.name.as_str()))?))
+            })
+            .collect();
+        nodes.sort_by_key(|(rank, node)| (node.weight, *rank));
+        let shares: Vec<Share> = nodes
+            .into_iter()
+            .map(|(rank, node)| Share {
+                name: node.name.clone(),
+                total: node.total,
+                rank,
+                usable: node.is_usable(),
+                awaited: false,
+            })
+            .collect();
+        let names = shares.iter().enumerate();
+        let by_name: BTreeMap<_, _> = names.map(|(at, share)| (share.name.clone(), at)).collect();
+        let totals: Vec<Amounts> = shares.iter().map(|share| amounts(share.total)).collect();
+        let running = running(view, now, Span::from_seconds(u64::from(config.kill_wait)), &by_name);
+        let grid = if policy.strict {
+            // Only this moment counts.
+            Grid { budget: 1, step: 1, window: 0 }
+        } else {
+            let budget = (WORDS / shares.len().max(1)).clamp(SLOTS, 4 * SLOTS);
+            Grid { budget, step: policy.resolution.0, window: policy.window.0 }
+        };
+        let timeline = Timeline::new(now.0, &totals, &running, &grid);
+        Self { shares, by_name, timeline, shapes: BTreeMap::new(), could: BTreeMap::new() }
+    }
+
+    pub(crate) fn position(&self, name: &NodeName) -> Option<usize> {
+        self.by_name.get(name).copied()
+    }
+
+    /// Keeps `nodes` for a job that waits for them.
+    pub(crate) fn reserve(&mut self, nodes: &[usize]) {
+        for at in nodes {
+            self.shares[*at].awaited = true;
+        }
+    }
+
+    /// The class of the job's request for some of the nodes of `mask`.
+    pub(crate) fn class(
+        &mut self,
+        (config, partition): (&Config, &PartitionConf),
+        job: &Job,
+        mask: MaskId,
+        required: &[usize],
+    ) -> ClassId {
+        let need = need(config, partition, job);
+        let shape = match self.shapes.get(&need.of_node()) {
+            Some(known) => *known,
+            None => self.shape(&need),
+        };
+        self.timeline.class(&Ask {
+            shape,
+            mask,
+            required: required.to_vec(),
+            nodes_min: need.nodes_min,
+            nodes_max: need.nodes_max,
+            tasks: need.tasks,
+            limit: job.time_limit.span().map(|limit| limit.0.max(1)),
+        })
+    }
+
+    fn shape(&mut self, need: &Need) -> ShapeId {
+        let mut totals: BTreeMap<usize, Resources> = BTreeMap::new();
+        for (at, share) in self.shares.iter().enumerate() {
+            totals.insert(self.timeline.capacity(at), share.total);
+        }
+        let shape = self.timeline.shape(&Shape {
+            portions: totals.values().map(|total| need.portion(*total)).collect(),
+            tasks_per_node: need.tasks_per_node.unwrap_or(u32::MAX),
+        });
+        self.shapes.insert(need.of_node(), shape);
+        shape
+    }
+
+    /// Whether the class could run if its nodes were idle.
+    pub(crate) fn could(&mut self, class: ClassId) -> bool {
+        let timeline = &self.timeline;
+        *self.could.entry(class).or_insert_with(|| timeline.could(class))
+    }
+
+    /// Takes what a start takes, and says what that is, in the order of the ranks: it follows the
+    /// configuration, as Slurm's node lists do.
+    pub(crate) fn book(&mut self, class: ClassId, need: &Need, start: &Start) -> Vec<Place> {
+        self.timeline.book(class, start);
+        let mut nodes = start.nodes.clone();
+        nodes.sort_by_key(|(at, _)| self.shares[*at].rank);
+        let place = |(at, tasks): (usize, u32)| {
+            let share = &self.shares[at];
+            Place { node: share.name.clone(), held: need.held(share.total, tasks), tasks }
+        };
+        nodes.into_iter().map(place).collect()
+    }
+}
+
+/// What runs hold, and until when. One whose end is decided, or due, ends shortly.
+fn running(
+    view: &State,
+    now: Timestamp,
+    shortly: Span,
+    by_name: &BTreeMap<NodeName, usize>,
+) -> Vec<Held> {
+    let mut jobs: Vec<JobId> = view.holding.values().flatten().copied().collect();
+    jobs.sort_unstable();
+    jobs.dedup();
+    let shortly = now + shortly.max(Span(1));
+    let mut running = Vec::with_capacity(jobs.len());
+    for job in jobs {
+        let job = view.jobs.get(&job).expect("check: who holds nodes is there");
+        let until = match &job.phase {
+            Phase::Active(run) => match run.deadline {
+                Some(deadline) if deadline > now => deadline.0,
+                Some(_) => shortly.0,
+                None => u64::MAX,
+            },
+            Phase::Completing { .. } | Phase::Pending | Phase::Ended { .. } => shortly.0,
+        };
+        for place in job.holding().iter().flat_map(|run| &run.places) {
+            if let Some(node) = by_name.get(&place.node) {
+                running.push(Held { node: *node, amounts: amounts(place.held), until });
+            }
+        }
+    }
+    running
+}
