@@ -13,6 +13,7 @@ mod jobs;
 pub(crate) mod machine;
 mod queue;
 mod report;
+mod sched;
 mod subject;
 mod throughput;
 
@@ -22,7 +23,11 @@ use anyhow::{Result, bail};
 use clap::ValueEnum;
 
 use self::{bed::Beds, subject::Subject};
-use crate::{cluster, wait::Interrupt, workspace::target};
+use crate::{
+    cluster, sim,
+    wait::Interrupt,
+    workspace::{run, target},
+};
 
 #[derive(clap::Args)]
 pub(crate) struct Options {
@@ -41,6 +46,17 @@ pub(crate) struct Options {
     /// How many jobs the state holds, in the part of that name
     #[arg(long, value_name = "N", value_delimiter = ',', default_values_t = [100_000, 1_000_000])]
     jobs: Vec<u32>,
+    /// How many jobs wait, in the part of the scheduler
+    #[arg(
+        long,
+        value_name = "N",
+        value_delimiter = ',',
+        default_values_t = [1_000, 10_000, 100_000, 1_000_000]
+    )]
+    pending: Vec<u32>,
+    /// Print what the scheduler's part measured as lines of JSON, too
+    #[arg(long)]
+    json: bool,
     /// Put the clusters' disks here [default: the target folder]
     #[arg(long, value_name = "DIR")]
     dir: Option<PathBuf>,
@@ -66,6 +82,8 @@ enum Part {
     Failover,
     /// How fast the log is applied; writing and reading a snapshot
     State,
+    /// What planning a long queue on 10,000 nodes costs
+    Sched,
 }
 
 /// Whom to compare with.
@@ -81,7 +99,12 @@ enum Rival {
 pub(crate) fn run_parts(options: &Options) -> Result<()> {
     let built = match &options.programs {
         Some(folder) => std::path::absolute(folder)?,
-        None => cluster::build(&["ctl", "node", "step", "cli", "chaos-tests"])?,
+        // The planner needs no cluster.
+        None if options.only == [Part::Sched] => {
+            run(&mut sim::trials())?;
+            target()?.join("release")
+        }
+        None => cluster::build(&["ctl", "node", "step", "cli", "chaos-tests", "trials"])?,
     };
     let interrupt = Interrupt::listen()?;
     let folder = match &options.dir {
@@ -109,6 +132,7 @@ pub(crate) fn run_parts(options: &Options) -> Result<()> {
             Part::Queue => queue::measure(&beds, options.seconds, rival.as_ref()),
             Part::Failover => failover::measure(&beds, options.kills),
             Part::State => clients::state(&beds, &options.jobs),
+            Part::Sched => sched::measure(&beds, &options.pending, options.json),
         };
         if let Err(error) = done {
             eprintln!("{part:?}: {error:#}");

@@ -1,14 +1,20 @@
-//! The simulator: seeds of one's choice, and the gate that it must pass itself.
+//! The simulator: seeds of one's choice, and the gate that it must pass itself. And logs of real
+//! machines, played again under the planner.
+
+use std::{ffi::OsString, process::Command};
 
 use anyhow::Result;
 
 use crate::{
     gate, packages, rocksdb,
-    workspace::{cargo, run},
+    workspace::{cargo, run, target},
 };
 
 #[derive(clap::Args)]
+#[command(args_conflicts_with_subcommands = true)]
 pub(crate) struct Options {
+    #[command(subcommand)]
+    instead: Option<Instead>,
     /// Try this seed, as a failure printed it
     #[arg(long, value_name = "N", conflicts_with = "seeds")]
     seed: Option<u64>,
@@ -26,11 +32,36 @@ pub(crate) struct Options {
     bug: Option<String>,
 }
 
+#[derive(clap::Subcommand)]
+enum Instead {
+    /// Play a log in the Standard Workload Format again under the planner; see `--help` behind it
+    #[command(disable_help_flag = true)]
+    Trace {
+        /// The log, `--policy fcfs|easy|conservative`, `--json`, `--plot FILE.svg`
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true, value_name = "LOG [OPTIONS]")]
+        words: Vec<OsString>,
+    },
+}
+
+/// The planner alone is built for it, and neither the log's store nor a daemon.
+fn trace(words: &[OsString]) -> Result<()> {
+    run(&mut trials())?;
+    run(Command::new(target()?.join("release/rafter-trace")).args(words))
+}
+
+/// Builds the programs that put the scheduler on trial.
+pub(crate) fn trials() -> Command {
+    cargo(&["build", "--release", "--locked", "--quiet", "--package", "trials", "--bins"])
+}
+
 /// `cargo xtask sim`: optimised, as it is computation and nothing else.
 ///
 /// # Errors
 /// Where an invariant does not hold, whose seed was printed; or where a planted bug is not caught.
 pub(crate) fn run_seeds(options: &Options) -> Result<()> {
+    if let Some(Instead::Trace { words }) = &options.instead {
+        return trace(words);
+    }
     packages::for_building()?;
     let prebuilt = rocksdb::prebuilt()?;
     if options.gate {

@@ -11,6 +11,7 @@ mod board;
 mod placement;
 mod plan;
 mod policy;
+pub mod standing;
 pub mod timeline;
 
 pub use placement::{Need, need};

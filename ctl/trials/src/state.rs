@@ -1,0 +1,146 @@
+//! The same cluster as a state of the machine's, for what plans on one. It has no GPUs: the state
+//! knows none.
+
+use std::sync::Arc;
+
+use common::{
+    config::{Config, NodeConf, PartitionConf},
+    id::{Attempt, Incarnation, JobId, NodeName, PartitionName, Term, UserId},
+    job::{Hold, Job, JobSpec, Layout, MemoryRequest, Phase, Run, Stage},
+    machine::{Allocation, State},
+    node::{Availability, Node},
+    resources::Resources,
+    time::{Span, TimeLimit, Timestamp},
+};
+use fastrand::Rng;
+
+use crate::mix;
+
+/// When it is.
+pub const NOW: Timestamp = Timestamp(1_700_000_000_000);
+
+/// A state with nodes, so many hundreds of them, on which as much runs as fits, and with so many
+/// jobs that wait.
+#[must_use]
+pub fn state(hundreds: usize, pending: u32, random: &mut Rng) -> State {
+    let mut state = State { config: Some(Arc::new(config(hundreds))), ..State::default() };
+    let nodes = mix::nodes(hundreds);
+    for (at, amounts) in nodes.iter().enumerate() {
+        let node = node(at, amounts.0);
+        state.nodes.insert(node.name.clone(), Arc::new(node));
+    }
+    let mut next = 1;
+    // Twice as many as there are nodes: far more than fit.
+    for _ in 0..2 * nodes.len() {
+        submit(&mut state, &mut next, random);
+    }
+    state.rebuild();
+    for Allocation { job, places, .. } in sched::plan_front(&state, NOW, usize::MAX).starts {
+        let waiting = state.jobs.get(&job).expect("it was planned");
+        let limit = waiting.time_limit.span().unwrap_or(Span(1));
+        let left = Span(random.u64(1..=limit.0));
+        for place in &places {
+            let node = state.nodes.get_mut(&place.node).expect("it was planned on it");
+            let node = Arc::make_mut(node);
+            node.used = node.used.plus(place.held);
+            node.jobs += 1;
+        }
+        let run = Run {
+            started: NOW + left - limit,
+            term: Term(1),
+            places,
+            incarnation: Incarnation(1),
+            stage: Stage::Running,
+            deadline: Some(NOW + left),
+            warned: false,
+        };
+        let running = Job { phase: Phase::Active(run), ..Job::clone(waiting) };
+        state.jobs.insert(job, Arc::new(running));
+    }
+    state.jobs = state.jobs.iter().filter(|(_, job)| !job.is_pending()).map(owned).collect();
+    for _ in 0..pending {
+        submit(&mut state, &mut next, random);
+    }
+    state.rebuild();
+    state
+}
+
+fn owned((id, job): (&JobId, &Arc<Job>)) -> (JobId, Arc<Job>) {
+    (*id, Arc::clone(job))
+}
+
+fn name(at: usize) -> String {
+    format!("n{at}")
+}
+
+fn config(hundreds: usize) -> Config {
+    let mut config = Config::defaults("trial");
+    let nodes = mix::nodes(hundreds);
+    let names: Vec<String> = (0..nodes.len()).map(name).collect();
+    config.nodes = names.iter().map(|name| NodeConf::defaults(name)).collect();
+    let all = PartitionConf { nodes: names, ..PartitionConf::defaults("all") };
+    config.partitions = vec![all];
+    config
+}
+
+fn node(at: usize, [cpus, memory_mib, _]: [u64; 3]) -> Node {
+    let cpus = u32::try_from(cpus).expect("nodes are smaller");
+    Node {
+        name: NodeName::from(name(at).as_str()),
+        total: Resources { cpus, memory_mib },
+        weight: 1,
+        address: name(at),
+        host_name: name(at),
+        inventory: None,
+        availability: Availability::Up,
+        drain: false,
+        reason: None,
+        used: Resources::default(),
+        jobs: 0,
+        last_busy: NOW,
+    }
+}
+
+/// A job of the mix; what it would have of GPUs, it does not have.
+fn submit(state: &mut State, next: &mut u32, random: &mut Rng) {
+    let mix::Job { nodes, amounts, limit } = mix::job(random);
+    let id = JobId(*next);
+    *next += 1;
+    state.next_job = *next;
+    let cpus = amounts.map(|amounts| u32::try_from(amounts.0[0]).expect("nodes are smaller"));
+    let layout = Layout {
+        min_nodes: nodes,
+        max_nodes: Some(nodes),
+        nodes_given: true,
+        tasks: nodes,
+        tasks_given: true,
+        cpus_per_task: cpus,
+        ..Layout::SINGLE
+    };
+    let spec = JobSpec {
+        user: UserId(1_000 + id.0 % 100),
+        partition: PartitionName::from("all"),
+        layout,
+        memory: MemoryRequest::PerNode(amounts.map_or(0, |amounts| amounts.0[1])),
+        exclusive: amounts.is_none(),
+        ..JobSpec::plain()
+    };
+    let minutes = u32::try_from(Span(limit).seconds() / 60).expect("limits are days");
+    let job = Job {
+        id,
+        spec: Arc::new(spec),
+        submitted: NOW,
+        attempt: Attempt(1),
+        priority: u32::MAX - id.0,
+        hold: Hold::None,
+        partition: PartitionName::from("all"),
+        time_limit: TimeLimit::Minutes(minutes),
+        begin: None,
+        requeue: true,
+        restarts: 0,
+        phase: Phase::Pending,
+        signals: vec![],
+        signals_sent: 0,
+    };
+    state.jobs.insert(id, Arc::new(job));
+}
