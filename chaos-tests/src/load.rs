@@ -3,7 +3,7 @@
 
 use std::{
     sync::{
-        Arc,
+        Arc, Mutex, PoisonError,
         atomic::{AtomicU64, Ordering},
     },
     time::{Duration, Instant, SystemTime},
@@ -19,6 +19,7 @@ use proto::ctl::{PingRequest, SubmitRequest, controller_client::ControllerClient
 use tokio::{
     sync::{Barrier, Semaphore},
     task::JoinSet,
+    time::sleep_until,
 };
 use trust::{
     connect::Life,
@@ -42,6 +43,8 @@ pub struct Load {
     pub patience: Duration,
     /// Where it is given, each submission takes one of it. Who hands it out keeps the queue short.
     pub room: Option<Arc<Semaphore>>,
+    /// At most so many a second, evenly: who was held up does not hurry afterwards.
+    pub rate: Option<f64>,
     /// Counts what is acknowledged, for who looks on.
     pub acknowledged: Arc<AtomicU64>,
 }
@@ -73,6 +76,8 @@ struct Plan {
     /// Of this run, so that no request id is ever used twice.
     salt: u64,
     next: AtomicU64,
+    /// From when on the next submission may begin.
+    turn: Mutex<Instant>,
 }
 
 impl Load {
@@ -95,6 +100,7 @@ impl Load {
             }),
             salt: u64::try_from(salt & u128::from(u64::MAX))? ^ u64::from(std::process::id()) << 48,
             next: AtomicU64::new(0),
+            turn: Mutex::new(Instant::now()),
             load: self,
         });
         let begin = Arc::new(Barrier::new(plan.load.connections + 1));
@@ -171,11 +177,21 @@ impl Plan {
         if self.left.fetch_update(Ordering::Relaxed, Ordering::Relaxed, one_less).is_err() {
             return false;
         }
+        if let Some(rate) = self.load.rate {
+            sleep_until(self.turn(Duration::from_secs_f64(1.0 / rate)).into()).await;
+        }
         match &self.load.room {
             // A closed one is the end of it.
             Some(room) => room.acquire().await.map(tokio::sync::SemaphorePermit::forget).is_ok(),
             None => true,
         }
+    }
+
+    fn turn(&self, between: Duration) -> Instant {
+        let mut turn = self.turn.lock().unwrap_or_else(PoisonError::into_inner);
+        let own = turn.max(Instant::now());
+        *turn = own + between;
+        own
     }
 
     fn request(&self) -> SubmitRequest {

@@ -53,8 +53,11 @@ pub struct Options {
     /// How many jobs may be submitted and not ended
     #[arg(long, value_name = "N", default_value_t = 4_000)]
     pub window: usize,
+    /// At most so many submissions a second. What is live at a time is then even
+    #[arg(long, value_name = "N", value_parser = positive)]
+    pub rate: Option<f64>,
     /// Between two samples
-    #[arg(long, value_name = "SECONDS", default_value_t = 5.0)]
+    #[arg(long, value_name = "SECONDS", default_value_t = 5.0, value_parser = positive)]
     pub every: f64,
     /// By how much the last third of the run may exceed the middle one in what it takes
     #[arg(long, value_name = "PERCENT", default_value_t = 10.0)]
@@ -65,6 +68,13 @@ pub struct Options {
     /// Print the summary as an object in one line, too
     #[arg(long)]
     pub json: bool,
+}
+
+fn positive(text: &str) -> Result<f64, String> {
+    match text.parse() {
+        Ok(number) if number > 0.0 && f64::is_finite(number) => Ok(number),
+        Ok(_) | Err(_) => Err("not a number above 0".to_owned()),
+    }
 }
 
 /// Runs it, and says whether all is as it should be.

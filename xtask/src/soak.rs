@@ -49,8 +49,8 @@ pub(crate) struct Options {
     /// Use the programs in this folder and build none
     #[arg(long, value_name = "FOLDER", hide = true)]
     programs: Option<PathBuf>,
-    /// For rafter-soak, after `--`: --connections N, --window N, --every SECONDS, --growth PERCENT,
-    /// --json
+    /// For rafter-soak, after `--`: --connections N, --window N, --rate N, --every SECONDS,
+    /// --growth PERCENT, --json
     #[arg(last = true)]
     words: Vec<String>,
 }

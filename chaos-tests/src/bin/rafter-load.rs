@@ -71,6 +71,7 @@ fn main() -> Result<()> {
         },
         patience: PATIENCE,
         room: None,
+        rate: None,
         acknowledged: Default::default(),
     };
     report(&options, &mut runtime.block_on(load.run())?)

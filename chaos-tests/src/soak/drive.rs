@@ -57,6 +57,7 @@ pub(super) async fn drive(options: &Options, premises: &Premises) -> Result<Driv
         last: Last::Jobs(options.jobs),
         patience: PATIENCE,
         room: Some(room),
+        rate: options.rate,
         acknowledged: Arc::clone(&acknowledged),
     };
     let mut sampler = Sampler::new(options, acknowledged, tally)?;
