@@ -238,14 +238,13 @@ impl Timeline {
         until: u64,
     ) {
         let (from, to) = (self.position(from), self.end(until));
-        for (node, amounts) in held {
-            let capacity = self.capacity[node];
+        let packed = |(node, amounts)| {
             let amounts = self.packing.asked(amounts).expect("what was taken can be packed");
-            for slot in &mut self.slots[from..to] {
-                let free = &mut slot.free[node];
-                *free = self.packing.plus(*free, amounts, self.totals[capacity]);
-                slot.fits_again(node, capacity, &self.shapes, &self.packing);
-            }
+            (node, self.capacity[node], amounts)
+        };
+        let nodes: Vec<_> = held.into_iter().map(packed).collect();
+        for slot in &mut self.slots[from..to] {
+            slot.give_back(&nodes, &self.totals, &self.shapes, &self.packing);
         }
         let from = self.slots[from].begin;
         for class in &mut self.classes {

@@ -99,23 +99,31 @@ impl Slot {
         }
     }
 
-    /// Something was given back on the node: sets the bits of the shapes that fit.
-    pub(super) fn fits_again(
+    /// Gives back amounts of nodes of that capacity, and sets the bits of the shapes that fit.
+    pub(super) fn give_back(
         &mut self,
-        node: usize,
-        capacity: usize,
+        nodes: &[(usize, usize, u64)],
+        totals: &[u64],
         shapes: &[Packed],
         packing: &Packing,
     ) {
         let words = self.words();
-        for (shape, known) in self.known.iter_mut().enumerate() {
-            let least = shapes[shape].least[capacity];
-            let fits = least.is_some_and(|least| packing.fits(least, self.free[node]));
-            let word = &mut self.bits[shape * words + node / 64];
-            let bit = 1 << (node % 64);
-            if fits && known.made.is_some() && *word & bit == 0 {
-                *word |= bit;
-                known.count += 1;
+        for (node, capacity, amounts) in nodes {
+            let free = &mut self.free[*node];
+            *free = packing.plus(*free, *amounts, totals[*capacity]);
+        }
+        let made = self.known.iter_mut().enumerate().filter(|(_, known)| known.made.is_some());
+        for (shape, known) in made {
+            let bits = &mut self.bits[shape * words..][..words];
+            for (node, capacity, _) in nodes {
+                let (word, bit) = (&mut bits[node / 64], 1 << (node % 64));
+                let least = shapes[shape].least[*capacity];
+                if *word & bit == 0
+                    && least.is_some_and(|least| packing.fits(least, self.free[*node]))
+                {
+                    *word |= bit;
+                    known.count += 1;
+                }
             }
         }
     }
