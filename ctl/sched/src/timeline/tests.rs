@@ -212,6 +212,46 @@ proptest! {
         }
     }
 
+    /// Nodes beyond those that are looked at together; jobs that differ in their limits alone; and
+    /// the first node that has room.
+    #[test]
+    fn classes_that_are_alike_learn_from_each_other_and_forget_nothing(
+        limits in proptest::collection::vec((1..3_u64, 1..9_u64), 8..40),
+    ) {
+        let totals = vec![Amounts([2, 0, 0]); 300];
+        let cpus = |cpus| Amounts([cpus, 0, 0]);
+        let running: Vec<Held> = (0..298)
+            .map(|node| Held { node, amounts: cpus(2), until: 101 + node as u64 * 7 % 13 })
+            .collect();
+        let taken = running.iter().map(|held| (held.node, held.amounts, 0, held.until)).collect();
+        let mut plain = Plain { totals: totals.clone(), taken };
+        let mut timeline = Timeline::new(100, &totals, &running, &Grid::EXACT);
+        let mask = timeline.mask(0..300);
+        for (amount, limit) in limits {
+            let portions = vec![Portion::fixed(cpus(amount))];
+            let shape = timeline.shape(&Shape { portions, tasks_per_node: 1 });
+            let ask = Ask {
+                shape,
+                mask,
+                required: vec![],
+                nodes_min: 1,
+                nodes_max: 1,
+                tasks: 1,
+                limit: Some(limit),
+            };
+            let class = timeline.class(&ask);
+            let start = timeline.earliest(class, u64::MAX).expect("all of it ends");
+            timeline.book(class, &start);
+            let room = |at: u64| {
+                let free = |node: &usize| plain.free(*node, at, at + limit);
+                (0..300).find(|node| free(node).expect("not twice").0[0] >= amount)
+            };
+            let first = (100..).find_map(|at| Some((at, room(at)?)));
+            prop_assert_eq!(Some((start.at, start.nodes[0].0)), first);
+            plain.taken.push((start.nodes[0].0, cpus(amount), start.at, start.until));
+        }
+    }
+
     /// A coarse grid may start later, never earlier; and what can start at this moment, does.
     #[test]
     fn a_coarse_grid_never_starts_early(
