@@ -322,7 +322,8 @@ impl Controllers {
                     }
                     Judged::Elsewhere { leader, failure } => {
                         self.note_leader(leader.as_deref());
-                        round.prefer(leader);
+                        round.prefer(leader.clone());
+                        round.named = leader.or(round.named);
                         failure
                     }
                     Judged::Failed(failure) => {
@@ -426,6 +427,10 @@ struct Round {
     left: Vec<Arc<Peer>>,
     last: Option<Failure>,
     hopeless: bool,
+    /// Who did not trust us, or whom we did not.
+    untrusted: Vec<String>,
+    /// Who leads, as others say.
+    named: Option<String>,
 }
 
 impl Round {
@@ -436,7 +441,7 @@ impl Round {
             let first = usize::from(u16::from_le_bytes(random())) % left.len();
             left.rotate_left(first);
         }
-        let mut round = Self { left, last, hopeless: true };
+        let mut round = Self { left, last, hopeless: true, untrusted: vec![], named: None };
         round.prefer(controllers.leader());
         round
     }
@@ -458,16 +463,23 @@ impl Round {
     /// A controller that was `cut_short` by the deadline may not have been silent at all: whatever
     /// failed before says more.
     fn fail(&mut self, failure: Failure, cut_short: bool) {
-        self.hopeless &= matches!(failure, Failure::Untrusted { .. });
+        match &failure {
+            Failure::Untrusted { controller, .. } => self.untrusted.push(controller.clone()),
+            Failure::Unreachable { .. } | Failure::Silent { .. } | Failure::Unavailable { .. } => {
+                self.hopeless = false;
+            }
+        }
         let silent = matches!(failure, Failure::Silent { .. });
         if self.last.is_none() || !(silent && cut_short) {
             self.last = Some(failure);
         }
     }
 
-    /// The last failure, and whether all of them are for want of trust.
+    /// The last failure, and whether it is for want of trust: of all controllers, or of the one
+    /// that leads. The others' connections may be of a time when everybody trusted us.
     fn end(self) -> Result<(Failure, bool), CallError> {
-        let hopeless = self.hopeless && self.left.is_empty();
+        let leader = self.named.is_some_and(|leader| self.untrusted.contains(&leader));
+        let hopeless = leader || self.hopeless && self.left.is_empty();
         self.last.map(|last| (last, hopeless)).ok_or(CallError::NoControllers)
     }
 }

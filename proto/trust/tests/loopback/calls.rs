@@ -248,6 +248,19 @@ async fn want_of_trust_is_not_waited_for() {
     assert_eq!(three.knocks(), 0);
 }
 
+/// As where the leader has a certificate of the next authority, and the others not yet.
+#[tokio::test]
+async fn want_of_trust_in_the_leader_is_not_waited_for_either() {
+    let mut three = Three::led_by(Some("ctl1"));
+    let other = keyring(&authority(), controller("ctl1"));
+    let never = |_| -> Answer { Box::pin(std::future::pending()) };
+    three.running[0] = Some(serve(&other, Limits::STANDARD, never));
+    let controllers = three.controllers();
+    let answer = timeout(BOUND, controllers.call(leader_call(), ping)).await.expect("in time");
+    let error = answer.expect_err("the leader is a stranger");
+    assert!(matches!(error, CallError::Untrusted { .. }), "{error:?}");
+}
+
 #[tokio::test]
 async fn the_controller_at_an_address_must_bear_its_name() {
     let three = Three::led_by(Some("ctl1"));
