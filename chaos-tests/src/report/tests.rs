@@ -134,6 +134,8 @@ fn the_page_says_what_held_and_needs_nothing_else() {
     ] {
         assert!(html.contains(part), "`{part}` is missing");
     }
+    // The name of a namespace is fetched by nobody.
+    let html = html.replace("xmlns=\"http://www.w3.org/2000/svg\"", "");
     for outside in ["http:", "https:", "src=", "href=", "<script"] {
         assert!(!html.contains(outside), "`{outside}` is there");
     }
