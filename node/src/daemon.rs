@@ -403,6 +403,8 @@ fn hello(parts: &mut Parts) -> wire::Hello {
         address: String::new(),
         inventory: Some((&parts.inventory).into()),
         steps: steps.collect(),
+        // Each attempt has its own.
+        number: 0,
     }
 }
 

@@ -14,6 +14,7 @@ use common::{
     time::{Span, Timestamp},
 };
 use futures::{StreamExt as _, stream::FuturesUnordered};
+use nix::time::{ClockId, clock_gettime};
 use proto::{
     Invalid,
     ctl::{PingRequest, controller_client::ControllerClient},
@@ -247,7 +248,8 @@ fn status_text(status: &Status) -> String {
 
 async fn open(channel: Channel, name: &str, hello: &wire::Hello) -> Result<Attached, Gone> {
     let (sender, receiver) = mpsc::channel(QUEUE);
-    let kind = node_message::Kind::Hello(hello.clone());
+    let hello = wire::Hello { number: boot_time(), ..hello.clone() };
+    let kind = node_message::Kind::Hello(hello);
     let sent = sender.try_send(wire::NodeMessage { kind: Some(kind) });
     sent.expect("the queue is empty and its receiver is there");
     let mut client = NodeClient::new(channel).max_decoding_message_size(MAX_ORDER);
@@ -266,6 +268,13 @@ async fn open(channel: Channel, name: &str, hello: &wire::Hello) -> Result<Attac
         reports: Reports(sender),
         orders: Orders { messages, deadline: Instant::now() + PATIENCE },
     })
+}
+
+/// Nanoseconds of this boot. Only ever higher, whatever becomes of the wall clock and the daemon.
+fn boot_time() -> u64 {
+    let time = clock_gettime(ClockId::CLOCK_BOOTTIME).expect("every kernel has this clock");
+    let part = |value: i64| u64::try_from(value).expect("the clock began at 0");
+    part(time.tv_sec()) * 1_000_000_000 + part(time.tv_nsec())
 }
 
 /// How long a leader may be silent: it beats once a second, and a busy machine makes it late. A

@@ -5,13 +5,13 @@ use std::{collections::BTreeMap, sync::Arc, time::Duration};
 use common::{
     id::{Attempt, JobId, NodeName},
     job::Job,
-    machine::{Order, Seen, SeenStage, State},
+    machine::{Command, Order, Seen, SeenStage, State, missing},
     node::Availability,
 };
 use imbl::ordmap::DiffItem;
 use raft_store::Applied;
 use tokio::{
-    sync::{mpsc, watch},
+    sync::{mpsc, oneshot, watch},
     time::{MissedTickBehavior, interval},
 };
 
@@ -24,9 +24,25 @@ const SWEEP: Duration = Duration::from_secs(10);
 /// What streams tell the dispatcher.
 #[derive(Debug)]
 pub(crate) enum Input {
-    Attach { node: NodeName, stream: Stream, seen: Seen, outbox: mpsc::Sender<Outgoing> },
-    Heard { node: NodeName, stream: Stream, run: (JobId, Attempt), stage: SeenStage },
-    Detach { node: NodeName, stream: Stream },
+    Attach {
+        node: NodeName,
+        stream: Stream,
+        seen: Seen,
+        outbox: mpsc::Sender<Outgoing>,
+        /// Is told what the node should have and does not, before it is given anything more.
+        /// Dropped where the node has a newer stream.
+        lost: oneshot::Sender<Vec<Command>>,
+    },
+    Heard {
+        node: NodeName,
+        stream: Stream,
+        run: (JobId, Attempt),
+        stage: SeenStage,
+    },
+    Detach {
+        node: NodeName,
+        stream: Stream,
+    },
 }
 
 /// What a stream is to send.
@@ -98,7 +114,11 @@ impl Dispatcher {
             // Its node has said hello again since.
             Input::Attach { node, stream, .. }
                 if self.outboxes.get(&node).is_some_and(|(open, _)| *open > stream) => {}
-            Input::Attach { node, stream, seen, outbox } => {
+            Input::Attach { node, stream, seen, outbox, lost } => {
+                // Whatever the node reported on an earlier stream stands in the log before its
+                // registration, so what is missing here is missing there. And what it is given
+                // on a later one, this dispatcher gives: none of that is there yet.
+                let _ = lost.send(missing(self.desk.state(), &node, &seen, now));
                 // An older stream loses its outbox, and ends by that.
                 self.outboxes.insert(node.clone(), (stream, outbox));
                 self.count();
@@ -194,8 +214,6 @@ fn errand(state: &State, order: Order) -> Errand {
 
 #[cfg(test)]
 mod tests {
-    use common::machine::Command;
-
     use super::*;
     use crate::fixture::{Cluster, inventory};
 
@@ -219,7 +237,9 @@ mod tests {
             tokio::task::yield_now().await;
             // Both are there before it looks again.
             publish.send_replace(applied(&cluster.state(), 2));
-            let attach = Input::Attach { node: node.clone(), stream: 1, seen: Seen::new(), outbox };
+            let (lost, found) = oneshot::channel();
+            let seen = Seen::new();
+            let attach = Input::Attach { node: node.clone(), stream: 1, seen, outbox, lost };
             inputs.try_send(attach).expect("there is room");
             drop(inputs);
             task.await.expect("it does not panic");
@@ -228,6 +248,8 @@ mod tests {
                 !matches!(first, Some(Outgoing::Order(_))),
                 "{first:?}: the run may have begun"
             );
+            let found = found.await.expect("the only stream counts");
+            assert!(matches!(&found[..], [Command::Report { .. }]), "{found:?}: it is lost");
         }
     }
 }

@@ -24,7 +24,7 @@ use std::{
 
 use common::{
     config::Config,
-    id::{NodeName, Term},
+    id::{Incarnation, NodeName, Term},
     node::{Availability, Node},
 };
 use tokio::sync::mpsc;
@@ -51,6 +51,8 @@ pub(crate) struct Nodes {
     pulses: Mutex<BTreeMap<NodeName, Pulse>>,
     desk: Mutex<Option<OpenDesk>>,
     streams: AtomicU64,
+    /// The last hello of each node.
+    hellos: Mutex<BTreeMap<NodeName, (Incarnation, u64)>>,
 }
 
 /// The way to the dispatcher, while this controller leads.
@@ -117,7 +119,31 @@ impl Nodes {
         self.pulses().clear();
     }
 
-    fn next_stream(&self) -> u64 {
-        self.streams.fetch_add(1, Ordering::Relaxed)
+    /// A number for the stream that begins with this hello; none where the node has said a later
+    /// one: it has given this stream up, and what it lists is of the past.
+    fn next_stream(&self, node: &NodeName, incarnation: Incarnation, number: u64) -> Option<u64> {
+        let mut hellos = self.hellos.lock().unwrap_or_else(PoisonError::into_inner);
+        let last = hellos.get(node).filter(|(life, _)| *life == incarnation);
+        if last.is_some_and(|(_, last)| *last > number) {
+            return None;
+        }
+        hellos.insert(node.clone(), (incarnation, number));
+        Some(self.streams.fetch_add(1, Ordering::Relaxed))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_hello_that_was_held_up_opens_no_stream() {
+        let (nodes, n1, n2) = (Nodes::default(), NodeName::from("n1"), NodeName::from("n2"));
+        let (first, next) = (Incarnation(7), Incarnation(3));
+        assert_eq!(nodes.next_stream(&n1, first, 100), Some(0));
+        assert_eq!(nodes.next_stream(&n1, first, 300), Some(1));
+        assert_eq!(nodes.next_stream(&n1, first, 200), None, "it was said before the last one");
+        assert_eq!(nodes.next_stream(&n2, first, 200), Some(2), "another node's clock");
+        assert_eq!(nodes.next_stream(&n1, next, 5), Some(3), "the clock of another boot");
     }
 }

@@ -9,13 +9,14 @@ use std::{sync::Arc, time::Duration};
 
 use common::{
     id::{Attempt, JobId, NodeName, Term},
-    machine::{Command, Order, Report, Seen, SeenStage, missing},
+    machine::{Command, Order, Report, Seen, SeenStage},
+    node::Inventory,
 };
 use proto::node::{
     self as wire, leader_message::Kind as Down, node_message::Kind as Up, report::Kind as Said,
 };
 use tokio::{
-    sync::mpsc,
+    sync::{mpsc, oneshot},
     time::{MissedTickBehavior, interval, timeout},
 };
 use tokio_stream::wrappers::ReceiverStream;
@@ -28,7 +29,6 @@ use super::{
     messages,
 };
 use crate::{
-    clock,
     rpc::{calling_node, rejected},
     shared::Shared,
 };
@@ -65,9 +65,16 @@ pub(crate) async fn attach(
         Some(wire::NodeMessage { kind: Some(Up::Hello(hello)) }) => hello,
         Some(_) | None => return Err(Status::invalid_argument("a stream begins with hello")),
     };
-    let node = Node { name, stream: shared.nodes.next_stream(), desk, shared };
+    let wire::Hello { address, inventory, steps, number } = hello;
+    let inventory = inventory.ok_or_else(|| Status::invalid_argument("no inventory"))?;
+    let inventory = Box::new(Inventory::from(inventory));
+    let steps = steps.into_iter().map(step).collect::<Result<Vec<_>, _>>();
+    let steps = steps.map_err(Status::invalid_argument)?;
+    let stream = shared.nodes.next_stream(&name, inventory.incarnation, number);
+    let stream = stream.ok_or_else(superseded)?;
+    let node = Node { name, stream, desk, shared };
     node.shared.nodes.heard(&node.name);
-    let steps = node.register(hello).await?;
+    node.register(address, inventory).await?;
     let (down, stream) = mpsc::channel(64);
     let welcome = node.message(Down::Welcome(node.welcome()));
     down.try_send(Ok(welcome)).map_err(|error| Status::internal(error.to_string()))?;
@@ -84,17 +91,15 @@ fn elsewhere(shared: &Shared) -> Status {
     not_leader(shared.log.leadership().borrow().leader.as_deref())
 }
 
+fn superseded() -> Status {
+    Status::aborted("the node has said hello again since")
+}
+
 impl Node {
-    /// Registers the node, and returns what it has on its disk.
-    async fn register(&self, hello: wire::Hello) -> Result<Vec<Step>, Status> {
-        let wire::Hello { address, inventory, steps } = hello;
-        let inventory = inventory.ok_or_else(|| Status::invalid_argument("no inventory"))?;
-        let steps = steps.into_iter().map(step).collect::<Result<Vec<_>, _>>();
-        let steps = steps.map_err(Status::invalid_argument)?;
+    async fn register(&self, address: String, inventory: Box<Inventory>) -> Result<(), Status> {
         let node = self.name.clone();
-        let register = Command::Register { node, address, inventory: Box::new(inventory.into()) };
-        self.shared.proposer.submit(register).await.map_err(rejected)?;
-        Ok(steps)
+        let register = Command::Register { node, address, inventory };
+        self.shared.proposer.submit(register).await.map(drop).map_err(rejected)
     }
 
     fn welcome(&self) -> wire::Welcome {
@@ -109,15 +114,14 @@ impl Node {
     async fn list(&self, steps: Vec<Step>, outbox: mpsc::Sender<Outgoing>) -> Result<(), Status> {
         let seen = |(job, attempt, report): &Step| ((*job, *attempt), report.listed());
         let seen: Seen = steps.iter().map(seen).collect();
-        // Whatever the node reported on an earlier stream stands in the log before its
-        // registration, so what is missing here is missing there.
-        let applied = self.shared.log.applied();
-        let lost = missing(&applied.state, &self.name, &seen, clock::now());
+        let (node, stream) = (self.name.clone(), self.stream);
+        let (lost, found) = oneshot::channel();
+        self.tell(Input::Attach { node, stream, seen, outbox, lost }).await?;
+        // Who gave no answer has ended, or has taken a newer stream.
+        let lost = found.await.map_err(|_| superseded())?;
         if !lost.is_empty() {
             tracing::warn!(node = %self.name, runs = lost.len(), "the node lost runs that it had");
         }
-        let (node, stream) = (self.name.clone(), self.stream);
-        self.tell(Input::Attach { node, stream, seen, outbox }).await?;
         for (job, attempt, report) in steps {
             self.report(job, attempt, report).await?;
         }

@@ -60,6 +60,7 @@ impl FakeNode {
             address: "127.0.0.1:1".to_owned(),
             inventory: Some(inventory()),
             steps: steps.into_iter().map(step).collect(),
+            number: 0,
         };
         let hello = wire::NodeMessage { kind: Some(Up::Hello(hello)) };
         up.send(hello).await.expect("there is room");
