@@ -105,7 +105,9 @@ impl World {
         let begins = |run: &RunId| {
             let begun = |folder: &Folder| *folder != Folder::Prepared;
             let spawned = |task: &Task| matches!(task, Task::Spawn(next) if next == run);
-            self.disk.get(run).is_some_and(begun) || self.tasks.iter().any(spawned)
+            self.starts.contains_key(run)
+                || self.disk.get(run).is_some_and(begun)
+                || self.tasks.iter().any(spawned)
         };
         let unbegun = self.log.keys().copied().filter(|run| !begins(run));
         self.doomed.extend(unbegun.collect::<Vec<_>>());
