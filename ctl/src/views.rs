@@ -84,6 +84,7 @@ impl Viewer<'_> {
             memory_mib,
             nodes,
             memory: Some(memory.into()),
+            planned_start: self.waits.start(job, self.now).map(|start| start.0),
         }
     }
 
@@ -203,6 +204,44 @@ mod tests {
         let reasons: Vec<_> = views(&cluster, &down).iter().map(|v| v.reason()).collect();
         let expected = [R::None, R::PartitionDown, R::PartitionDown, R::JobHeldUser, R::BeginTime];
         assert_eq!(reasons, expected);
+    }
+
+    #[test]
+    fn jobs_say_when_they_are_to_start() {
+        use common::time::{Span, TimeLimit};
+        let mut cluster = Cluster::new(1);
+        let minutes = TimeLimit::Minutes(10);
+        let running = cluster.submit_to(4, |spec| spec.time_limit = Some(minutes));
+        cluster.allocate(running, "n1", 4);
+        cluster.submit_to(4, |spec| spec.time_limit = Some(minutes));
+        cluster.submit_to(1, |spec| spec.hold = true);
+        let until = |minutes: u64| Some((cluster.now + Span::from_seconds(60 * minutes)).0);
+        let starts: Vec<_> =
+            views(&cluster, &config(1)).into_iter().map(|view| view.planned_start).collect();
+        assert_eq!(starts, [None, until(10), None]);
+    }
+
+    #[test]
+    fn a_pass_over_the_front_leaves_what_an_earlier_one_found_behind_it() {
+        let mut cluster = Cluster::new(1);
+        let jobs = [cluster.submit(1), cluster.submit(1)];
+        let (state, now) = (cluster.state(), cluster.now);
+        let at = |seconds| now + common::time::Span::from_seconds(seconds);
+        let reasons = Reasons::default();
+        let found = |starts: &[(JobId, Timestamp)]| Waits {
+            starts: starts.iter().copied().collect(),
+            ..Waits::default()
+        };
+        let starts = || {
+            let waits = reasons.waits(&state, now);
+            jobs.map(|job| waits.start(&state.jobs[&job], now))
+        };
+        reasons.publish(found(&[(jobs[0], at(10)), (jobs[1], at(20))]), true);
+        assert_eq!(starts(), [Some(at(10)), Some(at(20))]);
+        reasons.publish(found(&[(jobs[0], at(5))]), false);
+        assert_eq!(starts(), [Some(at(5)), Some(at(20))]);
+        reasons.publish(found(&[(jobs[1], now)]), true);
+        assert_eq!(starts(), [None, None], "that moment has passed");
     }
 
     #[test]

@@ -54,7 +54,7 @@ pub(crate) async fn lead(shared: Arc<Shared>) {
         }
         tasks.shutdown().await;
         shared.nodes.close();
-        shared.reasons.publish(None);
+        shared.reasons.forget();
     }
 }
 

@@ -31,7 +31,7 @@ use tokio::{
 use crate::{
     clock,
     proposer::{Proposer, Rejected, View},
-    reasons::{Reasons, Waits},
+    reasons::Waits,
     shared::Shared,
 };
 
@@ -151,7 +151,7 @@ impl Scheduler {
             let took = began.elapsed();
             shared.measures.plan.record(took.as_secs_f64(), &[]);
             shared.measures.starts.add(plan.starts.len() as u64, &[]);
-            publish(&shared.reasons, &view.state, &plan);
+            shared.reasons.publish(Waits::of(&plan, &view.state), due || !plan.cut);
             match due {
                 true => whole = Whole::of(&view.state, took),
                 false => cut = plan.cut,
@@ -207,11 +207,6 @@ async fn rouse(views: &mut watch::Receiver<Option<Arc<View>>>, limit: Duration) 
         changed = views.changed() => changed.is_ok(),
         () = sleep(limit) => true,
     }
-}
-
-fn publish(reasons: &Reasons, state: &State, plan: &Plan) {
-    let waits = Waits { reasons: plan.waits.clone(), next_job: state.next_job };
-    reasons.publish(Some(waits));
 }
 
 /// Sends the starts through the door, and waits until they are decided: the next plan is to see

@@ -225,6 +225,23 @@ fn what_is_not_confirmed_is_not_shown_as_running() {
 }
 
 #[test]
+fn planned_starts_are_shown_earliest_first() {
+    let mut later = samples::pending(7, "later", 3, Reason::Priority);
+    later.planned_start = Some(samples::SUBMITTED * 1000 + 7_200_000);
+    let mut next = samples::pending(8, "next", 2, Reason::Resources);
+    next.planned_start = Some(samples::SUBMITTED * 1000 + 3_600_000);
+    let unknown = samples::pending(9, "unknown", 1, Reason::Priority);
+    let (out, exit) =
+        run("squeue --start -ho '%i %S %r'", &[later, next, unknown], samples::SUBMITTED);
+    assert_eq!(exit, 0);
+    let lines: Vec<&str> = out.lines().collect();
+    let [first, second, third] = lines[..] else { panic!("{out}") };
+    assert!(first.starts_with("8 20") && first.ends_with(" Resources"), "{out}");
+    assert!(second.starts_with("7 20") && second.ends_with(" Priority"), "{out}");
+    assert_eq!(third, "9 N/A Priority");
+}
+
+#[test]
 fn ended_jobs_are_shown_to_who_asks_for_them() {
     use proto::types::EndState;
     let mut killed = samples::pending(13, "wrap", 107, Reason::RaisedSignal)

@@ -146,13 +146,13 @@ impl<'a> Job<'a> {
         Some(Span(limit.0.saturating_sub(self.elapsed().0)))
     }
 
-    /// When it started, or will not start before.
+    /// When it started, or is planned to, or will not start before.
     pub(crate) fn start(&self) -> Option<Timestamp> {
         match (self.run(), self.end()) {
             (Some(run), _) => Some(Timestamp(run.started)),
             // Slurm has cancelled jobs start and end at one moment.
             (None, Some(end)) => Some(Timestamp(end.at)),
-            (None, None) => self.waits_until(),
+            (None, None) => self.waits_until().or(self.view.planned_start.map(Timestamp)),
         }
     }
 

@@ -66,6 +66,7 @@ pub(crate) fn pending(id: u32, name: &str, priority: u32, reason: Reason) -> Job
         memory_mib: 100,
         nodes: 1,
         memory: Some(MemoryRequest { amount: Some(Amount::PerCpu(100)) }),
+        planned_start: None,
     }
 }
 
