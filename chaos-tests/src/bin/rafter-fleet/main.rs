@@ -30,6 +30,9 @@ use self::played::Stage;
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
+/// How many threads wait for the spools' disk.
+const DISK_THREADS: usize = 32;
+
 /// Poses as many nodes, whose jobs run nothing.
 #[derive(Parser)]
 struct Options {
@@ -83,7 +86,9 @@ impl Options {
 
 fn main() -> ExitCode {
     let options = Options::parse();
-    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
+    let mut runtime = tokio::runtime::Builder::new_multi_thread();
+    // By itself hundreds, each with memory of its own: more than all the nodes.
+    let runtime = runtime.max_blocking_threads(DISK_THREADS).enable_all().build();
     let done = runtime.context("can't start").and_then(|runtime| {
         let done = runtime.block_on(run(&options));
         runtime.shutdown_timeout(Duration::from_secs(1));
