@@ -3,7 +3,7 @@
 use common::{
     hostlist::Hostlist,
     id::{JobId, NodeName},
-    job::{End, EndState, Hold, Place, Requeue},
+    job::{End, EndState, Fate, Hold, Place, Requeue},
     machine::{Event, NodeChange, TokenRole},
     node::Availability,
 };
@@ -89,6 +89,7 @@ fn words(event: &Event) -> Option<String> {
         | Event::JobCompleting { .. }
         | Event::JobEnded { .. }
         | Event::JobRequeued { .. }
+        | Event::ConditionSettled { .. }
         | Event::JobForgotten { .. } => return job_words(event),
     })
 }
@@ -125,6 +126,7 @@ fn job_words(event: &Event) -> Option<String> {
             format!("job {job} has ended: {}", ending(end))
         }
         Event::JobRequeued { job, requeue, .. } => requeued(*job, *requeue),
+        Event::ConditionSettled { job, fate, .. } => waits(*job, *fate),
         Event::JobForgotten { job } => {
             format!("job {job} left the live state for the history")
         }
@@ -152,6 +154,16 @@ fn nodes(places: &[Place]) -> String {
 fn requeued(job: JobId, requeue: Requeue) -> String {
     let when = if requeue.hold { "once it is released" } else { "as soon as it can" };
     format!("job {job} waits again, to run {when}")
+}
+
+fn waits(job: JobId, fate: Fate) -> String {
+    let what = match fate {
+        Fate::Open => "is to wait for again",
+        Fate::Due(_) => "waits for has happened, and counts a while after",
+        Fate::Met => "waits for has happened",
+        Fate::Failed => "waits for can't happen any more",
+    };
+    format!("something that job {job} {what}")
 }
 
 fn ending(end: &End) -> String {
@@ -205,6 +217,7 @@ fn node(event: &Event) -> Option<&NodeName> {
         | Event::JobCompleting { .. }
         | Event::JobEnded { .. }
         | Event::JobRequeued { .. }
+        | Event::ConditionSettled { .. }
         | Event::JobForgotten { .. } => None,
         #[cfg(feature = "next-event")]
         Event::Noted { .. } => None,

@@ -113,6 +113,10 @@ impl Waits {
                 Hold::User => Reason::JobHeldUser,
                 Hold::Admin => Reason::JobHeldAdmin,
                 Hold::None if job.priority == 0 => Reason::JobHeldUser,
+                Hold::None if !job.is_independent() => {
+                    let never = job.dependency.as_ref().is_some_and(|all| all.is_never());
+                    if never { Reason::DependencyNeverSatisfied } else { Reason::Dependency }
+                }
                 Hold::None if job.begin.is_some_and(|begin| begin > now) => Reason::BeginTime,
                 Hold::None => match partition() {
                     Some(PartitionState::Down) => Reason::PartitionDown,

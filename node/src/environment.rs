@@ -121,6 +121,9 @@ impl Variables {
         if let Some(name) = &spec.account {
             self.set("SLURM_JOB_ACCOUNT", name);
         }
+        if let Some(dependency) = &spec.dependency {
+            self.set("SLURM_JOB_DEPENDENCY", dependency);
+        }
         if job.restarts > 0 {
             self.set("SLURM_RESTART_COUNT", job.restarts);
         }

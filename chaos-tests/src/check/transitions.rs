@@ -100,6 +100,7 @@ fn next(before: Option<Job>, event: &Event) -> Option<Job> {
                 Job { at: At::Pending, attempt: job.attempt + 1, held: job.held || requeue.hold };
             runs.then_some(next)
         }
+        Event::ConditionSettled { .. } => goes(job.at == At::Pending, At::Pending),
         Event::JobForgotten { .. } => goes(job.at == At::Ended, At::Forgotten),
         Event::JobSubmitted { .. }
         | Event::ClusterFormed { .. }

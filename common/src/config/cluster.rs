@@ -79,6 +79,16 @@ fn jobs(config: &mut Config, cluster: &Record, report: &mut Report) {
     ]);
     cluster.set("EnforcePartLimits", &mut config.enforce_part_limits, report, limits);
     cluster.set("SchedulerParameters", &mut config.max_script_size, report, max_script_size);
+    let kills = |key| cluster.read(key, report, kill_invalid_depend).unwrap_or(false);
+    config.kill_invalid_depend =
+        ["DependencyParameters", "SchedulerParameters"].map(kills).contains(&true);
+}
+
+/// `kill_invalid_depend` among the options of one of two keys.
+#[expect(clippy::unnecessary_wraps, reason = "it is read as the others are")]
+fn kill_invalid_depend(options: &str) -> Result<bool, String> {
+    let mut options = options.split(',').map(str::trim);
+    Ok(options.any(|option| option.eq_ignore_ascii_case("kill_invalid_depend")))
 }
 
 /// `max_script_size=BYTES` among the options. The scheduler reads the others where it plans; here

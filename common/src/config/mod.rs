@@ -63,6 +63,8 @@ pub struct Config {
     /// `JobFileAppend`.
     pub job_file_append: bool,
     pub enforce_part_limits: EnforcePartLimits,
+    /// `kill_invalid_depend`: whether jobs that can never start are cancelled.
+    pub kill_invalid_depend: bool,
     /// Whether memory is a consumable resource (`SelectTypeParameters=CR_..._Memory`).
     pub select_memory: bool,
     pub def_memory: MemoryPer,
@@ -187,6 +189,7 @@ impl Config {
             job_requeue: true,
             job_file_append: false,
             enforce_part_limits: EnforcePartLimits::No,
+            kill_invalid_depend: false,
             select_memory: true,
             def_memory: MemoryPer::Unlimited,
             max_memory: MemoryPer::Unlimited,

@@ -1,10 +1,12 @@
 //! A job, as data: what was asked for, where it is in its life, and how it ended.
 
+mod dependency;
 mod end;
 mod reason;
 mod spec;
 mod state;
 
+pub use dependency::{Condition, Dependency, DependencyError, Fate, On, Progress, Relation, Task};
 pub use end::{End, EndState, ExitStatus, Requeue};
 pub use reason::Reason;
 pub use spec::{

@@ -9,6 +9,9 @@ pub enum Reason {
     Priority,
     Resources,
     BeginTime,
+    /// A job that it waits for is not that far.
+    Dependency,
+    DependencyNeverSatisfied,
     JobHeldUser,
     JobHeldAdmin,
     PartitionDown,
@@ -42,6 +45,8 @@ impl Reason {
             Self::Priority => "Priority",
             Self::Resources => "Resources",
             Self::BeginTime => "BeginTime",
+            Self::Dependency => "Dependency",
+            Self::DependencyNeverSatisfied => "DependencyNeverSatisfied",
             Self::JobHeldUser => "JobHeldUser",
             Self::JobHeldAdmin => "JobHeldAdmin",
             Self::PartitionDown => "PartitionDown",

@@ -1,5 +1,8 @@
 //! What a job asks for.
 
+use std::sync::Arc;
+
+use super::Dependency;
 use crate::{
     id::{ContentHash, GroupId, NodeName, PartitionName, UserId},
     time::{Span, TimeLimit, Timestamp},
@@ -60,6 +63,10 @@ pub struct JobSpec {
     pub limits: Vec<ResourceLimit>,
     /// W3C trace context of the submission, which the whole life of the job continues.
     pub trace: Option<String>,
+    /// `--dependency`, with what had become of each condition when the job came in.
+    pub dependency: Option<Arc<Dependency>>,
+    /// `--kill-on-invalid-dep`; none: `kill_invalid_depend` of the configuration holds.
+    pub kill_on_invalid_dep: Option<bool>,
 }
 
 impl JobSpec {
@@ -103,6 +110,8 @@ impl JobSpec {
             umask: 0o022,
             limits: vec![],
             trace: None,
+            dependency: None,
+            kill_on_invalid_dep: None,
         }
     }
 }
@@ -211,4 +220,6 @@ pub struct JobChanges {
     pub excluded_nodes: Option<Vec<NodeName>>,
     pub std_out: Option<String>,
     pub std_err: Option<String>,
+    /// One without conditions: the job waits for nothing any more.
+    pub dependency: Option<Arc<Dependency>>,
 }

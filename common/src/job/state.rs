@@ -12,7 +12,7 @@
 
 use std::sync::Arc;
 
-use super::{End, JobSpec, Requeue, SignalScope};
+use super::{Dependency, End, JobSpec, Requeue, SignalScope};
 use crate::{
     id::{Attempt, Incarnation, JobId, NodeName, PartitionName, Term, UserId},
     resources::Resources,
@@ -45,6 +45,8 @@ pub struct Job {
     pub signals: Vec<PendingSignal>,
     /// How many signals were ever sent to this attempt: the next one's number.
     pub signals_sent: u32,
+    /// What it waits for of other jobs, and what became of that.
+    pub dependency: Option<Arc<Dependency>>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -173,6 +175,12 @@ impl Job {
             Some(warn) if !run.warned => Some(deadline - warn.before),
             Some(_) | None => Some(deadline),
         }
+    }
+
+    /// Whether nothing is waited for of other jobs.
+    #[must_use]
+    pub fn is_independent(&self) -> bool {
+        self.dependency.as_ref().is_none_or(|dependency| dependency.is_met())
     }
 
     #[must_use]

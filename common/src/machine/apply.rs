@@ -40,7 +40,7 @@ impl State {
         }
     }
 
-    fn apply_event(&mut self, at: Timestamp, term: Term, event: &Event) {
+    pub(super) fn apply_event(&mut self, at: Timestamp, term: Term, event: &Event) {
         match event {
             Event::ClusterFormed { cluster, operator } => {
                 assert!(self.cluster.is_none(), "a cluster is formed once");
@@ -106,6 +106,7 @@ impl State {
             | Event::JobCompleting { .. }
             | Event::JobEnded { .. }
             | Event::JobRequeued { .. }
+            | Event::ConditionSettled { .. }
             | Event::JobForgotten { .. } => self.apply_job_event(at, term, event),
         }
     }

@@ -126,6 +126,10 @@ pub enum Command {
         job: JobId,
         attempt: Attempt,
     },
+    /// The delay of a dependency is over.
+    ConditionDue {
+        job: JobId,
+    },
     /// A node was silent for too long.
     Lose {
         node: NodeName,

@@ -4,10 +4,13 @@ mod admin;
 mod allocate;
 mod cancel;
 mod fit;
+mod follow;
 mod node;
 mod report;
 mod submit;
 mod update;
+
+pub(super) use follow::{fate, followed};
 
 use super::{Answer, Answered, Command, Event, Refusal, State, command::By};
 use crate::{
@@ -59,6 +62,7 @@ pub fn decide(state: &State, now: Timestamp, command: Command) -> Result<Decided
     } else {
         (carry_out(state, now, command)?, Answer::Done)
     };
+    let events = followed(state, now, events);
     let request = request.map(|request| {
         let forget_at = state.age_at(now) + request_memory(state);
         Answered { request, answer, forget_at }
@@ -113,6 +117,7 @@ fn carry_out(state: &State, now: Timestamp, command: Command) -> Result<Vec<Even
         Command::Allocate(allocation) => allocate::allocate(state, now, allocation),
         Command::Warn { job, attempt } => Ok(cancel::warn(state, now, job, attempt)),
         Command::TimeUp { job, attempt } => Ok(cancel::time_up(state, now, job, attempt)),
+        Command::ConditionDue { job } => Ok(follow::due(state, now, job)),
         Command::Forget { jobs } => Ok(admin::forget(state, jobs)),
     }
 }
@@ -141,6 +146,7 @@ fn requested(command: &Command) -> Option<RequestId> {
         | Command::Allocate(_)
         | Command::Warn { .. }
         | Command::TimeUp { .. }
+        | Command::ConditionDue { .. }
         | Command::Lose { .. }
         | Command::Forget { .. }
         | Command::ExpireToken { .. } => None,

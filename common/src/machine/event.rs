@@ -14,14 +14,14 @@ use crate::{
         Attempt, ClusterId, ContentHash, ControllerName, Incarnation, JobId, NodeName, RequestId,
         Term, UserId,
     },
-    job::{End, Hold, JobChanges, JobSpec, Place, Requeue, SignalScope},
+    job::{End, Fate, Hold, JobChanges, JobSpec, Place, Requeue, SignalScope},
     node::{Availability, Inventory, NodeReason},
     time::{Span, TimeLimit, Timestamp},
 };
 
 /// The newest kind of events that this release understands. A leader proposes an event of a kind
 /// only once `FormatRaised` says that every controller understands it.
-pub const FORMAT: u32 = if cfg!(feature = "next-event") { 2 } else { 1 };
+pub const FORMAT: u32 = if cfg!(feature = "next-event") { 3 } else { 2 };
 
 /// One append to the log: what one command caused, and when the leader decided so.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -209,6 +209,12 @@ pub enum Event {
         requeue: Requeue,
         end: Option<End>,
     },
+    /// What became of one thing that the job waits for, by its place among them. Since format 2.
+    ConditionSettled {
+        job: JobId,
+        condition: u32,
+        fate: Fate,
+    },
     /// Leaves the live state for the history.
     JobForgotten {
         job: JobId,
@@ -246,6 +252,7 @@ impl Event {
             Self::JobCompleting { .. } => "JobCompleting",
             Self::JobEnded { .. } => "JobEnded",
             Self::JobRequeued { .. } => "JobRequeued",
+            Self::ConditionSettled { .. } => "ConditionSettled",
             Self::JobForgotten { .. } => "JobForgotten",
         }
     }
@@ -266,6 +273,7 @@ impl Event {
             | Self::JobCompleting { job, .. }
             | Self::JobEnded { job, .. }
             | Self::JobRequeued { job, .. }
+            | Self::ConditionSettled { job, .. }
             | Self::JobForgotten { job } => Some(*job),
             Self::ClusterFormed { .. }
             | Self::ConfigSet { .. }

@@ -20,6 +20,7 @@
 mod apply;
 mod command;
 mod decide;
+mod dependents;
 mod event;
 mod orders;
 mod refusal;
@@ -29,6 +30,7 @@ mod timers;
 
 pub use command::{Allocation, By, Command, NodeChanges, NodeTarget, Report, Submission};
 pub use decide::{Decided, decide};
+pub use dependents::Dependents;
 pub use event::{Answer, Answered, Entry, Event, FORMAT, NodeChange, TokenRole};
 pub use orders::{Cause, Order, Seen, SeenStage, missing, orders};
 pub use refusal::{Lacking, Refusal};

@@ -64,6 +64,15 @@ pub enum Refusal {
     PartitionAccess,
     #[error("Required partition not available (inactive or drain)")]
     PartitionInactive,
+    #[error("Job dependency problem")]
+    Dependency,
+    #[error("Circular job dependency")]
+    CircularDependency,
+    /// What the log can't say yet.
+    #[error(
+        "{0} are understood once all controllers of the cluster run this release (rafter status)"
+    )]
+    Format(&'static str),
     #[error("{0}")]
     Unsupported(String),
     #[error("this token is not valid: it is unknown, used, expired, or made for another name")]
@@ -138,6 +147,9 @@ impl Refusal {
             | Self::ReasonMissing
             | Self::PartitionAccess
             | Self::PartitionInactive
+            | Self::Dependency
+            | Self::CircularDependency
+            | Self::Format(_)
             | Self::Unsupported(_)
             | Self::Token
             | Self::AlreadyFormed
@@ -169,6 +181,8 @@ impl Refusal {
             Self::AlreadyDone(_) => Some(2021),
             Self::PartitionAccess => Some(2034),
             Self::Pending(_) => Some(2035),
+            Self::Dependency => Some(2038),
+            Self::CircularDependency => Some(2071),
             Self::Memory => Some(2044),
             Self::Policy => Some(2050),
             Self::TimeLimit => Some(2051),
@@ -179,6 +193,7 @@ impl Refusal {
             Self::Finished(_)
             | Self::Held(_)
             | Self::ReasonMissing
+            | Self::Format(_)
             | Self::Unsupported(_)
             | Self::Token
             | Self::AlreadyFormed

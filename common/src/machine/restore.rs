@@ -13,7 +13,7 @@
 
 use std::{collections::BTreeSet, sync::Arc};
 
-use super::{Event, State};
+use super::{Event, State, decide::followed};
 use crate::{
     id::{ClusterId, ContentHash, ControllerName},
     job::{End, EndState, ExitStatus, Hold, Job, JobChanges, Phase, Requeue, Stage},
@@ -76,6 +76,7 @@ pub fn restored(state: &State, at: Timestamp, restore: &Restore) -> Vec<Event> {
             },
         }));
     }
+    let mut events = followed(state, at, events);
     events.extend(state.tokens.keys().map(|secret| Event::TokenSpent { secret: *secret }));
     let controllers = state.controllers.keys();
     events.extend(controllers.map(|name| Event::ControllerLeft { controller: name.clone() }));

@@ -5,14 +5,18 @@ use std::{cmp::Reverse, sync::Arc};
 use bytes::Bytes;
 use imbl::{OrdMap, OrdSet};
 
-use super::event::{Answer, Entry, TokenRole};
+use super::{
+    decide::fate,
+    dependents::Dependents,
+    event::{Answer, Entry, TokenRole},
+};
 use crate::{
     config::Config,
     id::{
         ClusterId, ContentHash, ControllerName, JobId, NodeName, PartitionName, RequestId, Term,
         UserId,
     },
-    job::{Hold, Job, Phase},
+    job::{Fate, Hold, Job, On, Phase},
     node::Node,
     planted::{Bug, planted},
     resources::Resources,
@@ -53,7 +57,8 @@ pub struct State {
     pub requests: OrdMap<RequestId, Remembered>,
 
     // Kept for speed, each a function of what is above; `check` recomputes them.
-    /// Pending jobs that are not held, by partition, the most urgent first.
+    /// Pending jobs that are not held and wait for no other job, by partition, the most urgent
+    /// first.
     pub queues: OrdMap<PartitionName, OrdSet<QueueKey>>,
     /// Which jobs hold something of a node.
     pub holding: OrdMap<NodeName, OrdSet<JobId>>,
@@ -61,6 +66,8 @@ pub struct State {
     pub alarms: OrdSet<(Timestamp, JobId)>,
     /// Ended jobs by the moment of their end.
     pub ended: OrdSet<(Timestamp, JobId)>,
+    /// Who waits for what of other jobs.
+    pub dependents: Dependents,
     /// At which age each remembered request is forgotten.
     pub forgetting: OrdSet<(Span, RequestId)>,
 }
@@ -135,7 +142,8 @@ impl QueueKey {
     /// The place of `job`, if it stands in a queue at all.
     #[must_use]
     pub fn of(job: &Job) -> Option<Self> {
-        let waits = job.is_pending() && job.hold == Hold::None && job.priority > 0;
+        let released = job.hold == Hold::None && job.priority > 0;
+        let waits = job.is_pending() && released && job.is_independent();
         let priority = Reverse(job.priority);
         waits.then_some(Self { priority, submitted: job.submitted, job: job.id })
     }
@@ -199,9 +207,11 @@ impl State {
         assert_eq!(fresh.holding, self.holding, "who holds what follows from the jobs");
         assert_eq!(fresh.alarms, self.alarms, "the alarms follow from the jobs");
         assert_eq!(fresh.ended, self.ended, "the ended jobs follow from the jobs");
+        assert_eq!(fresh.dependents, self.dependents, "who waits for whom follows from the jobs");
         assert_eq!(fresh.forgetting, self.forgetting, "what is forgotten follows from requests");
         self.check_books();
         self.check_jobs();
+        self.check_dependencies();
     }
 
     fn check_books(&self) {
@@ -240,6 +250,24 @@ impl State {
         }
     }
 
+    /// What a job waits for can still happen, and would be noticed.
+    fn check_dependencies(&self) {
+        for job in self.jobs.values().filter(|job| job.is_pending()) {
+            let Some(dependency) = &job.dependency else { continue };
+            assert!(!dependency.conditions.is_empty(), "job {} waits for nothing", job.id);
+            for condition in dependency.conditions.iter().filter(|one| one.fate == Fate::Open) {
+                if let On::Job { relation, job: on, delay, .. } = condition.on {
+                    let fate = fate(self, relation, on, delay);
+                    assert_eq!(fate, Fate::Open, "{} of job {}", condition.on, job.id);
+                }
+            }
+            if let Some(met) = dependency.singleton() {
+                let alone = self.dependents.may_be_alone(job.spec.user, &job.spec.name);
+                assert_eq!(met, alone == Some(job.id), "whether job {} is alone", job.id);
+            }
+        }
+    }
+
     /// Fills what is kept for speed, after a snapshot's records were loaded.
     pub fn rebuild(&mut self) {
         self.digest = 0;
@@ -247,6 +275,7 @@ impl State {
         self.holding.clear();
         self.alarms.clear();
         self.ended.clear();
+        self.dependents = Dependents::default();
         for job in std::mem::take(&mut self.jobs).values() {
             self.put_job(Arc::clone(job));
         }
@@ -262,6 +291,7 @@ impl State {
             self.unindex_job(&old);
         }
         self.digest = self.digest.wrapping_add(fingerprint_job(&job));
+        self.dependents.insert(&job);
         if let Some(key) = QueueKey::of(&job) {
             self.queues.entry(job.partition.clone()).or_default().insert(key);
         }
@@ -284,6 +314,7 @@ impl State {
 
     fn unindex_job(&mut self, old: &Job) {
         self.digest = self.digest.wrapping_sub(fingerprint_job(old));
+        self.dependents.remove(old);
         if let Some(key) = QueueKey::of(old)
             && let Some(queue) = self.queues.get_mut(&old.partition)
         {
@@ -323,10 +354,10 @@ impl State {
 }
 
 /// FNV-1a over 64-bit words: fixed for ever, unlike the standard library's hasher.
-struct Fingerprint(u64);
+pub(super) struct Fingerprint(pub(super) u64);
 
 impl Fingerprint {
-    fn new(kind: u64) -> Self {
+    pub(super) fn new(kind: u64) -> Self {
         Self(0xCBF2_9CE4_8422_2325).with(kind)
     }
 
@@ -335,7 +366,7 @@ impl Fingerprint {
         Self(mixed ^ (mixed >> 29))
     }
 
-    fn with_text(self, text: &str) -> Self {
+    pub(super) fn with_text(self, text: &str) -> Self {
         text.bytes().fold(self, |sum, byte| sum.with(u64::from(byte)))
     }
 }
@@ -359,6 +390,14 @@ fn fingerprint_job(job: &Job) -> u64 {
         run.places.iter().fold(sum.with(run.started.0).with(run.term.0), |sum, place| {
             sum.with_text(place.node.as_str()).with(u64::from(place.held.cpus))
         })
+    });
+    let run = job.dependency.iter().flat_map(|all| &all.conditions).fold(run, |sum, condition| {
+        match condition.fate {
+            Fate::Open => sum.with(1),
+            Fate::Due(at) => sum.with(2).with(at.0),
+            Fate::Met => sum.with(3),
+            Fate::Failed => sum.with(4),
+        }
     });
     job.end().iter().fold(run, |sum, end| sum.with(end.at.0).with(u64::from(end.exit.code))).0
 }

@@ -20,6 +20,8 @@ pub fn timers(state: &State, now: Timestamp) -> Vec<Command> {
             Command::TimeUp { job: *id, attempt: job.attempt }
         });
     }
+    let conditions = state.dependents.due().take_while(|(at, _)| *at <= now);
+    due.extend(conditions.map(|(_, job)| Command::ConditionDue { job }));
     let old = min_job_age(state).map(|age| now - age);
     let forgotten: Vec<_> = state
         .ended
@@ -46,7 +48,8 @@ pub fn next_alarm(state: &State) -> Option<Timestamp> {
     let oldest = state.ended.get_min().map(|(at, _)| *at);
     let forget = oldest.zip(min_job_age(state)).map(|(at, age)| at + age + Span(1));
     let tokens = state.tokens.values().map(|token| token.expires).min();
-    [alarm, forget, tokens].into_iter().flatten().min()
+    let condition = state.dependents.next_due();
+    [alarm, condition, forget, tokens].into_iter().flatten().min()
 }
 
 /// How long an ended job stays; none: for ever.

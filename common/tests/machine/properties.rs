@@ -1,10 +1,13 @@
 //! Any sequence of commands keeps the state's promises.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
 
 use common::{
     id::{Attempt, ClusterId, ControllerName, JobId, NodeName, Term, UserId},
-    job::{ExitStatus, Hold, JobChanges, Phase, SignalScope, Stage},
+    job::{Dependency, ExitStatus, Hold, JobChanges, Phase, SignalScope, Stage},
     machine::{Command, Entry, Event, NodeChanges, NodeTarget, Report, Restore, restored, timers},
     time::{TimeLimit, Timestamp},
 };
@@ -17,7 +20,7 @@ const NODES: [&str; 3] = ["n1", "n2", "n3"];
 /// One thing that somebody does, right or wrong.
 #[derive(Clone, Debug)]
 enum Step {
-    Submit { user: UserId, hold: bool, limit: Option<u32>, requeue: bool },
+    Submit { user: UserId, hold: bool, limit: Option<u32>, requeue: bool, after: Option<String> },
     Allocate { job: u32, node: usize, cpus: u32 },
     Report { node: usize, job: u32, attempt: u32, report: Report },
     Cancel { user: UserId, job: u32, signal: Option<u8> },
@@ -25,11 +28,28 @@ enum Step {
     Release { user: UserId, job: u32 },
     Requeue { user: UserId, job: u32, hold: bool },
     Update { user: UserId, job: u32, priority: Option<u32>, minutes: Option<u32> },
+    Depend { user: UserId, job: u32, after: String },
+    Rename { user: UserId, job: u32, name: String },
     Node { user: UserId, node: usize, target: NodeTarget },
     Register { node: usize, incarnation: u64 },
     Lose { node: usize },
     Pass { seconds: u64 },
     NewLeader,
+}
+
+/// What a job waits for.
+fn after() -> impl Strategy<Value = String> {
+    let one = prop_oneof![
+        1 => Just("singleton".to_owned()),
+        4 => ("after|afterany|afterok|afternotok|aftercorr", 1_u32..12, prop_oneof!["", "\\+1"])
+            .prop_map(|(kind, job, delay)| format!("{kind}:{job}{delay}")),
+    ];
+    (proptest::collection::vec(one, 1..4), prop_oneof![Just(","), Just("?")])
+        .prop_map(|(all, separator)| all.join(separator))
+}
+
+fn dependency(text: &str) -> Arc<Dependency> {
+    Arc::new(Dependency::parse(text).expect("it is well formed"))
 }
 
 fn step() -> impl Strategy<Value = Step> {
@@ -58,9 +78,21 @@ fn step() -> impl Strategy<Value = Step> {
         Just(NodeTarget::Idle),
     ];
     let limit = proptest::option::of(1_u32..5);
+    let kept = (user.clone(), any::<bool>(), limit.clone(), any::<bool>());
+    let submit = (kept, proptest::option::of(after()));
+    let submit = submit.prop_map(|((user, hold, limit, requeue), after)| Step::Submit {
+        user,
+        hold,
+        limit,
+        requeue,
+        after,
+    });
     prop_oneof![
-        4 => (user.clone(), any::<bool>(), limit.clone(), any::<bool>())
-            .prop_map(|(user, hold, limit, requeue)| Step::Submit { user, hold, limit, requeue }),
+        6 => submit,
+        2 => (job.clone(), after())
+            .prop_map(|(job, after)| Step::Depend { user: ROOT, job, after }),
+        1 => (job.clone(), "[ab]")
+            .prop_map(|(job, name)| Step::Rename { user: ROOT, job, name }),
         6 => (job.clone(), node.clone(), 1_u32..9)
             .prop_map(|(job, node, cpus)| Step::Allocate { job, node, cpus }),
         6 => (node.clone(), job.clone(), 1_u32..4, report).prop_map(
@@ -90,8 +122,11 @@ fn step() -> impl Strategy<Value = Step> {
 fn act(cluster: &mut Cluster, step: Step) {
     let node = |at: usize| NodeName::from(NODES[at]);
     match step {
-        Step::Submit { user, hold, limit, requeue } => {
+        Step::Submit { user, hold, limit, requeue, after } => {
             let mut asked = spec(user);
+            asked.name = if hold { "a" } else { "b" }.to_owned();
+            asked.kill_on_invalid_dep = after.as_ref().map(|_| requeue);
+            asked.dependency = after.as_deref().map(dependency);
             asked.hold = hold;
             asked.time_limit = limit.map(TimeLimit::Minutes);
             asked.requeue = Some(requeue);
@@ -127,6 +162,8 @@ fn act(cluster: &mut Cluster, step: Step) {
         | Step::Release { .. }
         | Step::Requeue { .. }
         | Step::Update { .. }
+        | Step::Depend { .. }
+        | Step::Rename { .. }
         | Step::Node { .. }) => {
             let command = command(cluster, by_people);
             let _ = cluster.send(command);
@@ -151,6 +188,15 @@ fn command(cluster: &mut Cluster, step: Step) -> Command {
             let time_limit = minutes.map(TimeLimit::Minutes);
             let changes = JobChanges { priority, time_limit, ..JobChanges::default() };
             let changes = Box::new(changes);
+            Command::UpdateJob { by: cluster.by(user), job: JobId(job), changes }
+        }
+        Step::Depend { user, job, after } => {
+            let dependency = Some(dependency(&after));
+            let changes = Box::new(JobChanges { dependency, ..JobChanges::default() });
+            Command::UpdateJob { by: cluster.by(user), job: JobId(job), changes }
+        }
+        Step::Rename { user, job, name } => {
+            let changes = Box::new(JobChanges { name: Some(name), ..JobChanges::default() });
             Command::UpdateJob { by: cluster.by(user), job: JobId(job), changes }
         }
         Step::Node { user, node, target } => {

@@ -6,6 +6,7 @@
 mod captures;
 mod config;
 mod dates;
+mod dependencies;
 mod hostlists;
 mod patterns;
 mod sizes;

@@ -156,7 +156,8 @@ pub(super) async fn update(
     if changes.encoded_len() > MAX_SPEC {
         return Err(refused(&Refusal::ScriptTooLarge));
     }
-    let changes = Box::new(changes.into());
+    let changes = changes.try_into().map_err(|error| invalid(&error))?;
+    let changes = Box::new(changes);
     done(shared, Command::UpdateJob { by, job: JobId(job), changes }).await
 }
 

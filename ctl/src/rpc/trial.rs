@@ -84,7 +84,7 @@ fn latest_end(state: &State, job: JobId) -> Option<Timestamp> {
 
 fn next_moment(state: &State, wake: Option<Timestamp>) -> Option<Timestamp> {
     let ends = state.holding.values().flatten().filter_map(|job| latest_end(state, *job));
-    ends.chain(wake).min()
+    ends.chain(wake).chain(state.dependents.next_due()).min()
 }
 
 fn time_passes(head: &mut Head, now: Timestamp) {
@@ -93,6 +93,9 @@ fn time_passes(head: &mut Head, now: Timestamp) {
         if latest_end(&state, *job).is_some_and(|at| at <= now) {
             end(head, *job, now);
         }
+    }
+    for job in state.dependents.due().take_while(|(at, _)| *at <= now).map(|(_, job)| job) {
+        let _ = head.propose(Command::ConditionDue { job }, now);
     }
 }
 

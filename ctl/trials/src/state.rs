@@ -141,6 +141,7 @@ fn submit(state: &mut State, next: &mut u32, random: &mut Rng) {
         phase: Phase::Pending,
         signals: vec![],
         signals_sent: 0,
+        dependency: None,
     };
     state.jobs.insert(id, Arc::new(job));
 }

@@ -39,5 +39,6 @@ pub(crate) fn job(run: RunId) -> Arc<Job> {
         phase: Phase::Pending,
         signals: vec![],
         signals_sent: 0,
+        dependency: None,
     })
 }

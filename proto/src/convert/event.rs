@@ -125,11 +125,8 @@ fn cluster_kind(event: &Event) -> Option<Kind> {
             Kind::ClusterRestored(restored)
         }
         Event::AuthoritiesSet { signing, coming, going } => {
-            Kind::AuthoritiesSet(wire::AuthoritiesSet {
-                signing: signing.clone(),
-                coming: coming.clone(),
-                going: going.clone(),
-            })
+            let (signing, coming, going) = (signing.clone(), coming.clone(), going.clone());
+            Kind::AuthoritiesSet(wire::AuthoritiesSet { signing, coming, going })
         }
         #[cfg(feature = "next-event")]
         Event::Noted { text } => Kind::Noted(wire::Noted { text: text.clone() }),
@@ -165,6 +162,7 @@ fn cluster_kind(event: &Event) -> Option<Kind> {
         | Event::JobCompleting { .. }
         | Event::JobEnded { .. }
         | Event::JobRequeued { .. }
+        | Event::ConditionSettled { .. }
         | Event::JobForgotten { .. } => return None,
     })
 }
@@ -194,6 +192,11 @@ fn job_kind(event: &Event) -> Kind {
             job: job.0,
             changes: Some(changes.as_ref().into()),
         }),
+        Event::ConditionSettled { job, condition, fate } => {
+            let (job, condition) = (job.0, *condition);
+            let fate = Some((*fate).into());
+            Kind::ConditionSettled(wire::ConditionSettled { job, condition, fate })
+        }
         Event::JobForgotten { job } => Kind::JobForgotten(wire::JobForgotten { job: job.0 }),
         Event::JobAllocated { .. }
         | Event::JobLaunching { .. }
@@ -247,11 +250,8 @@ fn run_kind(event: &Event) -> Kind {
             })
         }
         Event::SignalDelivered { job, attempt, number } => {
-            Kind::SignalDelivered(wire::SignalDelivered {
-                job: job.0,
-                attempt: attempt.0,
-                number: *number,
-            })
+            let (job, attempt, number) = (job.0, attempt.0, *number);
+            Kind::SignalDelivered(wire::SignalDelivered { job, attempt, number })
         }
         Event::JobCompleting { job, attempt, end, requeue } => {
             Kind::JobCompleting(wire::JobCompleting {
@@ -286,6 +286,7 @@ fn run_kind(event: &Event) -> Kind {
         | Event::JobHeld { .. }
         | Event::JobReleased { .. }
         | Event::JobUpdated { .. }
+        | Event::ConditionSettled { .. }
         | Event::JobForgotten { .. } => unreachable!("{event:?} has been converted before"),
         #[cfg(feature = "next-event")]
         Event::Noted { .. } => unreachable!("{event:?} has been converted before"),
@@ -352,8 +353,9 @@ impl TryFrom<wire::Event> for Event {
             }
             Kind::JobUpdated(event) => Ok(Self::JobUpdated {
                 job: JobId(event.job),
-                changes: Arc::new(need(event.changes, "changes")?.into()),
+                changes: Arc::new(need(event.changes, "changes")?.try_into()?),
             }),
+            Kind::ConditionSettled(event) => condition_settled(event),
             Kind::JobForgotten(event) => Ok(Self::JobForgotten { job: JobId(event.job) }),
             kind @ (Kind::JobAllocated(_)
             | Kind::JobLaunching(_)
@@ -372,6 +374,11 @@ fn cluster_restored(event: wire::ClusterRestored) -> Result<Event, Invalid> {
     let cluster = ClusterId(exact(&cluster, "cluster")?);
     let from = ClusterId(exact(&from, "from")?);
     Ok(Event::ClusterRestored { cluster, from, index, next_job, attempts })
+}
+
+fn condition_settled(event: wire::ConditionSettled) -> Result<Event, Invalid> {
+    let fate = need(event.fate, "fate")?.into();
+    Ok(Event::ConditionSettled { job: JobId(event.job), condition: event.condition, fate })
 }
 
 fn node_changed(event: wire::NodeChanged) -> Result<Event, Invalid> {
@@ -459,6 +466,7 @@ fn run_event(kind: Kind) -> Result<Event, Invalid> {
         | Kind::JobReleased(_)
         | Kind::JobUpdated(_)
         | Kind::Noted(_)
+        | Kind::ConditionSettled(_)
         | Kind::JobForgotten(_) => {
             unreachable!("{kind:?} has been converted before")
         }

@@ -12,7 +12,7 @@ use common::{
     time::Timestamp,
 };
 
-use super::{byte, enumeration, listed, need, spec::slim_spec};
+use super::{byte, dependency, enumeration, listed, need, spec::slim_spec};
 use crate::{Invalid, types as wire};
 
 enumeration!(Hold, wire::Hold, "hold", { None = None, User = User, Admin = Admin });
@@ -25,6 +25,7 @@ enumeration!(EndState, wire::EndState, "state", {
 });
 enumeration!(Reason, wire::Reason, "reason", {
     None = None, Priority = Priority, Resources = Resources, BeginTime = BeginTime,
+    Dependency = Dependency, DependencyNeverSatisfied = DependencyNeverSatisfied,
     JobHeldUser = JobHeldUser, JobHeldAdmin = JobHeldAdmin, PartitionDown = PartitionDown,
     PartitionInactive = PartitionInactive, PartitionNodeLimit = PartitionNodeLimit,
     PartitionTimeLimit = PartitionTimeLimit, PartitionConfig = PartitionConfig,
@@ -205,6 +206,7 @@ fn with_spec(job: &Job, spec: wire::JobSpec) -> wire::Job {
         requeue_after,
         signals: job.signals.iter().map(Into::into).collect(),
         signals_sent: job.signals_sent,
+        dependency: job.dependency.as_deref().map(Into::into),
     }
 }
 
@@ -238,6 +240,7 @@ impl TryFrom<wire::Job> for Job {
             phase,
             signals: wire.signals.into_iter().map(TryInto::try_into).collect::<Result<_, _>>()?,
             signals_sent: wire.signals_sent,
+            dependency: dependency::shared(wire.dependency)?,
         })
     }
 }

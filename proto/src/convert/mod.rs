@@ -2,6 +2,7 @@
 
 mod batch;
 mod config;
+mod dependency;
 mod event;
 mod job;
 mod node;

@@ -9,7 +9,7 @@ use common::{
     time::{Span, TimeLimit, Timestamp},
 };
 
-use super::{byte, enumeration, exact, need};
+use super::{byte, dependency, enumeration, exact, need};
 use crate::{Invalid, types as wire};
 
 enumeration!(SignalScope, wire::SignalScope, "scope", {
@@ -127,6 +127,8 @@ impl From<&JobSpec> for wire::JobSpec {
             umask: spec.umask,
             limits: spec.limits.iter().copied().map(Into::into).collect(),
             trace: spec.trace.clone(),
+            dependency: spec.dependency.as_deref().map(Into::into),
+            kill_on_invalid_dep: spec.kill_on_invalid_dep,
         }
     }
 }
@@ -204,6 +206,8 @@ impl TryFrom<wire::JobSpec> for JobSpec {
             umask: wire.umask,
             limits: wire.limits.into_iter().map(Into::into).collect(),
             trace: wire.trace,
+            dependency: dependency::shared(wire.dependency)?,
+            kill_on_invalid_dep: wire.kill_on_invalid_dep,
         })
     }
 }
@@ -255,13 +259,16 @@ impl From<&JobChanges> for wire::JobChanges {
             excluded_nodes: list(&changes.excluded_nodes),
             std_out: changes.std_out.clone(),
             std_err: changes.std_err.clone(),
+            dependency: changes.dependency.as_deref().map(Into::into),
         }
     }
 }
 
-impl From<wire::JobChanges> for JobChanges {
-    fn from(wire: wire::JobChanges) -> Self {
-        Self {
+impl TryFrom<wire::JobChanges> for JobChanges {
+    type Error = Invalid;
+
+    fn try_from(wire: wire::JobChanges) -> Result<Self, Invalid> {
+        Ok(Self {
             name: wire.name,
             partition: wire.partition.map(PartitionName::from),
             time_limit: wire.time_limit.map(Into::into),
@@ -279,7 +286,8 @@ impl From<wire::JobChanges> for JobChanges {
             excluded_nodes: wire.excluded_nodes.map(|list| names(list.names)),
             std_out: wire.std_out,
             std_err: wire.std_err,
-        }
+            dependency: dependency::shared(wire.dependency)?,
+        })
     }
 }
 

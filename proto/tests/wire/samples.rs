@@ -10,8 +10,8 @@ use common::{
         PartitionName, Term, UserId,
     },
     job::{
-        End, EndState, ExitStatus, Hold, JobChanges, JobSpec, Layout, MemoryRequest, OpenMode,
-        Place, Reason, Requeue, ResourceLimit, SignalScope, WarnSignal,
+        Dependency, End, EndState, ExitStatus, Fate, Hold, JobChanges, JobSpec, Layout,
+        MemoryRequest, OpenMode, Place, Reason, Requeue, ResourceLimit, SignalScope, WarnSignal,
     },
     machine::{Answer, Answered, Entry, Event, NodeChange, TokenRole},
     node::{Availability, Inventory, NodeReason},
@@ -64,6 +64,7 @@ pub(crate) fn kind(event: &Event) -> &'static str {
         Event::JobCompleting { .. } => "job_completing",
         Event::JobEnded { .. } => "job_ended",
         Event::JobRequeued { .. } => "job_requeued",
+        Event::ConditionSettled { .. } => "condition_settled",
         Event::JobForgotten { .. } => "job_forgotten",
     }
 }
@@ -148,6 +149,19 @@ fn jobs() -> Vec<Event> {
         Event::JobUpdated { job: JOB, changes: Arc::new(changes()) },
         Event::JobUpdated { job: JOB, changes: Arc::new(JobChanges::default()) },
         Event::JobForgotten { job: JOB },
+        // Since format 2.
+        submitted(dependent(), Hold::None, TimeLimit::Unlimited),
+        Event::JobUpdated {
+            job: JOB,
+            changes: Arc::new(JobChanges {
+                dependency: Some(Arc::new(Dependency::default())),
+                ..JobChanges::default()
+            }),
+        },
+        settled(Fate::Open),
+        settled(Fate::Due(Timestamp(5_000))),
+        settled(Fate::Met),
+        settled(Fate::Failed),
     ]
 }
 
@@ -291,6 +305,26 @@ pub(crate) fn bare_spec() -> JobSpec {
         umask: 0o22,
         limits: vec![],
         trace: None,
+        dependency: None,
+        kill_on_invalid_dep: None,
+    }
+}
+
+fn settled(fate: Fate) -> Event {
+    Event::ConditionSettled { job: JOB, condition: 3, fate }
+}
+
+/// A job that waits in each way.
+fn dependent() -> JobSpec {
+    let text = "after:1+5?afterany:2_7?afterok:3_*?afternotok:4?aftercorr:5?singleton";
+    let mut dependency = Dependency::parse(text).expect("it is well formed");
+    dependency.conditions[1].fate = Fate::Met;
+    dependency.conditions[2].fate = Fate::Failed;
+    dependency.conditions[3].fate = Fate::Due(Timestamp(7_000));
+    JobSpec {
+        dependency: Some(Arc::new(dependency)),
+        kill_on_invalid_dep: Some(false),
+        ..bare_spec()
     }
 }
 
@@ -354,5 +388,6 @@ fn changes() -> JobChanges {
         excluded_nodes: Some(vec![NodeName::from("n9")]),
         std_out: Some("out".into()),
         std_err: Some("err".into()),
+        dependency: None,
     }
 }

@@ -113,7 +113,11 @@ pub(in crate::config) static CLUSTER: &[Key] = &[
     honoured("DefMemPerCPU"),
     idle("DefMemPerGPU", GRES),
     honoured("DefMemPerNode"),
-    idle("DependencyParameters", "there are no dependencies; a job that asks for one is refused"),
+    options(
+        "DependencyParameters",
+        &["kill_invalid_depend"],
+        "of its options, only kill_invalid_depend concerns what is done here",
+    ),
     honoured("DisableRootJobs"),
     idle("EioTimeout", STEPS),
     honoured("EnforcePartLimits"),

@@ -66,7 +66,7 @@ pub(in crate::config) static SCHEDULER: &[Key] = &[
     idle("ignore_constraint_validation", "a job that asks for some is refused"),
     idle("ignore_numa", "CPUs are counted as they are configured"),
     idle("ignore_prefer_validation", "a job that asks for some is refused"),
-    idle("kill_invalid_depend", "see the job's dependency"),
+    honoured("kill_invalid_depend"),
     idle("max_array_tasks", ARRAYS),
     idle("max_depend_depth", "see the job's dependency"),
     idle("max_rpc_cnt", CALLS),

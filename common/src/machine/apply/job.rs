@@ -5,7 +5,10 @@ use std::{cmp::Ordering, sync::Arc};
 use super::super::{Event, State};
 use crate::{
     id::{Attempt, JobId, Term},
-    job::{End, Hold, Job, JobChanges, JobSpec, PendingSignal, Phase, Requeue, Run, Stage},
+    job::{
+        Dependency, End, Fate, Hold, Job, JobChanges, JobSpec, On, PendingSignal, Phase, Requeue,
+        Run, Stage,
+    },
     resources::Resources,
     time::Timestamp,
 };
@@ -44,6 +47,12 @@ impl State {
             Event::JobRequeued { job, attempt, requeue, .. } => {
                 self.requeue(at, *job, *attempt, *requeue);
             }
+            Event::ConditionSettled { job, condition, fate } => self.with_job(*job, |job| {
+                let dependency = job.dependency.as_mut().expect("only what waits is told");
+                let conditions = &mut Arc::make_mut(dependency).conditions;
+                let known = conditions.get_mut(*condition as usize).expect("it is one of those");
+                known.fate = *fate;
+            }),
             Event::JobForgotten { job } => {
                 let gone = self.remove_job(*job);
                 assert!(matches!(gone.phase, Phase::Ended { .. }), "only ended jobs are forgotten");
@@ -94,6 +103,7 @@ impl State {
             phase: Phase::Pending,
             signals: Vec::new(),
             signals_sent: 0,
+            dependency: spec.dependency.clone(),
         }));
     }
 
@@ -200,6 +210,9 @@ impl State {
             job.signals.clear();
             job.signals_sent = 0;
             job.begin = requeue.begin;
+            if let Some(dependency) = &mut job.dependency {
+                wait_to_be_alone(Arc::make_mut(dependency));
+            }
             if requeue.hold && job.hold == Hold::None {
                 job.hold = Hold::User;
             }
@@ -225,6 +238,14 @@ impl State {
     }
 }
 
+/// That nothing else of its name may run holds for each run.
+fn wait_to_be_alone(dependency: &mut Dependency) {
+    let mut conditions = dependency.conditions.iter_mut();
+    if let Some(singleton) = conditions.find(|one| one.on == On::Singleton) {
+        singleton.fate = Fate::Open;
+    }
+}
+
 /// What `scontrol update job` does to a job's record.
 fn update(job: &mut Job, changes: &JobChanges) {
     if let Some(partition) = &changes.partition {
@@ -245,6 +266,9 @@ fn update(job: &mut Job, changes: &JobChanges) {
     }
     if let Some(requeue) = changes.requeue {
         job.requeue = requeue;
+    }
+    if let Some(dependency) = &changes.dependency {
+        job.dependency = Some(dependency).filter(|new| !new.conditions.is_empty()).cloned();
     }
     update_spec(Arc::make_mut(&mut job.spec), changes);
 }
@@ -269,6 +293,9 @@ fn update_spec(spec: &mut JobSpec, changes: &JobChanges) {
     set(&mut spec.layout.cpus_per_task, changes.cpus_per_task.map(Some).as_ref());
     set(&mut spec.time_limit, changes.time_limit.map(Some).as_ref());
     set(&mut spec.begin, changes.begin.map(Some).as_ref());
+    if let Some(dependency) = &changes.dependency {
+        spec.dependency = Some(dependency).filter(|new| !new.conditions.is_empty()).cloned();
+    }
     if let Some(min_nodes) = changes.min_nodes {
         spec.layout.min_nodes = min_nodes;
         spec.layout.max_nodes = changes.max_nodes;

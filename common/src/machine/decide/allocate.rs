@@ -19,6 +19,7 @@ pub(super) fn allocate(
         && job.attempt == attempt
         && job.hold == Hold::None
         && job.priority > 0
+        && job.is_independent()
         && job.begin.is_none_or(|begin| begin <= now);
     if !waits || places.is_empty() {
         return Err(Refusal::Stale);

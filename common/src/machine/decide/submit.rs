@@ -8,7 +8,7 @@ use super::fit::{cpus_on_node, lacking, members};
 use crate::{
     config::{Config, EnforcePartLimits, MemoryPer, PartitionConf, PartitionState},
     id::{ContentHash, JobId, PartitionName, UserId},
-    job::{Hold, JobSpec, MemoryRequest},
+    job::{Condition, Dependency, Fate, Hold, JobSpec, MemoryRequest, On},
     machine::{Event, Refusal, State, Submission, command::By},
     time::TimeLimit,
 };
@@ -32,6 +32,7 @@ pub(super) fn submit(
     widen_for_memory(config, partition, &mut spec);
     spec.limits.retain(|limit| config.propagates(limit.resource));
     check_limits(state, config, partition, &spec)?;
+    check_dependency(state, &mut spec)?;
     let job = next_job(state, config)?;
 
     let mut events = Vec::with_capacity(3);
@@ -51,6 +52,31 @@ pub(super) fn submit(
         spec: Arc::new(spec),
     });
     Ok((events, job))
+}
+
+/// All that is waited for has to be there.
+fn check_dependency(state: &State, spec: &mut JobSpec) -> Result<(), Refusal> {
+    let Some(dependency) = &spec.dependency else { return Ok(()) };
+    if dependency.conditions.is_empty() {
+        spec.dependency = None;
+        return Ok(());
+    }
+    may_wait_for(state, dependency)
+}
+
+/// Whether all that the conditions name is there.
+pub(super) fn may_wait_for(state: &State, dependency: &Dependency) -> Result<(), Refusal> {
+    if state.format < 2 {
+        return Err(Refusal::Format("dependencies"));
+    }
+    let known = |condition: &Condition| match condition.on {
+        On::Singleton => true,
+        On::Job { job, task: None, .. } => state.jobs.contains_key(&job),
+        On::Job { task: Some(_), .. } => false,
+    };
+    let fresh = |condition: &Condition| condition.fate == Fate::Open;
+    let sound = dependency.conditions.iter().all(|one| known(one) && fresh(one));
+    if sound { Ok(()) } else { Err(Refusal::Dependency) }
 }
 
 fn may_submit(state: &State, by: &By, spec: &JobSpec) -> Result<(), Refusal> {

@@ -1,11 +1,11 @@
 //! What people change of a job that is in.
 
-use std::sync::Arc;
+use std::{collections::BTreeSet, sync::Arc};
 
-use super::submit::{check_limits, may_use, partition};
+use super::submit::{check_limits, may_use, may_wait_for, partition};
 use crate::{
     id::JobId,
-    job::{Hold, Job, JobChanges, JobSpec, Phase},
+    job::{Dependency, Fate, Hold, Job, JobChanges, JobSpec, On, Phase},
     machine::{By, Event, Refusal, State},
 };
 
@@ -62,6 +62,9 @@ pub(super) fn update_job(
     if !job.is_pending() && changes_layout(&changes) {
         return Err(Refusal::NotPending(job.id));
     }
+    if let Some(dependency) = &changes.dependency {
+        may_depend(state, job, dependency)?;
+    }
     let raised = changes.priority.is_some_and(|priority| priority > 0);
     if raised && job.hold != Hold::None {
         return Err(Refusal::Held(job.id));
@@ -80,6 +83,38 @@ pub(super) fn update_job(
         check_limits(state, config, target, &changed(&job.spec, &changes))?;
     }
     Ok(vec![Event::JobUpdated { job: job.id, changes: Arc::new(changes) }])
+}
+
+/// Whether a job may wait for that: neither for itself, nor for one that waits for it.
+fn may_depend(state: &State, job: &Job, dependency: &Dependency) -> Result<(), Refusal> {
+    may_wait_for(state, dependency)?;
+    if !job.is_pending() {
+        return Err(Refusal::NotPending(job.id));
+    }
+    let mut ahead: Vec<JobId> = awaited(dependency).collect();
+    if ahead.contains(&job.id) {
+        return Err(Refusal::Dependency);
+    }
+    let mut seen: BTreeSet<JobId> = ahead.iter().copied().collect();
+    while let Some(next) = ahead.pop() {
+        if next == job.id {
+            return Err(Refusal::CircularDependency);
+        }
+        let waits = state.jobs.get(&next).filter(|next| next.is_pending());
+        let theirs = waits.and_then(|next| next.dependency.as_ref());
+        ahead.extend(
+            theirs.into_iter().flat_map(|theirs| awaited(theirs)).filter(|one| seen.insert(*one)),
+        );
+    }
+    Ok(())
+}
+
+fn awaited(dependency: &Dependency) -> impl Iterator<Item = JobId> + '_ {
+    let open = dependency.conditions.iter().filter(|condition| condition.fate == Fate::Open);
+    open.filter_map(|condition| match condition.on {
+        On::Job { job, .. } => Some(job),
+        On::Singleton => None,
+    })
 }
 
 /// What only an operator may do: give a job more than it was given, or a better place.
