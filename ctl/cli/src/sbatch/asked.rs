@@ -6,7 +6,7 @@ mod signal;
 
 use common::{
     count::Count,
-    job::{MemoryRequest, OpenMode, WarnSignal},
+    job::{Dependency, MemoryRequest, OpenMode, WarnSignal},
     time::{TimeLimit, Timestamp},
 };
 
@@ -36,6 +36,7 @@ pub(super) struct Asked {
     pub(super) clusters: Option<String>,
     pub(super) comment: Option<String>,
     pub(super) cpus_per_task: Option<u32>,
+    pub(super) dependency: Option<Dependency>,
     pub(super) std_err: Option<String>,
     pub(super) std_in: Option<String>,
     pub(super) std_out: Option<String>,
@@ -46,6 +47,7 @@ pub(super) struct Asked {
     pub(super) export_file: Option<String>,
     pub(super) hold: bool,
     pub(super) ignore_pbs: bool,
+    pub(super) kill_on_invalid_dep: Option<bool>,
     pub(super) name: Option<String>,
     pub(super) memory: Option<Memory>,
     pub(super) min_cpus: Option<u32>,

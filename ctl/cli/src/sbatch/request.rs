@@ -198,6 +198,8 @@ fn spec(
         umask: submitter.umask,
         limits: asked.propagate.limits(),
         trace: telemetry::current_traceparent(),
+        dependency: asked.dependency.as_ref().map(Into::into),
+        kill_on_invalid_dep: asked.kill_on_invalid_dep,
         ..wire::JobSpec::default()
     }
 }

@@ -75,6 +75,17 @@ fn jobs_are_as_slurm_shows_them() {
 }
 
 #[test]
+fn dependent_jobs_are_as_slurm_shows_them() {
+    let entries = captures::read("scontrol-show-job-dependent.txt");
+    assert_eq!(entries.len(), 3);
+    for entry in entries {
+        let command = entry.command.trim_end_matches(" | head -200");
+        let ours = record(command, &samples::dependent_jobs(), SUBMITTED + 7);
+        captures::assert_same(command, &ours, &theirs(&entry.stdout));
+    }
+}
+
+#[test]
 fn later_jobs_are_as_slurm_shows_them() {
     for command in ["job 275", "job -d 275", "job -o 275", "job 276"] {
         let command = format!("scontrol show {command}");

@@ -107,7 +107,7 @@ fn deadline_to_job(job: &Job<'_>) -> Fields {
     vec![
         ("deadline", number(0)),
         ("delay_boot", number(0)),
-        ("dependency", json!("")),
+        ("dependency", json!(job.dependency().unwrap_or_default())),
         ("derived_exit_code", exit_code(0, 0)),
         ("eligible_time", moment(job.eligible())),
         ("end_time", moment(job.finish().ok().flatten())),

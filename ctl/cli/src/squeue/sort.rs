@@ -84,7 +84,8 @@ fn compare(field: Field, one: &Job<'_>, other: &Job<'_>) -> Ordering {
         F::Time(time) => moment(time, one).cmp(&moment(time, other)),
         F::Nodes | F::NodesOrReason | F::BatchHost => place(one).cmp(&place(other)),
         F::Reason => one.reason().cmp(&other.reason()),
-        F::AllocNode
+        F::Dependency
+        | F::AllocNode
         | F::AllocSession
         | F::Cluster
         | F::Command

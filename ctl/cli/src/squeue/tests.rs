@@ -79,6 +79,17 @@ fn lists_are_as_slurm_prints_them() {
 }
 
 #[test]
+fn what_jobs_wait_for_is_as_slurm_prints_it() {
+    let entry = captures::one("squeue.txt", "squeue -o '%30E %r' -S i");
+    let (ours, _) = run(&entry.command, &samples::dependent_jobs(), SUBMITTED + 4);
+    let lines: Vec<&str> = ours.lines().collect();
+    assert_eq!(lines.len(), 6);
+    for line in lines {
+        assert!(entry.stdout.lines().any(|theirs| theirs == line), "{line}");
+    }
+}
+
+#[test]
 fn each_letter_has_slurms_heading() {
     for entry in captures::read("squeue-format-letters.txt") {
         let (ours, _) = run(&entry.command, &[], SUBMITTED);

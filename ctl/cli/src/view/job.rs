@@ -175,9 +175,16 @@ impl<'a> Job<'a> {
         }
     }
 
-    /// Since when it may run. None: its owner has never let it.
+    /// What it waits for of other jobs, or was to wait for.
+    pub(crate) fn dependency(&self) -> Option<String> {
+        let dependency = self.job.dependency.clone()?;
+        common::job::Dependency::try_from(dependency).ok()?.shown()
+    }
+
+    /// Since when it may run. None: its owner has never let it, or it waits for others.
     pub(crate) fn eligible(&self) -> Option<Timestamp> {
-        if self.job.hold() == proto::types::Hold::User && self.run().is_none() {
+        let begun = self.run().is_some();
+        if !begun && (self.job.hold() == proto::types::Hold::User || self.dependency().is_some()) {
             return None;
         }
         let submitted = Timestamp(self.job.submitted);

@@ -193,6 +193,24 @@ pub(crate) fn jobs() -> Vec<JobView> {
     ]
 }
 
+/// Jobs of the same captures that wait for others.
+pub(crate) fn dependent_jobs() -> Vec<JobView> {
+    let waits = |id, name, text: &str| {
+        let mut view = pending(id, name, 107, Reason::Dependency)
+            .line(&format!("sbatch --parsable -J {name} -d {text} --wrap=true"));
+        let dependency = common::job::Dependency::parse(text).expect("it is well formed");
+        view.job().dependency = Some((&dependency).into());
+        view
+    };
+    vec![
+        waits(124, "dep-ok", "afterok:117"),
+        waits(126, "dep-notok", "afternotok:117"),
+        waits(127, "dep-after", "after:119+5"),
+        waits(128, "dep-or", "afterok:117?afterany:119"),
+        waits(129, "blocker", "singleton"),
+    ]
+}
+
 /// Jobs 275, which runs, and 276, which waits: the captures with `extra` in their names.
 pub(crate) fn later_jobs() -> Vec<JobView> {
     let places = vec![place("n1", 6, 200), place("n2", 2, 200)];

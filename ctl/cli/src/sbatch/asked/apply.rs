@@ -3,7 +3,7 @@
 use common::{
     count, date,
     hostlist::{Hostlist, HostlistError},
-    job::{MemoryRequest, OpenMode},
+    job::{Dependency, DependencyError, MemoryRequest, OpenMode},
     size,
     time::{TimeLimit, Timestamp},
 };
@@ -91,6 +91,7 @@ impl Asked {
             Opt::Clusters => self.clusters = owned(),
             Opt::Comment => self.comment = owned(),
             Opt::CpusPerTask => self.cpus_per_task = Some(positive(long, text)?),
+            Opt::Dependency => self.dependency = Some(dependency(text)?),
             Opt::Error => self.std_err = Some(file(text)),
             Opt::Exclude => self.excluded = nodes(long, text)?,
             Opt::Exclusive => self.exclusive = exclusive(value)?,
@@ -101,6 +102,7 @@ impl Asked {
             Opt::IgnorePbs => self.ignore_pbs = true,
             Opt::Input => self.std_in = Some(file(text)),
             Opt::JobName => self.name = owned(),
+            Opt::KillOnInvalidDep => self.kill_on_invalid_dep = Some(yes(long, text)?),
             Opt::MailType => mail::check(text)?,
             Opt::MailUser => return Err(mail::not_configured(long)),
             Opt::Mem => self.ask_memory(level, long, text, MemoryRequest::PerNode)?,
@@ -181,6 +183,30 @@ fn positive(long: &str, text: &str) -> Result<u32, Complaint> {
 fn begin(text: &str, setting: Setting<'_>) -> Result<Timestamp, Complaint> {
     date::parse(text, setting.now, setting.zone)
         .map_err(|error| Complaint::specification("begin").after(error.to_string()))
+}
+
+/// Slurm's controller reads it, so it is wrong in the controller's words.
+fn dependency(text: &str) -> Result<Dependency, Complaint> {
+    Dependency::parse(text).map_err(|error| match error {
+        DependencyError::Malformed => {
+            Complaint::error(format!("Batch job submission failed: {error}"))
+        }
+        DependencyError::Unsupported(kind) => {
+            let why = match kind {
+                "expand" => "a job that runs keeps the size that it has",
+                _ => "there are no burst buffers",
+            };
+            Complaint::unsupported(&format!("dependency={kind}"), why)
+        }
+    })
+}
+
+fn yes(long: &str, text: &str) -> Result<bool, Complaint> {
+    match text.to_ascii_lowercase().as_str() {
+        "yes" => Ok(true),
+        "no" => Ok(false),
+        _ => Err(Complaint::specification(long)),
+    }
 }
 
 fn time(text: &str) -> Result<TimeLimit, Complaint> {

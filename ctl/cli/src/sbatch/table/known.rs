@@ -17,6 +17,9 @@ pub(super) const KNOWN: &[Row] = &[
     Row::value("comment", "TEXT", Opt::Comment).help("Keep this remark with the job"),
     Row::value("core-spec", "N", Opt::CoreSpec).short('S').or(&["SBATCH_CORE_SPEC"]),
     Row::value("cpus-per-task", "N", Opt::CpusPerTask).short('c').help("CPUs for each task"),
+    Row::value("dependency", "KIND:JOBS", Opt::Dependency).short('d').help(
+        "Start once other jobs have: after, afterany, afterok, afternotok, aftercorr; singleton",
+    ),
     Row::value("error", "FILE", Opt::Error)
         .short('e')
         .or(&["SBATCH_ERROR"])
@@ -44,6 +47,8 @@ pub(super) const KNOWN: &[Row] = &[
         .short('J')
         .or(&["SBATCH_JOB_NAME"])
         .help("Name the job"),
+    Row::value("kill-on-invalid-dep", "YES|NO", Opt::KillOnInvalidDep)
+        .help("Cancel it once its dependency can not be satisfied any more"),
     Row::value("mail-type", "TYPES", Opt::MailType),
     Row::value("mail-user", "ADDRESS", Opt::MailUser),
     Row::value("mem", "SIZE", Opt::Mem)

@@ -5,7 +5,6 @@ use super::{Opt, Row};
 const ARRAY: Opt = Opt::Unsupported("there are no job arrays");
 const BURST: Opt = Opt::Unsupported("there are no burst buffers");
 const CONTAINER: Opt = Opt::Unsupported("jobs run in no containers");
-const DEPENDENCY: Opt = Opt::Unsupported("jobs do not depend on each other");
 const FEATURE: Opt = Opt::Unsupported("nodes have no features to choose by");
 const GRES: Opt = Opt::Unsupported("there are no generic resources such as GPUs");
 const LICENSE: Opt = Opt::Unsupported("there are no licences to count");
@@ -38,7 +37,6 @@ pub(super) const REFUSED: &[Row] = &[
     Row::value("deadline", "", TIMES),
     Row::value("delay-boot", "", Opt::Unsupported("nodes are not booted"))
         .or(&["SBATCH_DELAY_BOOT"]),
-    Row::value("dependency", "", DEPENDENCY).short('d'),
     Row::value("distribution", "", PLACEMENT).short('m').or(&["SBATCH_DISTRIBUTION"]),
     Row::flag("external", Opt::Unsupported("each job has a batch script")),
     Row::value("extra", "", Opt::Unsupported("nodes have no extra texts to choose by")),
@@ -54,7 +52,6 @@ pub(super) const REFUSED: &[Row] = &[
     Row::value("gres", "", GRES).or(&["SBATCH_GRES"]),
     Row::value("gres-flags", "", GRES).or(&["SBATCH_GRES_FLAGS"]),
     Row::value("hint", "", PLACEMENT).or(&["SBATCH_HINT", "SLURM_HINT"]),
-    Row::value("kill-on-invalid-dep", "", DEPENDENCY),
     Row::value("licenses", "", LICENSE).short('L'),
     Row::value("mcs-label", "", Opt::Unsupported("jobs have no security label")),
     Row::value("mem-bind", "", PLACEMENT).or(&["SBATCH_MEM_BIND"]),

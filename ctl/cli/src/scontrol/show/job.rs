@@ -44,7 +44,7 @@ fn owner(record: &mut Record<'_>, job: &Job<'_>, details: bool) {
     if let Some(node) = job.failed_node() {
         record.pair("FailedNode", node);
     }
-    record.pair("Dependency", "(null)").line();
+    record.pair("Dependency", or_null(job.dependency().as_deref())).line();
     record
         .pair("Requeue", u8::from(job.job.requeue))
         .pair("Restarts", job.job.restarts)

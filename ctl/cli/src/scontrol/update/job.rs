@@ -4,6 +4,7 @@ use common::{
     count::{self, CountError},
     date,
     hostlist::Hostlist,
+    job::Dependency,
     time::{TimeLimit, Timestamp},
 };
 use jiff::tz::TimeZone;
@@ -33,8 +34,8 @@ struct Update {
     changes: JobChanges,
     /// Minutes more or less than the time limit that there is.
     shift: Option<i64>,
-    /// `NumNodes=3-2`, which the controller would refuse for each job.
-    reversed: bool,
+    /// What the controller would refuse for each job, as `NumNodes=3-2`.
+    wrong: Option<String>,
 }
 
 pub(super) fn run(session: &mut Session<'_>, words: &[&str]) -> u8 {
@@ -42,11 +43,11 @@ pub(super) fn run(session: &mut Session<'_>, words: &[&str]) -> u8 {
         Ok(update) => update,
         Err(wrong) => return session.complain(&wrong),
     };
-    let Update { jobs, changes, shift, reversed } = update;
+    let Update { jobs, changes, shift, wrong } = update;
     let jobs: Vec<&str> = jobs.iter().map(String::as_str).collect();
     act::each(session, &jobs, None, async |client, job| {
-        if reversed {
-            return Err(refused("Node count specification invalid"));
+        if let Some(wrong) = &wrong {
+            return Err(refused(wrong));
         }
         let mut changes = changes.clone();
         if let Some(shift) = shift {
@@ -109,7 +110,7 @@ fn parse(words: &[&str], now: Timestamp, zone: &TimeZone) -> Result<Update, Wron
         }
     }
     let unchanged = update.changes == JobChanges::default();
-    if unchanged && update.shift.is_none() && !update.reversed {
+    if unchanged && update.shift.is_none() && update.wrong.is_none() {
         return Err(NO_CHANGES.to_owned());
     }
     Ok(update)
@@ -146,6 +147,11 @@ fn set(update: &mut Update, pair: &Pair<'_>, now: Timestamp, zone: &TimeZone) ->
     } else if pair.is("StartTime", 2) || pair.is("EligibleTime", 2) {
         let at = date::parse(text, now, zone).map_err(|error| format!("{error}\n{NO_CHANGES}"))?;
         changes.begin = Some(at.0);
+    } else if pair.is("Dependency", 4) {
+        match Dependency::parse(text) {
+            Ok(dependency) => changes.dependency = Some((&dependency).into()),
+            Err(error) => update.wrong = Some(error.to_string()),
+        }
     } else if pair.is("StdOut", 4) {
         changes.std_out = Some(text.to_owned());
     } else if pair.is("StdErr", 4) {
@@ -170,7 +176,9 @@ fn layout(update: &mut Update, pair: &Pair<'_>) -> Result<(), Wrong> {
                 changes.min_nodes = Some(count.min);
                 changes.max_nodes = count.max;
             }
-            Err(CountError::Reversed { .. }) => update.reversed = true,
+            Err(CountError::Reversed { .. }) => {
+                update.wrong = Some("Node count specification invalid".to_owned());
+            }
             Err(CountError::Invalid(_) | CountError::List(_)) => {
                 return Err(format!(
                     "scontrol: error: Invalid numeric value \"{text}\" for requested node count.\n"
@@ -269,7 +277,13 @@ mod tests {
         let nodes = read("jobid=5 nodelist=n[1-2]").unwrap().changes.required_nodes.unwrap();
         assert_eq!(nodes.names, ["n1", "n2"]);
         assert_eq!(read("jobid=5 starttime=now+1hour").unwrap().changes.begin, Some(1_003_600_000));
-        assert!(read("jobid=5 numnodes=3-2").unwrap().reversed);
+        let wrong = read("jobid=5 numnodes=3-2").unwrap().wrong;
+        assert_eq!(wrong.as_deref(), Some("Node count specification invalid"));
+        let dependent = read("jobid=5 dependency=afterok:1").unwrap();
+        let expected = Dependency::parse("afterok:1").unwrap();
+        assert_eq!(dependent.changes.dependency, Some((&expected).into()));
+        let wrong = read("jobid=5 dependency=bogus").unwrap().wrong;
+        assert_eq!(wrong.as_deref(), Some("Job dependency problem"));
     }
 
     /// As the real command says it: scontrol-update.txt of the captures, and tried besides.
@@ -296,8 +310,8 @@ mod tests {
                 "scontrol: error: Invalid numeric value \"xx\" for requested node count.\n",
             ),
             (
-                "jobid=5 dependency=afterok:1",
-                "Update of this parameter is not supported: dependency=afterok:1\nRequest aborted\n",
+                "jobid=5 licenses=a:1",
+                "Update of this parameter is not supported: licenses=a:1\nRequest aborted\n",
             ),
         ];
         for (line, expected) in cases {
