@@ -46,6 +46,7 @@ mod raft;
 mod spool;
 mod trace;
 mod user;
+mod waits;
 mod witness;
 mod world;
 

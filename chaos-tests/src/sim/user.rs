@@ -1,11 +1,11 @@
 //! The users: they ask, ask again where no answer comes, and remember what they were told.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, sync::Arc};
 
 use bytes::Bytes;
 use common::{
     id::{GroupId, JobId, NodeName, RequestId, UserId},
-    job::{Hold, Job, JobSpec, Layout, Phase, SignalScope},
+    job::{Dependency, Hold, Job, JobChanges, JobSpec, Layout, Phase, SignalScope},
     machine::{Answer, By, Command, NodeChanges, NodeTarget, Submission},
     time::TimeLimit,
 };
@@ -14,6 +14,7 @@ use super::{
     controller::node_name,
     leader::{Outcome, Rejected},
     network::Place,
+    waits::ALONE,
     world::{Happening, World},
 };
 
@@ -30,10 +31,18 @@ pub(super) enum Want {
         nodes: u32,
         minutes: Option<u32>,
         requeue: bool,
+        /// What it is to wait for, and whether it is to end where it waits in vain.
+        after: Option<String>,
+        kill: bool,
     },
     Cancel {
         job: JobId,
         signal: Option<u8>,
+    },
+    /// Waits for something else from here on, or for nothing.
+    Depend {
+        job: JobId,
+        after: String,
     },
     Hold(JobId),
     Release(JobId),
@@ -95,6 +104,7 @@ impl Ask {
             Want::Node { .. } => OPERATOR,
             Want::Submit { .. }
             | Want::Cancel { .. }
+            | Want::Depend { .. }
             | Want::Hold(_)
             | Want::Release(_)
             | Want::Requeue { .. }
@@ -109,6 +119,11 @@ impl Ask {
                 job: *job,
                 signal: signal.map(|signal| (signal, SignalScope::Full)),
             },
+            Want::Depend { job, after } => {
+                let dependency = Some(Arc::new(dependency(after)));
+                let changes = Box::new(JobChanges { dependency, ..JobChanges::default() });
+                Command::UpdateJob { by, job: *job, changes }
+            }
             Want::Hold(job) => Command::Hold { by, job: *job, admin: false },
             Want::Release(job) => Command::Release { by, job: *job },
             Want::Requeue { job, hold } => Command::Requeue { by, job: *job, hold: *hold },
@@ -121,18 +136,31 @@ impl Ask {
     }
 
     fn submission(&self, by: By) -> Submission {
-        let Want::Submit { cpus, nodes, minutes, requeue } = self.want else {
+        let Want::Submit { cpus, nodes, minutes, requeue, after, kill } = &self.want else {
             unreachable!("the caller saw a submission");
         };
-        let layout = Layout { min_nodes: nodes, tasks: cpus, ..Layout::SINGLE };
+        let layout = Layout { min_nodes: *nodes, tasks: *cpus, ..Layout::SINGLE };
+        let mut spec = spec(layout, *minutes, *requeue);
+        if let Some(after) = after {
+            let dependency = dependency(after);
+            if dependency.singleton().is_some() {
+                spec.name = ALONE.to_owned();
+            }
+            spec.dependency = Some(Arc::new(dependency));
+            spec.kill_on_invalid_dep = Some(*kill);
+        }
         Submission {
             by,
-            spec: spec(layout, minutes, requeue),
+            spec,
             // Some jobs share their script, and some do not.
             script: Bytes::from(format!("#!/bin/sh\nexit {}\n", self.id % 5)),
             environment: Bytes::from_static(b"PATH=/bin\0"),
         }
     }
+}
+
+fn dependency(text: &str) -> Dependency {
+    Dependency::parse(text).expect("the simulator writes what can be read")
 }
 
 fn spec(layout: Layout, minutes: Option<u32>, requeue: bool) -> JobSpec {
@@ -209,6 +237,8 @@ impl World {
                 nodes: 1 + u32::from(two),
                 minutes: self.random.chance(300).then_some(1),
                 requeue: self.random.chance(500),
+                after: self.something_to_wait_for(),
+                kill: self.random.chance(500),
             };
             self.want(want);
         }
@@ -242,6 +272,12 @@ impl World {
             self.want(Want::Release(held));
             return;
         }
+        if self.random.chance(100)
+            && let Some(after) = self.something_to_wait_for()
+        {
+            self.want(Want::Depend { job, after });
+            return;
+        }
         let want = match self.random.below(9) {
             0 | 1 => Want::Cancel { job, signal: None },
             2 => Want::Cancel { job, signal: Some(10) },
@@ -266,6 +302,16 @@ impl World {
             .values()
             .filter(|job| matches!(job.phase, Phase::Pending) && job.hold != Hold::None);
         let mut wants: Vec<Want> = held.map(|job| Want::Release(job.id)).collect();
+        // Nothing can be waited for in vain for ever.
+        let stuck = |job: &&Arc<Job>| {
+            let vain = job.dependency.as_ref().is_some_and(|all| {
+                // One that is to be alone may wait for one that waits for it.
+                all.is_never() || all.singleton() == Some(false)
+            });
+            job.is_pending() && vain
+        };
+        let stuck = self.truth.jobs.values().filter(stuck);
+        wants.extend(stuck.map(|job| Want::Depend { job: job.id, after: String::new() }));
         for node in 0..self.hosts.len() {
             let name = NodeName::from(node_name(node));
             if self.truth.nodes.get(&name).is_some_and(|node| node.drain) {

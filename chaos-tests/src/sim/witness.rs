@@ -11,7 +11,7 @@ use common::{
 use node::run::RunId;
 use step::spool::Ended;
 
-use super::{controller::node_name, network::Place, world::World};
+use super::{controller::node_name, network::Place, waits::Happened, world::World};
 
 #[derive(Debug, Default)]
 pub(super) struct Witness {
@@ -37,6 +37,8 @@ pub(super) struct Witness {
     given_up: BTreeSet<RunId>,
     /// Runs that a node was booted over: what it says of them may be more than there was.
     unsure: BTreeSet<RunId>,
+    /// What happened to those that others wait for.
+    happened: Happened,
 }
 
 impl Witness {
@@ -55,6 +57,7 @@ impl Witness {
         for event in &entry.events {
             self.event(entry, event, before);
         }
+        self.happened.entry(entry);
     }
 
     fn event(&mut self, entry: &Entry, event: &Event, before: &State) {
