@@ -30,7 +30,7 @@ fn a_release_comes_host_by_host_and_can_go_again() {
     let stream = Stream::start(&cluster, 1);
     let raised = || {
         let shown = cluster.ask("rafter", &words(&page.line("rafter events", &[])));
-        shown.contains("understand events of format 2")
+        shown.contains("understand events of format 3")
     };
     for name in ["ctl2", "ctl3"] {
         install(&cluster, name, NEXT);
@@ -58,7 +58,7 @@ fn a_release_comes_host_by_host_and_can_go_again() {
     cluster.use_program("ctl1", CURRENT);
     cluster.stop("ctl1");
     let _ = cluster.run("start", &["ctl1"]);
-    let words = "the log is of format 2, and this release understands no more than format 1";
+    let words = "the log is of format 3, and this release understands no more than format 2";
     page.quotes(words);
     until("it to refuse", BOUND, || {
         let text = fs::read_to_string(&log).ok()?;
