@@ -183,11 +183,11 @@ async fn watch_scheduler(shared: Arc<Shared>, scheduler: Arc<leader::Scheduler>)
     }
 }
 
-/// A controller signs its own next certificate, at half of the last one's life.
+/// A controller signs its own next certificate, at half of the last one's life, or where that one
+/// was made while its clock was ahead.
 async fn renew(shared: Arc<Shared>) {
     loop {
-        let now = SystemTime::now();
-        if shared.keyring.credential().renewal() <= now {
+        if shared.keyring.credential().is_due(SystemTime::now()) {
             match present(&shared, &shared.log.applied().state) {
                 Ok(()) => tracing::info!("this controller has a fresh certificate"),
                 Err(reason) => tracing::error!(reason, "can't have a fresh certificate"),

@@ -94,7 +94,7 @@ fn keyring(settings: &Settings, home: &Home, authorities: &Authorities) -> anyho
     let now = SystemTime::now();
     let kept = Pass::read(&home.pass()).ok().filter(|pass| {
         let credential = &pass.credential;
-        credential.renewal() > now && credential.anchor() == authority.anchor()
+        !credential.is_due(now) && credential.anchor() == authority.anchor()
     });
     if let Some(pass) = kept {
         return Ok(Keyring::new(pass.credential.trusting(authorities.others()))?);

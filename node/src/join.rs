@@ -39,6 +39,10 @@ pub enum JoinError {
     OtherName { token: String, name: String },
     #[error("the token has expired")]
     Expired,
+    #[error(
+        "the certificate does not count at this moment: a clock is wrong, the leader's or this host's"
+    )]
+    OtherTime,
     #[error("no controller is known: give --controller HOST:PORT")]
     NoController,
     #[error(
@@ -209,7 +213,7 @@ pub async fn renew(keyring: Arc<Keyring>, controllers: Arc<Controllers>, file: P
     loop {
         let look = keyring.credential().look_again();
         tokio::time::sleep(look).await;
-        if SystemTime::now() < keyring.credential().renewal() {
+        if !keyring.credential().is_due(SystemTime::now()) {
             continue;
         }
         match renew_once(&keyring, &controllers, &file).await {
@@ -250,6 +254,10 @@ pub async fn renew_once(
     let own = keyring.credential();
     keyring.rotate(own.as_ref().clone().trusting([own.trusted(), anchors.clone()].concat()))?;
     let credential = key.certified_among(&renewed.certificate, anchors)?;
+    if credential.is_due(SystemTime::now()) {
+        // It would shut the node out for as long as that clock is ahead.
+        return Err(JoinError::OtherTime);
+    }
     let pass = Pass { credential, controllers: controllers.addresses() };
     pass.write(file)?;
     keyring.rotate(pass.credential)?;

@@ -78,7 +78,7 @@ pub(crate) fn obtain(site: &Site, cache: &Cache) -> Result<Pass, NoPass> {
     let now = SystemTime::now();
     let path = cache.pass();
     let kept = Pass::read(&path).ok().filter(|pass| is_ours(pass, site));
-    if let Some(pass) = kept.as_ref().filter(|pass| now < pass.credential.renewal()) {
+    if let Some(pass) = kept.as_ref().filter(|pass| !pass.credential.is_due(now)) {
         return Ok(pass.clone());
     }
     match another(site, cache) {

@@ -182,6 +182,13 @@ impl Credential {
         self.certified.not_before + life.unwrap_or(Duration::ZERO) / 2
     }
 
+    /// Whether the next one is to be obtained: half of its life is over, or none of it has begun.
+    /// One of a moment to come was made while somebody's clock was ahead, and nobody takes it.
+    #[must_use]
+    pub fn is_due(&self, now: SystemTime) -> bool {
+        self.renewal() <= now || self.certified.not_before > now
+    }
+
     /// How long to wait until it is looked at again whether to renew it: the clock may jump, and
     /// one long sleep would not notice.
     #[must_use]

@@ -188,6 +188,9 @@ fn half_of_a_life_is_time_to_renew() {
     let validity = Validity { not_before: start, not_after: start + 4 * HOUR };
     let credential = authority.issue(&jane(&authority), validity, &[]).expect("a credential");
     assert_eq!(credential.renewal(), start + 2 * HOUR);
+    let due = |at| credential.is_due(at);
+    assert!(!due(start) && !due(start + HOUR) && due(start + 2 * HOUR));
+    assert!(due(start - HOUR), "it is of a moment to come");
 }
 
 #[test]
