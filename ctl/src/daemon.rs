@@ -27,6 +27,7 @@ use trust::{
     connect::Life,
     controllers::{Address, Call, Controllers, Target},
     credential::KeyRequest,
+    gate::Speakers,
     identity::{Identity as Member, Subject},
     serve::{Limits, incoming, server},
     tls::{ClientCertificate, Keyring, TlsError},
@@ -39,7 +40,7 @@ use crate::{
     nodes::Nodes,
     proposer::Proposer,
     reasons::Reasons,
-    rpc::{MAX_MESSAGE, Service},
+    rpc::{self, MAX_MESSAGE, Service},
     shared::{ReadConfig, Shared},
 };
 
@@ -156,8 +157,10 @@ async fn serve(
     mut stopped: watch::Receiver<bool>,
 ) -> Result<(), tonic::transport::Error> {
     let raft = shared.log.service();
+    let speaks = Arc::clone(&shared);
+    let speakers = Speakers::Checked(Arc::new(move |host, uid| rpc::may_speak(&speaks, host, uid)));
     let service = Service(shared);
-    server()
+    server(speakers)
         .add_service(raft)
         .add_service(ControllerServer::new(service.clone()).max_decoding_message_size(MAX_MESSAGE))
         .add_service(JoinServer::new(service.clone()))

@@ -113,7 +113,7 @@ impl Admitted {
         let ground = Ground { spool, boot, host };
         let disk = Disk::new(ground, Arc::clone(&controllers), inputs.0.clone());
 
-        tokio::spawn(vouch::serve(listener, Arc::clone(&controllers)));
+        tokio::spawn(vouch::serve(listener, cluster, Arc::clone(&controllers)));
         let renewal = join::renew(Arc::clone(&keyring), Arc::clone(&controllers), life.pass());
         tokio::spawn(renewal);
         tokio::spawn(stream::keep_warm(Arc::clone(&controllers)));

@@ -1,4 +1,4 @@
-//! The socket on which this host's users obtain their certificates.
+//! The socket on which this host's users obtain their certificates, and have calls made.
 //!
 //! Who asks, the kernel says (SO_PEERCRED), and never the message. Whether this host may vouch for
 //! that user, the controllers decide.
@@ -12,6 +12,7 @@ use std::{
     time::Duration,
 };
 
+use common::id::ClusterId;
 use proto::node::{VouchRequest, node_client::NodeClient};
 use tokio::{
     net::{UnixListener, UnixStream},
@@ -20,21 +21,23 @@ use tokio::{
 };
 use trust::{
     controllers::{Call, CallError, Controllers, Target},
-    vouch::{Vouched, read_request, write_answer},
+    door::{self, Said},
+    vouch::{Vouched, Wish, read_request, read_wish, write_answer},
 };
 
-use crate::{account, join::addresses_of};
+use crate::{
+    account,
+    door::{Door, QUESTION},
+    join::addresses_of,
+};
 
 /// How many users are served at a time, and how many connections one of them may hold.
-const CONNECTIONS: usize = 256;
-const CONNECTIONS_OF_ONE: usize = 8;
+const CONNECTIONS: usize = 1_024;
+const CONNECTIONS_OF_ONE: usize = 32;
 
 /// The least time between two certificates of one user. Commands keep theirs for hours; who asks
 /// more often waits, and costs the controllers no more than this.
 const PACE: Duration = Duration::from_millis(50);
-
-/// How long a command may take to ask its question.
-const QUESTION: Duration = Duration::from_secs(5);
 
 /// How long the controllers may take to answer.
 const ANSWER: Duration = Duration::from_secs(10);
@@ -76,9 +79,10 @@ pub fn listen(path: &Path) -> Result<UnixListener, SocketError> {
     Ok(listener)
 }
 
-/// Vouches for whoever connects, for ever.
-pub async fn serve(listener: UnixListener, controllers: Arc<Controllers>) {
+/// Serves whoever connects, for ever.
+pub async fn serve(listener: UnixListener, cluster: ClusterId, controllers: Arc<Controllers>) {
     let desk = Arc::new(Desk {
+        door: Door::new(cluster, Arc::clone(&controllers)),
         controllers,
         held: Mutex::default(),
         free: Arc::new(Semaphore::new(CONNECTIONS)),
@@ -103,9 +107,15 @@ pub async fn serve(listener: UnixListener, controllers: Arc<Controllers>) {
 }
 
 struct Desk {
+    door: Door,
     controllers: Arc<Controllers>,
     held: Mutex<HashMap<u32, Held>>,
     free: Arc<Semaphore>,
+}
+
+enum Answer {
+    Certificate(Result<Vouched, String>),
+    Call(Said),
 }
 
 /// What a user holds of the desk.
@@ -129,25 +139,43 @@ impl Desk {
             self.leave(uid);
             answer
         } else {
-            Some(Err("too many connections of this user at a time".to_owned()))
+            let reason = "too many connections of this user at a time".to_owned();
+            Some(Answer::Certificate(Err(reason)))
         };
         let Some(answer) = answer else { return };
-        if let Err(reason) = &answer {
-            tracing::info!(uid, reason, "did not vouch");
-        }
-        let answer = answer.as_ref().map_err(String::as_str);
-        let written = timeout(QUESTION, write_answer(&mut stream, answer)).await;
+        let written = timeout(QUESTION, self.tell(uid, &mut stream, answer)).await;
         if !matches!(written, Ok(Ok(()))) {
             tracing::debug!(uid, "the command did not wait for its answer");
         }
     }
 
     /// What a user hears; nothing where no question came.
-    async fn answer(&self, uid: u32, stream: &mut UnixStream) -> Option<Result<Vouched, String>> {
-        let question = timeout(QUESTION, read_request(stream)).await.ok()?;
-        let signing_request = question.ok()?;
-        tokio::time::sleep_until(self.turn(uid)).await;
-        Some(self.vouch(uid, signing_request).await)
+    async fn answer(&self, uid: u32, stream: &mut UnixStream) -> Option<Answer> {
+        match timeout(QUESTION, read_wish(stream)).await.ok()?.ok()? {
+            Wish::Call => self.door.answer(uid, stream).await.ok().map(Answer::Call),
+            Wish::Certificate { length } => {
+                let question = timeout(QUESTION, read_request(stream, length)).await.ok()?;
+                let signing_request = question.ok()?;
+                tokio::time::sleep_until(self.turn(uid)).await;
+                Some(Answer::Certificate(self.vouch(uid, signing_request).await))
+            }
+        }
+    }
+
+    async fn tell(&self, uid: u32, stream: &mut UnixStream, answer: Answer) -> io::Result<()> {
+        match answer {
+            Answer::Certificate(Ok(vouched)) => write_answer(stream, Ok(&vouched)).await,
+            Answer::Certificate(Err(reason)) => {
+                tracing::info!(uid, reason, "did not vouch");
+                write_answer(stream, Err(&reason)).await
+            }
+            Answer::Call(said) => {
+                if let Said::NotServed(reason) = &said {
+                    tracing::debug!(uid, reason, "did not make a call");
+                }
+                door::write_answer(stream, said).await
+            }
+        }
     }
 
     async fn vouch(&self, uid: u32, signing_request: String) -> Result<Vouched, String> {
@@ -224,8 +252,10 @@ mod tests {
     }
 
     fn desk() -> Desk {
+        let controllers = Arc::new(Controllers::joining(vec![], [0; 32]));
         Desk {
-            controllers: Arc::new(Controllers::joining(vec![], [0; 32])),
+            door: Door::new(ClusterId([0; 16]), Arc::clone(&controllers)),
+            controllers,
             held: Mutex::default(),
             free: Arc::new(Semaphore::new(1)),
         }

@@ -15,8 +15,10 @@ use nix::{
     unistd::Pid,
 };
 
+use trust::site::Site;
+
 use super::{
-    hosts::{Hosts, is_zombie},
+    hosts::{Hosts, Role, is_zombie},
     shell::done,
 };
 
@@ -46,13 +48,28 @@ impl Daemons {
     pub(super) fn command(&self, host: &str, name: &str) -> Command {
         let mut command = self.hosts.command(host, self.root.join("bin").join(name));
         command
-            .env("RAFTER_DIR", self.root.join("site"))
+            .env("RAFTER_DIR", self.site(host))
             .env("SLURM_CONF", self.root.join("slurm.conf"))
             .env("XDG_RUNTIME_DIR", self.remembered(host))
             .env_remove("RAFTER_REQUEST_ID")
             .current_dir(self.root.join("jobs"))
             .stdin(Stdio::null());
         command
+    }
+
+    /// What a host knows of the cluster. All hosts share a file system, so each must be told apart:
+    /// a node has a `rafterd` of its own to ask, and no other host has any.
+    fn site(&self, host: &str) -> PathBuf {
+        let (shared, own) = (self.root.join("site"), self.root.join("sites").join(host));
+        let Ok(site) = Site::read(&shared) else { return shared };
+        let socket = self.root.join("run").join(format!("{host}.sock"));
+        let node = self.hosts.names(Role::Node).iter().any(|name| name == host);
+        let site = Site { socket: node.then_some(socket), ..site };
+        if Site::read(&own).ok().as_ref() != Some(&site) {
+            fs::create_dir_all(&own).expect("a run's folder takes folders");
+            site.write(&own).expect("a run's folder takes files");
+        }
+        own
     }
 
     fn remembered(&self, host: &str) -> PathBuf {

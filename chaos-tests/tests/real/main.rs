@@ -6,6 +6,7 @@
 
 mod cluster;
 mod controllers;
+mod door;
 mod nodes;
 mod operations;
 mod record;

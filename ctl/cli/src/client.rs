@@ -2,9 +2,12 @@
 //!
 //! [`Client::open`] reads what this host knows of the cluster and who the caller is; nothing is
 //! connected before the first [`Client::call`], which goes to the controller that led last.
+//!
+//! [`Client::at_hand`] reads no more than where the host's `rafterd` is: a command that makes one of
+//! the calls of [`crate::door`] tries that first, and [`Client::connect`]s only where it must.
 
 use std::{
-    cell::OnceCell,
+    cell::{Cell, OnceCell},
     collections::BTreeSet,
     io::{self, IsTerminal as _},
     mem::ManuallyDrop,
@@ -12,7 +15,7 @@ use std::{
         Arc,
         atomic::{AtomicU32, Ordering},
     },
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use bytes::Bytes;
@@ -31,6 +34,7 @@ use trust::{
 };
 
 use crate::{
+    door::{self, Answer, Method},
     pass::{self, Cache, NoPass},
     trouble::{Trouble, chain},
 };
@@ -45,7 +49,8 @@ const MAX_MESSAGE: usize = 256 << 20;
 const TICK: Duration = Duration::from_millis(100);
 
 pub(crate) struct Client {
-    controllers: Controllers,
+    /// Made by [`Client::connect`].
+    direct: OnceCell<Controllers>,
     /// With another pass, where the controllers and the first one don't trust each other: another
     /// authority may have taken the place of the one that it is of.
     anew: OnceCell<Controllers>,
@@ -53,6 +58,12 @@ pub(crate) struct Client {
     life: Life,
     /// The one controller that is asked, where it is one alone.
     only: Option<String>,
+    /// The door was asked, and did not serve.
+    shut: Cell<bool>,
+    /// How long that took, as long as no call has been shortened by it.
+    spent: Cell<Duration>,
+    /// What runs the calls, and all connections.
+    runtime: OnceCell<ManuallyDrop<Runtime>>,
 }
 
 /// What runs the calls: a command does one thing at a time. It is never taken down: the process
@@ -78,14 +89,84 @@ impl Client {
         Self::open_for(Life::Command, Some(name))
     }
 
+    /// The same, without what only a connection needs.
+    pub(crate) fn at_hand() -> Result<Self, Trouble> {
+        Self::read(Life::Command, None)
+    }
+
     fn open_for(life: Life, only: Option<&str>) -> Result<Self, Trouble> {
+        let client = Self::read(life, only)?;
+        client.connect()?;
+        Ok(client)
+    }
+
+    fn read(life: Life, only: Option<&str>) -> Result<Self, Trouble> {
         first_request()?;
         let folder = std::env::var_os(FOLDER_VARIABLE).unwrap_or_else(|| DEFAULT_FOLDER.into());
         let site = Site::read(folder.as_ref())?;
-        let cache = Cache::of(&site);
-        let controllers = with(&site, &cache, life, only, pass::obtain(&site, &cache))?;
         let only = only.map(str::to_owned);
-        Ok(Self { controllers, anew: OnceCell::new(), site, life, only })
+        Ok(Self {
+            direct: OnceCell::new(),
+            anew: OnceCell::new(),
+            site,
+            life,
+            only,
+            shut: Cell::new(false),
+            spent: Cell::new(Duration::ZERO),
+            runtime: OnceCell::new(),
+        })
+    }
+
+    /// Does what makes calls.
+    pub(crate) fn block_on<T>(&self, work: impl Future<Output = T>) -> T {
+        self.runtime.get_or_init(runtime).block_on(work)
+    }
+
+    /// Finds out who the caller is, and with it makes ready for [`Client::call`].
+    pub(crate) fn connect(&self) -> Result<(), Trouble> {
+        self.controllers_anyway().map(drop)
+    }
+
+    fn controllers_anyway(&self) -> Result<&Controllers, Trouble> {
+        if let Some(controllers) = self.direct.get() {
+            return Ok(controllers);
+        }
+        let cache = Cache::of(&self.site);
+        let pass = pass::obtain(&self.site, &cache);
+        let controllers = with(&self.site, &cache, self.life, self.only.as_deref(), pass)?;
+        Ok(self.direct.get_or_init(|| controllers))
+    }
+
+    /// The answer of this host's `rafterd` to a call; none where the call must be made directly. It
+    /// is asked until it does not serve, and as long as there is no connection.
+    pub(crate) fn at_door<Q, R>(&self, method: &Method<Q, R>, message: &Q) -> Answer<R>
+    where
+        Q: prost::Message,
+        R: prost::Message + Default,
+    {
+        if self.direct.get().is_some() || self.shut.get() {
+            return None;
+        }
+        let began = Instant::now();
+        let answer = door::ask(&self.site, method, message);
+        if answer.is_none() {
+            self.shut.set(true);
+            self.spent.set(began.elapsed());
+        }
+        answer
+    }
+
+    /// Makes such a call directly.
+    pub(crate) async fn directly<Q, R>(
+        &self,
+        method: &Method<Q, R>,
+        message: &Q,
+    ) -> Result<R, Trouble>
+    where
+        Q: Clone,
+    {
+        let attempt = |controller| (method.direct)(controller, request(message.clone()));
+        self.call(method.target, attempt).await
     }
 
     /// The cluster's name.
@@ -95,7 +176,8 @@ impl Client {
 
     /// The names of all controllers that are known, here or where the pass came from.
     pub(crate) fn known(&self) -> Vec<String> {
-        let known = self.controllers.addresses().into_iter().map(|address| address.name);
+        let known = self.direct.get().map_or_else(Vec::new, Controllers::addresses);
+        let known = known.into_iter().map(|address| address.name);
         known.collect::<BTreeSet<_>>().into_iter().collect()
     }
 
@@ -114,12 +196,15 @@ impl Client {
         F: FnMut(Controller) -> A,
         A: Future<Output = Result<T, Status>>,
     {
-        let limit = self.site.message_timeout;
+        let limit = self.site.message_timeout.saturating_sub(self.spent.take());
         let mut attempt = |channel| {
             let controller = ControllerClient::new(channel);
             attempt(controller.max_decoding_message_size(MAX_MESSAGE))
         };
-        let controllers = self.anew.get().unwrap_or(&self.controllers);
+        let controllers = match self.anew.get() {
+            Some(controllers) => controllers,
+            None => self.controllers_anyway()?,
+        };
         let answer = call(controllers, target, limit, &mut attempt).await;
         if self.anew.get().is_some() || !matches!(answer, Err(Trouble::Untrusted { .. })) {
             return answer;

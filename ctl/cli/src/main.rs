@@ -9,6 +9,7 @@
 mod captures;
 mod client;
 mod cluster;
+mod door;
 mod fetch;
 mod invocation;
 mod options;

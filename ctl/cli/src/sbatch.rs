@@ -19,7 +19,6 @@ use nix::{
     unistd::{Group, User, getegid, geteuid, gethostname, getsid},
 };
 use proto::ctl::{SubmitRequest, TestOnlyReply};
-use trust::controllers::Target;
 
 use self::{
     asked::{Asked, Setting},
@@ -27,8 +26,9 @@ use self::{
     request::{Outcome, Prepared, Submitter},
 };
 use crate::{
-    client::{self, Client, Controller},
+    client::{self, Client},
     cluster,
+    door::{Method, SUBMIT, TEST_ONLY},
     invocation::{Command, Invocation},
     options, say,
     trouble::Trouble,
@@ -66,44 +66,76 @@ fn run(invocation: &Invocation) -> u8 {
     if prepared.asked.verbose > 0 {
         defined(&prepared.asked);
     }
-    let client = match Client::open() {
+    let client = match Client::at_hand() {
         Ok(client) => client,
-        Err(trouble) => {
-            trouble.report_error(FAILED);
-            return 1;
-        }
+        Err(trouble) => return failed(&trouble),
     };
     if let Err(exit) = cluster::check(&client, "cluster", prepared.asked.clusters.as_deref()) {
         return exit;
     }
-    client::runtime().block_on(act(&client, prepared, &zone))
+    let Prepared { asked, request, .. } = prepared;
+    if asked.test_only { test(&client, &request, &zone) } else { submit(&client, request, &asked) }
 }
 
-async fn act(client: &Client, prepared: Prepared, zone: &TimeZone) -> u8 {
-    let Prepared { asked, request, .. } = prepared;
-    if asked.test_only {
-        return match test(client, request).await {
-            Ok(reply) => {
-                say::info(&would_start(&reply, zone));
-                0
-            }
-            Err(trouble) => {
-                trouble.report("allocation failure: ");
-                1
-            }
+/// Says why nothing was submitted, and returns the exit code.
+fn failed(trouble: &Trouble) -> u8 {
+    trouble.report_error(FAILED);
+    1
+}
+
+fn submit(client: &Client, mut request: SubmitRequest, asked: &Asked) -> u8 {
+    let mut tried = 1;
+    let job = loop {
+        let answer = match asked_for(client, &SUBMIT, &request) {
+            Ok(answer) => answer,
+            Err(exit) => return exit,
         };
-    }
-    let job = match submit(client, request).await {
-        Ok(job) => job,
-        Err(trouble) => {
-            trouble.report_error(FAILED);
-            return 1;
+        match answer {
+            Ok(reply) => break reply.job,
+            Err(trouble) if trouble.is(&Refusal::TooManyJobs) && tried < TRIES => {
+                say::error(&trouble.to_string());
+                std::thread::sleep(Duration::from_secs(tried));
+                tried += 1;
+                // The refusal was an answer. This is another question.
+                request.request = client::request_id();
+            }
+            Err(trouble) => return failed(&trouble),
         }
     };
     if !asked.quiet {
-        say::out(&submitted(job, &asked));
+        say::out(&submitted(job, asked));
     }
-    if asked.wait { wait::for_end(client, job).await } else { 0 }
+    if !asked.wait {
+        return 0;
+    }
+    client.block_on(wait::for_end(client, job))
+}
+
+fn test(client: &Client, request: &SubmitRequest, zone: &TimeZone) -> u8 {
+    match asked_for(client, &TEST_ONLY, request) {
+        Ok(Ok(reply)) => {
+            say::info(&would_start(&reply, zone));
+            0
+        }
+        Ok(Err(trouble)) => {
+            trouble.report("allocation failure: ");
+            1
+        }
+        Err(exit) => exit,
+    }
+}
+
+/// Makes a call, at the door or directly. An error is the exit code of one who can't even connect.
+fn asked_for<R: prost::Message + Default>(
+    client: &Client,
+    method: &Method<SubmitRequest, R>,
+    request: &SubmitRequest,
+) -> Result<Result<R, Trouble>, u8> {
+    if let Some(answer) = client.at_door(method, request) {
+        return Ok(answer);
+    }
+    client.connect().map_err(|trouble| failed(&trouble))?;
+    Ok(client.block_on(client.directly(method, request)))
 }
 
 fn submitted(job: u32, asked: &Asked) -> String {
@@ -123,34 +155,6 @@ fn would_start(reply: &TestOnlyReply, zone: &TimeZone) -> String {
         "Job {job} to start at {start} a using {cpus} processors on nodes {nodes} \
          in partition {partition}"
     )
-}
-
-async fn submit(client: &Client, mut request: SubmitRequest) -> Result<u32, Trouble> {
-    for tried in 1.. {
-        let attempt = |mut controller: Controller| {
-            let request = client::request(request.clone());
-            async move { controller.submit(request).await.map(tonic::Response::into_inner) }
-        };
-        match client.call(Target::Leader, attempt).await {
-            Ok(reply) => return Ok(reply.job),
-            Err(trouble) if trouble.is(&Refusal::TooManyJobs) && tried < TRIES => {
-                say::error(&trouble.to_string());
-                tokio::time::sleep(Duration::from_secs(tried)).await;
-                // The refusal was an answer. This is another question.
-                request.request = client::request_id();
-            }
-            Err(trouble) => return Err(trouble),
-        }
-    }
-    unreachable!("the last try returns")
-}
-
-async fn test(client: &Client, request: SubmitRequest) -> Result<TestOnlyReply, Trouble> {
-    let attempt = |mut controller: Controller| {
-        let request = client::request(request.clone());
-        async move { controller.test_only(request).await.map(tonic::Response::into_inner) }
-    };
-    client.call(Target::Any, attempt).await
 }
 
 /// `--verbose`: the options that hold.

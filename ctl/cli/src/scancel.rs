@@ -12,14 +12,15 @@ use std::io::{self, BufRead as _, Write as _};
 use futures::{StreamExt as _, stream};
 use nix::unistd::geteuid;
 use proto::{ctl, types};
-use trust::controllers::Target;
 
 use self::{
     options::Wanted,
     report::{Outcome, Report},
+    target::Target,
 };
 use crate::{
-    client::{self, Client, Controller},
+    client::{self, Client},
+    door::CANCEL,
     invocation::{Command, Invocation},
     say,
     trouble::Trouble,
@@ -36,20 +37,40 @@ fn run(invocation: &Invocation) -> u8 {
         Ok(wanted) => wanted,
         Err(exit) => return exit,
     };
-    let client = match Client::open() {
+    let failed = |trouble: Trouble| {
+        trouble.report("scancel: error: ");
+        1
+    };
+    let client = match Client::at_hand() {
         Ok(client) => client,
-        Err(trouble) => {
-            trouble.report("scancel: error: ");
-            return 1;
-        }
+        Err(trouble) => return failed(trouble),
     };
     if let Err(exit) = crate::cluster::check(&client, "cluster", wanted.clusters.as_deref()) {
         return exit;
     }
-    client::runtime().block_on(act(&client, &wanted))
+    let lone = lone(&wanted);
+    if let Some((target, request)) = &lone
+        && let Some(answer) = client.at_door(&CANCEL, request)
+    {
+        let mut report = Report::new(wanted.verbosity);
+        report.tell(target, wanted.signal, answer.map_or_else(Outcome::Failed, |_| Outcome::Done));
+        return report.exit();
+    }
+    if let Err(trouble) = client.connect() {
+        return failed(trouble);
+    }
+    client.block_on(act(&client, &wanted, lone.map(|(_, request)| request)))
 }
 
-async fn act(client: &Client, wanted: &Wanted) -> u8 {
+/// The request for the one job that is to be cancelled, if it is one: it may need no connection.
+fn lone(wanted: &Wanted) -> Option<(&Target, ctl::CancelRequest)> {
+    let [target] = wanted.targets.as_slice() else { return None };
+    let job = target.job().filter(|_| wanted.is_plain())?;
+    Some((target, request(job, wanted)))
+}
+
+/// `lone` is what was asked in vain before.
+async fn act(client: &Client, wanted: &Wanted, mut lone: Option<ctl::CancelRequest>) -> u8 {
     let mut report = Report::new(wanted.verbosity);
     let jobs = if wanted.is_plain() {
         wanted.targets.clone()
@@ -62,17 +83,20 @@ async fn act(client: &Client, wanted: &Wanted) -> u8 {
             }
         }
     };
-    let known = jobs.iter().filter_map(target::Target::job);
+    let known = jobs.iter().filter_map(Target::job);
     let mut answers = stream::iter(known)
-        .map(|job| async move { (job, cancel(client, job, wanted).await) })
+        .map(|job| {
+            let request = lone.take().unwrap_or_else(|| request(job, wanted));
+            async move { client.directly(&CANCEL, &request).await }
+        })
         .buffered(AT_A_TIME);
     for target in &jobs {
         let outcome = match target.job() {
             // An element of an array, or a step, that is not there.
             None => Outcome::Unknown,
             Some(_) => match answers.next().await {
-                Some((_, Ok(()))) => Outcome::Done,
-                Some((_, Err(trouble))) => Outcome::Failed(trouble),
+                Some(Ok(ctl::Done {})) => Outcome::Done,
+                Some(Err(trouble)) => Outcome::Failed(trouble),
                 None => unreachable!("each job has an answer"),
             },
         };
@@ -86,7 +110,7 @@ async fn loaded(client: &Client, wanted: &Wanted) -> Result<Vec<ctl::JobView>, T
     let mine = (!geteuid().is_root() && wanted.targets.is_empty()).then(|| geteuid().as_raw());
     let user = wanted.filter.user.as_ref().map(|user| user.id).or(mine);
     let request = ctl::JobsRequest {
-        jobs: wanted.targets.iter().filter_map(target::Target::job).collect(),
+        jobs: wanted.targets.iter().filter_map(Target::job).collect(),
         users: user.into_iter().collect(),
         partitions: wanted.filter.partition.iter().cloned().collect(),
         stale_ok: false,
@@ -97,7 +121,7 @@ async fn loaded(client: &Client, wanted: &Wanted) -> Result<Vec<ctl::JobView>, T
 }
 
 /// Those that match, in the order of their ids, and that the person says yes to.
-fn chosen(jobs: &[ctl::JobView], wanted: &Wanted, report: &mut Report) -> Vec<target::Target> {
+fn chosen(jobs: &[ctl::JobView], wanted: &Wanted, report: &mut Report) -> Vec<Target> {
     let active: Vec<_> = jobs.iter().filter(|job| target::is_active(job)).collect();
     for target in &wanted.targets {
         if !active.iter().any(|job| target.job() == target::id(job)) {
@@ -106,7 +130,7 @@ fn chosen(jobs: &[ctl::JobView], wanted: &Wanted, report: &mut Report) -> Vec<ta
     }
     // Never a job that was not named, whatever the controller has sent.
     let named = |job: &ctl::JobView| {
-        let is = |target: &target::Target| target.job() == target::id(job);
+        let is = |target: &Target| target.job() == target::id(job);
         wanted.targets.is_empty() || wanted.targets.iter().any(is)
     };
     let matching = active.into_iter().filter(|job| named(job) && wanted.filter.matches(job));
@@ -118,7 +142,7 @@ fn chosen(jobs: &[ctl::JobView], wanted: &Wanted, report: &mut Report) -> Vec<ta
         .into_iter()
         .filter(|job| !wanted.interactive || confirmed(job, wanted))
         .filter_map(target::id)
-        .map(target::Target::Job)
+        .map(Target::Job)
         .collect()
 }
 
@@ -140,17 +164,11 @@ fn confirmed(job: &ctl::JobView, wanted: &Wanted) -> bool {
     }
 }
 
-async fn cancel(client: &Client, job: u32, wanted: &Wanted) -> Result<(), Trouble> {
-    let request = ctl::CancelRequest {
+fn request(job: u32, wanted: &Wanted) -> ctl::CancelRequest {
+    ctl::CancelRequest {
         request: client::request_id(),
         job,
         signal: wanted.signal.map(u32::from),
         scope: types::SignalScope::from(wanted.scope).into(),
-    };
-    let attempt = |mut controller: Controller| {
-        let request = client::request(request.clone());
-        async move { controller.cancel(request).await }
-    };
-    client.call(Target::Leader, attempt).await?;
-    Ok(())
+    }
 }

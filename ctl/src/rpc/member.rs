@@ -10,6 +10,9 @@
 //! A login host is trusted with every user, as a host is whose root can become any of them: name
 //! only hosts that the cluster's operators run. A compute node runs strangers' code, so what falls
 //! with it is bounded to the users who are there anyway.
+//!
+//! The last two rows also say for whom a host may make calls through its door ([`trust::door`]):
+//! whoever could obtain a user's certificate gains nothing by that.
 
 use std::{sync::Arc, time::SystemTime};
 
@@ -200,6 +203,16 @@ fn may_vouch(state: &State, host: &str, user: UserId) -> Result<(), String> {
         return Ok(());
     }
     Err(format!("{host} is no login host (RafterLoginHosts), and user {user} has no job on it"))
+}
+
+/// Whether `host` may make a call for a user, for the gate. Only the leader says yes: it has the
+/// state as it will be, and what it answers to the call itself rests on that state's being
+/// committed. A leader that was deposed may say yes, but then can't serve.
+pub(crate) fn may_speak(shared: &Shared, host: &str, uid: u32) -> Result<(), Status> {
+    let Some(view) = shared.head() else {
+        return Err(not_leader(shared.log.leadership().borrow().leader.as_deref()));
+    };
+    may_vouch(&view.state, host, UserId(uid)).map_err(Status::permission_denied)
 }
 
 pub(super) async fn renew(

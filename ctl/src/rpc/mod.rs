@@ -1,6 +1,8 @@
 //! The services: a message comes in, a command goes through the proposer, and its answer goes out.
 //!
-//! **Invariant:** who asks is taken from the certificate of the connection, never from a message.
+//! **Invariant:** who asks is taken from the certificate of the connection, never from a message; or
+//! from the metadata of a node that may speak for the user, which [`trust::gate`] has settled before
+//! a handler sees the request.
 
 mod admin;
 mod authority;
@@ -26,6 +28,7 @@ use tracing::Instrument as _;
 use crate::{nodes, shared::Shared};
 
 pub(crate) use authority::due;
+pub(crate) use member::may_speak;
 pub(crate) use status::{node as calling_node, rejected};
 
 /// The largest message that is read, in bytes: a script and an environment of the size that

@@ -2,18 +2,19 @@
 
 use common::machine::FORMAT;
 use proto::{
-    ctl as wire_ctl,
+    ctl::{self as wire_ctl, controller_client::ControllerClient},
     node::{self as wire, join_client::JoinClient},
 };
-use tonic::Code;
+use tonic::{Code, Request};
 use trust::{
     authority::{Anchor, Authority},
     credential::{Credential, KeyRequest},
+    door::USER_KEY,
     identity::Subject,
     secret::Secret,
 };
 
-use crate::world::{ALICE, BOB, OPERATOR, World, id, refusal, slurm, submit};
+use crate::world::{ALICE, BOB, OPERATOR, World, id, refusal, slurm, submission, submit};
 
 async fn token(world: &World, controller: bool, name: &str) -> String {
     let name = name.to_owned();
@@ -153,13 +154,7 @@ async fn hosts_vouch_for_whom_they_may() {
     vouch("login", BOB).await.expect("a login host vouches for its users");
     assert_eq!(denied("n1", ALICE).await, Code::PermissionDenied, "she has no job there");
 
-    let (up, messages) = tokio::sync::mpsc::channel(4);
-    let inventory = proto::types::Inventory { cpus: 4, incarnation: 7, ..Default::default() };
-    let hello = wire::Hello { inventory: Some(inventory), ..wire::Hello::default() };
-    let kind = Some(wire::node_message::Kind::Hello(hello));
-    up.send(wire::NodeMessage { kind }).await.expect("there is room");
-    let messages = tokio_stream::wrappers::ReceiverStream::new(messages);
-    let _orders = world.node("n1").attach(messages).await.expect("welcome");
+    let _orders = attached(&world, "n1").await;
     let (job, of_root) = (submit(&world, ALICE).await, submit(&world, 0).await);
     let holds = |job| {
         let applied = world.log.applied();
@@ -172,6 +167,89 @@ async fn hosts_vouch_for_whom_they_may() {
     assert_eq!(denied("n1", 0).await, Code::PermissionDenied, "never root from a mere node");
     assert_eq!(denied("n1", OPERATOR).await, Code::PermissionDenied);
     world.stop().await;
+}
+
+/// `request` as a host's daemon makes it for user `uid`.
+fn on_behalf<T>(request: T, uid: u32) -> Request<T> {
+    let mut request = Request::new(request);
+    let user = format!("user/{uid}/user{uid}").parse().expect("metadata");
+    request.metadata_mut().insert(USER_KEY, user);
+    request
+}
+
+/// The rule of [`hosts_vouch_for_whom_they_may`], for each call.
+#[tokio::test]
+async fn hosts_call_for_whom_they_may() {
+    let world = World::new().await;
+    let through = |host: &str| {
+        let subject = Subject::Node { name: host.to_owned() };
+        ControllerClient::new(world.channel(Some(subject)))
+    };
+    let submitted = async |host: &str, uid: u32| {
+        let reply = through(host).submit(on_behalf(submission(), uid)).await?;
+        let job = common::id::JobId(reply.into_inner().job);
+        let spec = world.log.applied().state.jobs[&job].spec.clone();
+        assert_eq!(
+            (spec.user.0, spec.user_name.clone()),
+            (uid, format!("user{uid}")),
+            "it is the user's"
+        );
+        Ok::<_, tonic::Status>(job.0)
+    };
+    let denied = async |host: &str, uid: u32| {
+        let refused = refusal(submitted(host, uid)).await;
+        assert_eq!(refused.code, Code::PermissionDenied, "{host} for {uid}: {refused:?}");
+    };
+    for uid in [BOB, OPERATOR, 0] {
+        submitted("login", uid).await.expect("a login host speaks for its users");
+    }
+    for uid in [ALICE, OPERATOR, 0] {
+        denied("n1", uid).await;
+    }
+    let as_user = Subject::User { uid: ALICE, name: "alice".to_owned() };
+    let mut alice = ControllerClient::new(world.channel(Some(as_user)));
+    let refused = refusal(alice.submit(on_behalf(submission(), BOB))).await;
+    assert_eq!(refused.code, Code::PermissionDenied, "a user speaks for nobody else");
+
+    // She gets a job on the one node that there is.
+    let _orders = attached(&world, "n1").await;
+    let (job, of_root) = (submit(&world, ALICE).await, submit(&world, 0).await);
+    let holds = |job| {
+        let applied = world.log.applied();
+        applied.state.jobs[&common::id::JobId(job)].holding().is_some()
+    };
+    world.until(|| holds(job) && holds(of_root)).await;
+    submitted("n1", ALICE).await.expect("she has a job there");
+    let tried = through("n1").test_only(on_behalf(submission(), ALICE)).await.expect("she may");
+    assert_eq!(tried.into_inner().partition, "cpu");
+    // She may do through it what she may do, and no more.
+    let cancel = |job| wire_ctl::CancelRequest { request: id(), job, signal: None, scope: 0 };
+    let refused = refusal(through("n1").cancel(on_behalf(cancel(of_root), ALICE))).await;
+    assert_eq!(refused, slurm("Access/permission denied", 2002));
+    for uid in [BOB, 0, OPERATOR] {
+        denied("n1", uid).await;
+    }
+    denied("n2", ALICE).await;
+    let hers = on_behalf(wire_ctl::ReconfigureRequest { request: id() }, ALICE);
+    let refused = refusal(through("n1").reconfigure(hers)).await;
+    assert_eq!(refused.code, Code::PermissionDenied, "no method of operators");
+    let roots = on_behalf(wire_ctl::ReconfigureRequest { request: id() }, 0);
+    let refused = refusal(through("login").reconfigure(roots)).await;
+    assert_eq!(refused.code, Code::PermissionDenied, "from no host");
+    through("n1").cancel(on_behalf(cancel(job), ALICE)).await.expect("hers");
+    world.stop().await;
+}
+
+/// The stream of a node of 4 CPUs that is there. It ends when it is dropped.
+async fn attached(world: &World, name: &str) -> impl Sized + use<> {
+    let (up, messages) = tokio::sync::mpsc::channel(4);
+    let inventory = proto::types::Inventory { cpus: 4, incarnation: 7, ..Default::default() };
+    let hello = wire::Hello { inventory: Some(inventory), ..wire::Hello::default() };
+    let kind = Some(wire::node_message::Kind::Hello(hello));
+    up.send(wire::NodeMessage { kind }).await.expect("there is room");
+    let messages = tokio_stream::wrappers::ReceiverStream::new(messages);
+    let orders = world.node(name).attach(messages).await.expect("welcome");
+    (up, orders)
 }
 
 #[tokio::test]

@@ -20,12 +20,14 @@ use tonic::{Request, Response, Status, Streaming};
 use trust::{
     authority::{Authority, Validity},
     controllers::{Address, not_leader},
-    gate::caller,
+    gate::{Speakers, caller},
     identity::{Identity, Subject},
     serve::{Limits, incoming, server},
     tls::{ClientCertificate, Keyring},
     token::{JoinRole, Token},
 };
+
+use crate::called::{Called, Made};
 
 /// The longest that any wait of a test may take.
 pub(crate) const BOUND: Duration = Duration::from_secs(60);
@@ -64,13 +66,16 @@ pub(crate) struct Conduct {
     pub(crate) blobs: HashMap<ContentHash, Bytes>,
     /// Why it does not let the node vouch.
     pub(crate) vouching: Result<(), &'static str>,
+    /// What every call for a user is answered, and those that have come.
+    pub(crate) reply: Result<Bytes, Status>,
+    pub(crate) calls: Vec<Made>,
     pub(crate) config: Config,
     pub(crate) addresses: Vec<Address>,
 }
 
-struct Face {
+pub(crate) struct Face {
     authority: Arc<Authority>,
-    conduct: Mutex<Conduct>,
+    pub(crate) conduct: Mutex<Conduct>,
     sessions: mpsc::Sender<Session>,
 }
 
@@ -176,6 +181,8 @@ fn serve(runtime: &Runtime, authority: &Arc<Authority>, name: &str) -> Controlle
             term: None,
             blobs: HashMap::new(),
             vouching: Ok(()),
+            reply: Ok(Bytes::new()),
+            calls: vec![],
             config: Config::defaults("test"),
             addresses: vec![],
         }),
@@ -185,12 +192,21 @@ fn serve(runtime: &Runtime, authority: &Arc<Authority>, name: &str) -> Controlle
     listener.set_nonblocking(true).expect("a socket");
     let address = listener.local_addr().expect("an address").to_string();
     let service = Service(Arc::clone(&face));
+    let called = Called::new(Arc::clone(&face));
+    let asks = Arc::clone(&face);
+    let speakers = Speakers::Checked(Arc::new(move |node, _| {
+        assert_eq!(node, "n1");
+        let conduct = asks.conduct.lock().expect("not poisoned");
+        conduct.term.ok_or_else(|| not_leader(None))?;
+        conduct.vouching.map_err(Status::permission_denied)
+    }));
     runtime.spawn(async move {
         let listener = TcpListener::from_std(listener).expect("a listener");
         let connections = incoming(listener, config, Limits::STANDARD);
         let node = node_server::NodeServer::new(service.clone());
         let join = join_server::JoinServer::new(service);
-        server()
+        server(speakers)
+            .add_service(called)
             .add_service(node)
             .add_service(join)
             .serve_with_incoming(connections)

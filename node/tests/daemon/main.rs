@@ -1,6 +1,7 @@
 //! The daemon as a process, under leaders that are made up: over real TLS, with real supervisors
 //! and real jobs.
 
+mod called;
 mod certificates;
 mod cluster;
 mod host;

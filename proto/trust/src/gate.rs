@@ -1,12 +1,19 @@
 //! The gate: holds every request against the table of permissions before a service sees it.
 //!
+//! Who calls is whom the connection's certificate names, with one exception: a node may name, in
+//! the metadata [`USER_KEY`], a user of its host for whom it calls one of the methods of
+//! [`crate::permit::THROUGH_THE_DOOR`], if [`Speakers`] has it speak for that user. The call is the
+//! user's then, and no handler can tell the difference.
+//!
 //! **Invariant:** a handler that finds a [`Caller`] in its request's extensions knows that the
 //! caller may call it. Nothing else puts one there.
 
 use std::{
     convert::Infallible,
+    fmt,
     future::{Ready, ready},
     net::SocketAddr,
+    sync::Arc,
     task::{Context, Poll},
 };
 
@@ -15,13 +22,35 @@ use http::{Request, Response};
 use tonic::{Status, body::Body};
 use tower::{Layer, Service};
 
-use crate::permit::{Caller, permitted};
+use crate::{
+    door::USER_KEY,
+    identity::{Identity, Subject},
+    permit::{Caller, permitted, through_the_door},
+};
 
 /// What is known of a connection: settled at its handshake, and the same for each of its requests.
 #[derive(Clone, Debug)]
 pub struct Link {
     pub caller: Caller,
     pub remote: SocketAddr,
+}
+
+/// For whom hosts may speak.
+#[derive(Clone)]
+pub enum Speakers {
+    /// For nobody but themselves.
+    Nobody,
+    /// The node of this name for the user of this uid, where no status says why not.
+    Checked(Arc<dyn Fn(&str, u32) -> Result<(), Status> + Send + Sync>),
+}
+
+impl fmt::Debug for Speakers {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Nobody => "Nobody",
+            Self::Checked(_) => "Checked",
+        })
+    }
 }
 
 /// Who calls, for a handler behind the gate.
@@ -33,14 +62,14 @@ pub fn caller<T>(request: &tonic::Request<T>) -> Result<&Caller, Status> {
 }
 
 /// Puts a [`Gate`] before a service.
-#[derive(Clone, Copy, Debug)]
-pub struct GateLayer;
+#[derive(Clone, Debug)]
+pub struct GateLayer(pub Speakers);
 
 impl<S> Layer<S> for GateLayer {
     type Service = Gate<S>;
 
     fn layer(&self, inner: S) -> Gate<S> {
-        Gate { inner }
+        Gate { inner, speakers: self.0.clone() }
     }
 }
 
@@ -48,6 +77,7 @@ impl<S> Layer<S> for GateLayer {
 #[derive(Clone, Debug)]
 pub struct Gate<S> {
     inner: S,
+    speakers: Speakers,
 }
 
 impl<S, B> Service<Request<B>> for Gate<S>
@@ -63,7 +93,7 @@ where
     }
 
     fn call(&mut self, mut request: Request<B>) -> Self::Future {
-        match admit(&request) {
+        match admit(&request, &self.speakers) {
             Ok(caller) => {
                 request.extensions_mut().insert(caller);
                 Either::Right(self.inner.call(request))
@@ -73,13 +103,17 @@ where
     }
 }
 
-fn admit<B>(request: &Request<B>) -> Result<Caller, Status> {
+fn admit<B>(request: &Request<B>, speakers: &Speakers) -> Result<Caller, Status> {
     let method = request.uri().path();
     let Some(link) = request.extensions().get::<Link>() else {
         return Err(Status::unauthenticated("the connection is not authenticated"));
     };
-    if permitted(&link.caller, method) {
-        return Ok(link.caller.clone());
+    let caller = match spoken_for(request)? {
+        None => link.caller.clone(),
+        Some(user) => on_behalf(link, user, method, speakers)?,
+    };
+    if permitted(&caller, method) {
+        return Ok(caller);
     }
     match link.caller {
         // Anybody can cause these, so they are not to fill the log.
@@ -93,4 +127,49 @@ fn admit<B>(request: &Request<B>) -> Result<Caller, Status> {
             Err(Status::permission_denied(text))
         }
     }
+}
+
+/// The user that the metadata names, if it names one.
+fn spoken_for<B>(request: &Request<B>) -> Result<Option<Subject>, Status> {
+    let mut named = request.headers().get_all(USER_KEY).iter();
+    let Some(first) = named.next() else { return Ok(None) };
+    let subject = first.to_str().ok().and_then(|text| text.parse::<Subject>().ok());
+    match (subject, named.next()) {
+        (Some(user @ Subject::User { .. }), None) => Ok(Some(user)),
+        (Some(_) | None, _) => {
+            Err(Status::permission_denied(format!("{USER_KEY} names no user, or several")))
+        }
+    }
+}
+
+/// The caller, where `link` is a node's that may call `method` for `user`.
+fn on_behalf(
+    link: &Link,
+    user: Subject,
+    method: &str,
+    speakers: &Speakers,
+) -> Result<Caller, Status> {
+    let refuse = |why: &str| {
+        let text = format!("{} may not call {method} for {user}: {why}", link.caller);
+        match link.caller {
+            Caller::Anonymous => tracing::debug!(remote = %link.remote, "{text}"),
+            Caller::Member(_) => tracing::warn!(remote = %link.remote, "{text}"),
+        }
+        Status::permission_denied(text)
+    };
+    let (Caller::Member(own), Some(node)) = (&link.caller, link.caller.node()) else {
+        return Err(refuse("it is no node"));
+    };
+    if through_the_door(method).is_none() {
+        return Err(refuse("the method is not called for others"));
+    }
+    let Subject::User { uid, .. } = &user else { return Err(refuse("that is no user")) };
+    match speakers {
+        Speakers::Nobody => return Err(refuse("nobody speaks for others here")),
+        Speakers::Checked(may_speak) => may_speak(node, *uid).inspect_err(|status| {
+            let why = status.message();
+            tracing::debug!(remote = %link.remote, node, uid, why, "let no node speak for a user");
+        })?,
+    }
+    Ok(Caller::Member(Arc::new(Identity { cluster: own.cluster, subject: user })))
 }

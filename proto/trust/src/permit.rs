@@ -146,6 +146,25 @@ pub const TABLE: &[(&str, Roles)] = &[
     ("/rafter.raft.v1.Raft/Snapshot", CONTROLLER),
 ];
 
+/// The methods of users that a host may call for a user, through its [`crate::door`]: what users
+/// do to jobs, each one question and one answer. What operators do to the cluster is not among
+/// them, nor what hands out anything secret.
+pub const THROUGH_THE_DOOR: &[&str] = &[
+    "/rafter.ctl.v1.Controller/Submit",
+    "/rafter.ctl.v1.Controller/TestOnly",
+    "/rafter.ctl.v1.Controller/Cancel",
+    "/rafter.ctl.v1.Controller/Hold",
+    "/rafter.ctl.v1.Controller/Release",
+    "/rafter.ctl.v1.Controller/Requeue",
+    "/rafter.ctl.v1.Controller/UpdateJob",
+];
+
+/// The method of this path, if a host may call it for a user.
+#[must_use]
+pub fn through_the_door(method: &str) -> Option<&'static str> {
+    THROUGH_THE_DOOR.iter().find(|path| **path == method).copied()
+}
+
 /// Whether `caller` may call `method`, such as `/rafter.ctl.v1.Controller/Submit`.
 #[must_use]
 pub fn permitted(caller: &Caller, method: &str) -> bool {
@@ -217,6 +236,18 @@ mod tests {
         }
         for (row, _) in TABLE {
             assert!(wire.iter().any(|path| path == row), "{row} is no method");
+        }
+    }
+
+    #[test]
+    fn only_methods_of_users_are_called_for_users() {
+        for path in THROUGH_THE_DOOR {
+            let row = TABLE.iter().find(|(known, _)| known == path);
+            assert_eq!(row.map(|(_, roles)| *roles), Some(USER), "{path}");
+        }
+        for operators in ["IssueToken", "Backup", "RollAuthority", "TakeOver", "Reconfigure"] {
+            let path = format!("/rafter.ctl.v1.Controller/{operators}");
+            assert_eq!(through_the_door(&path), None, "{path}");
         }
     }
 

@@ -30,7 +30,7 @@ use tower::layer::util::{Identity as NoLayer, Stack};
 
 use crate::{
     cork::Corked,
-    gate::{GateLayer, Link},
+    gate::{GateLayer, Link, Speakers},
     identity::from_certificate,
     permit::{Caller, Roles},
     verify::reason,
@@ -74,15 +74,16 @@ const KEEPALIVE_ANSWER: Duration = Duration::from_secs(20);
 pub(crate) const STREAM_WINDOW: u32 = 1 << 20;
 pub(crate) const CONNECTION_WINDOW: u32 = 8 << 20;
 
-/// A tonic server behind the table of permissions. Add services, and serve [`incoming`].
+/// A tonic server behind the table of permissions, at which hosts may speak for users as
+/// `speakers` has it. Add services, and serve [`incoming`].
 #[must_use]
-pub fn server() -> Server<Stack<GateLayer, NoLayer>> {
+pub fn server(speakers: Speakers) -> Server<Stack<GateLayer, NoLayer>> {
     Server::builder()
         .http2_keepalive_interval(Some(KEEPALIVE))
         .http2_keepalive_timeout(Some(KEEPALIVE_ANSWER))
         .initial_stream_window_size(STREAM_WINDOW)
         .initial_connection_window_size(CONNECTION_WINDOW)
-        .layer(GateLayer)
+        .layer(GateLayer(speakers))
 }
 
 /// The connections that get through the handshake. Dropping the stream closes the port.

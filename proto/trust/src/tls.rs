@@ -7,12 +7,16 @@
 //! Sessions are not resumed. A command is a process of its own and has nothing to resume from,
 //! since rustls keeps tickets in memory only; and a resumed session carries the certificate of its
 //! first handshake, which may have been renewed or have expired since.
+//!
+//! Of the suites of TLS 1.3 that rustls has, AES-128-GCM with SHA-256 is preferred: the certificates'
+//! keys are of no greater strength (P-256), and processors that compute SHA-256 themselves do not
+//! do so with SHA-384.
 
 use std::sync::Arc;
 
 use arc_swap::ArcSwap;
 use rustls::{
-    ClientConfig, ServerConfig, SignatureScheme,
+    CipherSuite, ClientConfig, ServerConfig, SignatureScheme, SupportedCipherSuite,
     client::{ResolvesClientCert, Resumption, VerifierBuilderError},
     crypto::{CryptoProvider, ring::default_provider},
     server::{ClientHello, NoServerSessionStorage, ResolvesServerCert},
@@ -27,6 +31,8 @@ use crate::{
 
 /// The protocol that both sides must speak within TLS: HTTP/2.
 const ALPN: &[u8] = b"h2";
+
+const PREFERRED: CipherSuite = CipherSuite::TLS13_AES_128_GCM_SHA256;
 
 /// Why TLS can't be set up.
 #[derive(Debug, thiserror::Error)]
@@ -84,7 +90,7 @@ pub struct Keyring {
 
 impl Keyring {
     pub fn new(credential: Credential) -> Result<Self, TlsError> {
-        let provider = Arc::new(default_provider());
+        let provider = Arc::new(provider());
         let trusted = Trusted::new(&credential.trusted(), Arc::clone(&provider))
             .map_err(|source| TlsError::Verifier { source })?;
         let current = Current::new(credential, &provider)?;
@@ -150,7 +156,7 @@ impl Keyring {
 /// How somebody without a certificate connects to join: only to a controller whose authority's
 /// certificate has the SHA-256 `pin`, which the one-time token carries.
 pub fn joining(pin: [u8; 32]) -> Result<ClientConfig, TlsError> {
-    let provider = Arc::new(default_provider());
+    let provider = Arc::new(provider());
     let verifier = PinVerifier { pin, provider: Arc::clone(&provider) };
     let config = ClientConfig::builder_with_provider(provider)
         .with_protocol_versions(&[&TLS13])
@@ -159,6 +165,14 @@ pub fn joining(pin: [u8; 32]) -> Result<ClientConfig, TlsError> {
         .with_custom_certificate_verifier(Arc::new(verifier))
         .with_no_client_auth();
     Ok(finished(config))
+}
+
+/// Ring's algorithms, all of them, in the order in which they are offered.
+fn provider() -> CryptoProvider {
+    let mut provider = default_provider();
+    let last = |suite: &SupportedCipherSuite| suite.suite() != PREFERRED;
+    provider.cipher_suites.sort_by_key(last);
+    provider
 }
 
 fn finished(mut config: ClientConfig) -> ClientConfig {
@@ -183,5 +197,25 @@ impl ResolvesClientCert for Presented {
 
     fn has_certs(&self) -> bool {
         true
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_the_order_of_the_suites_is_ours() {
+        let names = |provider: CryptoProvider| {
+            provider.cipher_suites.iter().map(SupportedCipherSuite::suite).collect::<Vec<_>>()
+        };
+        let (ours, theirs) = (names(provider()), names(default_provider()));
+        assert_eq!(ours[0], PREFERRED);
+        assert_eq!(ours.len(), theirs.len());
+        assert!(theirs.iter().all(|suite| ours.contains(suite)));
+        let rest = |all: &[CipherSuite]| -> Vec<_> {
+            all.iter().copied().filter(|suite| *suite != PREFERRED).collect()
+        };
+        assert_eq!(rest(&ours), rest(&theirs), "the others keep their order");
     }
 }

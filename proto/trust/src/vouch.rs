@@ -12,6 +12,8 @@
 //! -----BEGIN CERTIFICATE-----
 //! ```
 //!
+//! The same socket serves as the [`crate::door`], whose questions begin otherwise.
+//!
 //! Commands use [`obtain`]. The daemon uses [`read_request`] and [`write_answer`], on a stream
 //! whose peer it has looked up, and under a time limit of its own.
 
@@ -22,16 +24,14 @@ use std::{
     time::Duration,
 };
 
-use nix::{
-    sys::socket::{getsockopt, sockopt::PeerCredentials},
-    unistd::geteuid,
-};
+use nix::unistd::geteuid;
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
 
 use crate::{
     authority::{Anchor, AuthorityError},
     controllers::Address,
     credential::{CredentialError, KeyRequest},
+    door::{self, connected, is_trusted, owner},
     identity::{ClusterId, Subject, check_name},
     store::Pass,
 };
@@ -96,10 +96,9 @@ pub fn obtain(socket: &Path, cluster: ClusterId, limit: Duration) -> Result<Pass
 
 fn ask(path: &Path, request: &str, limit: Duration) -> Result<Vouched, VouchError> {
     let wrong = |source| VouchError::Socket { path: path.to_owned(), source };
-    let mut stream = UnixStream::connect(path).map_err(wrong)?;
-    let peer = getsockopt(&stream, PeerCredentials).map_err(|errno| wrong(errno.into()))?;
-    let (owner, me) = (peer.uid(), geteuid().as_raw());
-    if owner != 0 && owner != me {
+    let mut stream = connected(path, limit).map_err(wrong)?;
+    let (owner, me) = owner(&stream).map_err(wrong)?;
+    if !is_trusted(owner, me) {
         return Err(VouchError::Owner { path: path.to_owned(), owner, me });
     }
     let answer = exchange(&mut stream, request, limit).map_err(wrong)?;
@@ -108,7 +107,6 @@ fn ask(path: &Path, request: &str, limit: Duration) -> Result<Vouched, VouchErro
 
 fn exchange(stream: &mut UnixStream, request: &str, limit: Duration) -> io::Result<String> {
     stream.set_read_timeout(Some(limit))?;
-    stream.set_write_timeout(Some(limit))?;
     stream.write_all(&framed(request)?)?;
     let mut length = [0; 4];
     stream.read_exact(&mut length)?;
@@ -117,14 +115,37 @@ fn exchange(stream: &mut UnixStream, request: &str, limit: Duration) -> io::Resu
     String::from_utf8(text).map_err(|_| not_ours())
 }
 
-/// Reads a command's signing request.
+/// What a command wants that has connected.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Wish {
+    /// A certificate, for a signing request of this length: see [`read_request`].
+    Certificate { length: usize },
+    /// A call: see [`crate::door`].
+    Call,
+}
+
+/// Reads the first bytes that a command sends.
+///
+/// # Errors
+/// Where the connection breaks, or what comes is neither.
+pub async fn read_wish(stream: &mut (impl AsyncRead + Unpin)) -> io::Result<Wish> {
+    let mut first = [0; 4];
+    stream.read_exact(&mut first).await?;
+    if first == door::MARK {
+        return Ok(Wish::Call);
+    }
+    Ok(Wish::Certificate { length: length_of(first)? })
+}
+
+/// Reads a command's signing request, which is `length` bytes long.
 ///
 /// # Errors
 /// Where the connection breaks, or what comes is no request.
-pub async fn read_request(stream: &mut (impl AsyncRead + Unpin)) -> io::Result<String> {
-    let mut length = [0; 4];
-    stream.read_exact(&mut length).await?;
-    let mut text = vec![0; length_of(length)?];
+pub async fn read_request(
+    stream: &mut (impl AsyncRead + Unpin),
+    length: usize,
+) -> io::Result<String> {
+    let mut text = vec![0; length];
     stream.read_exact(&mut text).await?;
     String::from_utf8(text).map_err(|_| not_ours())
 }
@@ -219,7 +240,9 @@ mod tests {
     /// A daemon that answers one question, with a certificate for this uid or a refusal.
     async fn daemon(listener: UnixListener, authority: Authority, uid: Result<u32, &'static str>) {
         let (mut stream, _) = listener.accept().await.expect("a command");
-        let request = read_request(&mut stream).await.expect("a request");
+        let wish = read_wish(&mut stream).await.expect("a wish");
+        let Wish::Certificate { length } = wish else { panic!("{wish:?}") };
+        let request = read_request(&mut stream, length).await.expect("a request");
         let answer = uid.map(|uid| {
             let subject = Subject::User { uid, name: "jane".to_owned() };
             let identity = Identity { cluster: authority.cluster(), subject };

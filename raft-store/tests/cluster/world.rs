@@ -14,6 +14,7 @@ use tempfile::TempDir;
 use tokio::runtime::Runtime;
 use trust::{
     authority::{Authority, Validity},
+    gate::Speakers,
     identity::{Identity as Subjected, Subject},
     serve::{Limits, incoming, server},
     tls::{ClientCertificate, Keyring},
@@ -130,7 +131,8 @@ impl World {
         runtime.spawn(async move {
             let listener = tokio::net::TcpListener::from_std(listener).expect("a listener");
             let connections = incoming(listener, config, Limits::STANDARD);
-            let served = server().add_service(service).serve_with_incoming(connections).await;
+            let served = server(Speakers::Nobody).add_service(service);
+            let served = served.serve_with_incoming(connections).await;
             served.expect("served");
         });
         self.nodes[node].running = Some(Running { log, runtime });

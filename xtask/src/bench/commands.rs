@@ -1,4 +1,5 @@
-//! Whole `sbatch` processes, as scripts call them.
+//! Whole `sbatch` processes, as scripts call them: on a host whose `rafterd` makes their calls, and
+//! on one where each of them connects to a controller.
 
 use std::{
     thread,
@@ -21,17 +22,29 @@ const EACH: usize = 100;
 const HELD: [&str; 5] = ["-H", "-o", "/dev/null", "--wrap", "true"];
 
 pub(super) fn measure(beds: &Beds, rival: Option<&Subject>) -> Result<()> {
-    let mut rows =
-        beds.with(1, 1, &[], |cluster| rows(&Subject::rafter(cluster)?, &beds.interrupt))?;
+    let mut rows = beds.with(1, 1, &[], |cluster| {
+        let mut rows = Vec::new();
+        for subject in [Subject::rafter(cluster)?, Subject::rafter_alone(cluster)?] {
+            let served = subject.is_served(&HELD)?;
+            let way = if served { "through rafterd" } else { "directly" };
+            let name = format!("{} {way}", subject.name);
+            rows.extend(self::rows(&subject, &name, &beds.interrupt)?);
+        }
+        Ok(rows)
+    })?;
     if let Some(rival) = rival {
-        rows.extend(self::rows(rival, &beds.interrupt)?);
+        rows.extend(self::rows(rival, rival.name, &beds.interrupt)?);
         rival.clear(&beds.interrupt)?;
     }
     table("Whole `sbatch` processes", &["", "rate", "p50", "p99", "max"], &rows);
     Ok(())
 }
 
-fn rows(subject: &Subject, interrupt: &crate::wait::Interrupt) -> Result<Vec<Vec<String>>> {
+fn rows(
+    subject: &Subject,
+    name: &str,
+    interrupt: &crate::wait::Interrupt,
+) -> Result<Vec<Vec<String>>> {
     // The first ones read programs from the disk and obtain a certificate.
     for _ in 0..5 {
         subject.time("sbatch", &HELD)?;
@@ -39,7 +52,7 @@ fn rows(subject: &Subject, interrupt: &crate::wait::Interrupt) -> Result<Vec<Vec
     let row = |what: &str, times: Vec<Duration>, total: Duration| {
         let count = times.len();
         let sorted = Sorted::of(times);
-        let who = format!("{}, {what}", subject.name);
+        let who = format!("{name}, {what}");
         let at = [50, 99, 100].map(|hundredths| ms(sorted.at(hundredths)));
         [vec![who, rate(count, total)], at.to_vec()].concat()
     };

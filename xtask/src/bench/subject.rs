@@ -1,7 +1,7 @@
 //! Who is measured: a cluster of ours, or the real Slurm, by the same commands.
 
 use std::{
-    env,
+    env, fs,
     path::{Path, PathBuf},
     process::{Command, Stdio},
     time::{Duration, Instant},
@@ -34,6 +34,25 @@ impl Subject {
             vec![("RAFTER_DIR", folder.path("site")), ("SLURM_CONF", folder.path("slurm.conf"))];
         let jobs = TempDir::new_in(folder.path("jobs"))?;
         Ok(Self { name: "Rafter", bin: folder.path("bin"), environment, folder: jobs })
+    }
+
+    /// The same cluster on a host without a `rafterd`: commands connect to a controller themselves.
+    pub(super) fn rafter_alone(cluster: &Cluster) -> Result<Self> {
+        let mut subject = Self::rafter(cluster)?;
+        let site = fs::read_to_string(cluster.folder.path("site/client.conf"))?;
+        let lines = site.lines().filter(|line| !line.starts_with("socket "));
+        let folder = subject.folder.path().to_owned();
+        fs::write(folder.join("client.conf"), lines.collect::<Vec<_>>().join("\n"))?;
+        subject.environment[0].1 = folder;
+        Ok(subject)
+    }
+
+    /// Whether the host's `rafterd` makes the calls of its commands: they need no certificate then,
+    /// and keep none.
+    pub(super) fn is_served(&self, arguments: &[&str]) -> Result<bool> {
+        let own = TempDir::new()?;
+        output(self.command("sbatch").args(arguments).env("XDG_RUNTIME_DIR", own.path()))?;
+        Ok(!own.path().join("rafter").exists())
     }
 
     /// The Slurm whose commands are on the PATH.

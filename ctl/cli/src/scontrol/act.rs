@@ -3,13 +3,14 @@
 use std::time::Duration;
 
 use proto::ctl::{
-    HoldRequest, JobView, JobsRequest, ReconfigureRequest, ReleaseRequest, RequeueRequest,
+    Done, HoldRequest, JobView, JobsRequest, ReconfigureRequest, ReleaseRequest, RequeueRequest,
 };
 use trust::controllers::Target;
 
 use super::session::Session;
 use crate::{
-    client::{self, Client, Controller},
+    client::{self, Controller},
+    door::{HOLD, RELEASE, REQUEUE},
     say,
     trouble::Trouble,
     view::{Job, State},
@@ -74,7 +75,7 @@ pub(super) fn each(
     session: &mut Session<'_>,
     words: &[&str],
     summary: Option<&str>,
-    act: impl AsyncFn(&Client, u32) -> Result<(), Trouble>,
+    act: impl Fn(&mut Session<'_>, u32) -> Result<Result<Done, Trouble>, u8>,
 ) -> u8 {
     let named = match named(session, words) {
         Ok(named) => named,
@@ -96,8 +97,8 @@ pub(super) fn each(
             }
         };
         for job in jobs {
-            match session.call(async |client| act(client, job).await) {
-                Ok(Ok(())) => {}
+            match act(session, job) {
+                Ok(Ok(Done {})) => {}
                 Ok(Err(trouble @ Trouble::Refused { .. })) => {
                     fail(session, &trouble.to_string(), &job.to_string());
                 }
@@ -113,35 +114,21 @@ pub(super) fn each(
 const SUSPEND: &str = "slurm_suspend error:";
 
 pub(super) fn hold(session: &mut Session<'_>, words: &[&str], user_hold: bool) -> u8 {
-    each(session, words, Some(SUSPEND), async |client, job| {
+    each(session, words, Some(SUSPEND), |session, job| {
         let request = HoldRequest { request: client::request_id(), job, user_hold };
-        let attempt = |mut controller: Controller| {
-            let request = client::request(request.clone());
-            async move { controller.hold(request).await }
-        };
-        client.call(Target::Leader, attempt).await.map(|_| ())
+        session.change(&HOLD, &request)
     })
 }
 
 pub(super) fn release(session: &mut Session<'_>, words: &[&str]) -> u8 {
-    each(session, words, Some(SUSPEND), async |client, job| {
-        let request = ReleaseRequest { request: client::request_id(), job };
-        let attempt = |mut controller: Controller| {
-            let request = client::request(request.clone());
-            async move { controller.release(request).await }
-        };
-        client.call(Target::Leader, attempt).await.map(|_| ())
+    each(session, words, Some(SUSPEND), |session, job| {
+        session.change(&RELEASE, &ReleaseRequest { request: client::request_id(), job })
     })
 }
 
 pub(super) fn requeue(session: &mut Session<'_>, words: &[&str], hold: bool) -> u8 {
-    each(session, words, None, async |client, job| {
-        let request = RequeueRequest { request: client::request_id(), job, hold };
-        let attempt = |mut controller: Controller| {
-            let request = client::request(request.clone());
-            async move { controller.requeue(request).await }
-        };
-        client.call(Target::Leader, attempt).await.map(|_| ())
+    each(session, words, None, |session, job| {
+        session.change(&REQUEUE, &RequeueRequest { request: client::request_id(), job, hold })
     })
 }
 

@@ -1,12 +1,11 @@
 //! What the commands of one `scontrol` share: the connection, and how they speak.
 
-use std::{env, mem::ManuallyDrop};
-
-use tokio::runtime::Runtime;
+use std::env;
 
 use crate::{
-    client::{self, Client},
+    client::Client,
     cluster,
+    door::Method,
     invocation::Invocation,
     render::{Clock, json::Meta},
     say,
@@ -29,12 +28,11 @@ pub(super) struct Session<'a> {
     pub(super) flags: Flags,
     clusters: Option<String>,
     client: Option<Client>,
-    runtime: ManuallyDrop<Runtime>,
 }
 
 impl<'a> Session<'a> {
     pub(super) fn new(invocation: &'a Invocation, flags: Flags, clusters: Option<String>) -> Self {
-        Self { invocation, flags, clusters, client: None, runtime: client::runtime() }
+        Self { invocation, flags, clusters, client: None }
     }
 
     /// Says what is wrong, unless it is to be quiet, and returns the exit code.
@@ -45,15 +43,22 @@ impl<'a> Session<'a> {
         1
     }
 
-    /// The connection, opened when it is needed first. An error is the exit code.
-    pub(super) fn client(&mut self) -> Result<&Client, u8> {
+    fn at_hand(&mut self) -> Result<&Client, u8> {
         if self.client.is_none() {
             let client =
-                Client::open().map_err(|trouble| self.failed("scontrol: error: ", &trouble))?;
+                Client::at_hand().map_err(|trouble| self.failed("scontrol: error: ", &trouble))?;
             cluster::check(&client, "cluster", self.clusters.as_deref())?;
             self.client = Some(client);
         }
-        Ok(self.client.as_ref().expect("it has just been opened"))
+        Ok(self.client.as_ref().expect("it has just been made"))
+    }
+
+    /// The connection, opened when it is needed first. An error is the exit code.
+    pub(super) fn client(&mut self) -> Result<&Client, u8> {
+        if let Err(trouble) = self.at_hand()?.connect() {
+            return Err(self.failed("scontrol: error: ", &trouble));
+        }
+        self.at_hand()
     }
 
     /// Makes calls, one after the other.
@@ -61,9 +66,24 @@ impl<'a> Session<'a> {
         &mut self,
         act: impl AsyncFnOnce(&Client) -> Result<T, Trouble>,
     ) -> Result<Result<T, Trouble>, u8> {
-        self.client()?;
-        let client = self.client.as_ref().expect("it has just been opened");
-        Ok(self.runtime.block_on(act(client)))
+        let client = self.client()?;
+        Ok(client.block_on(act(client)))
+    }
+
+    /// Makes a call that needs no connection where the host's daemon makes it.
+    pub(super) fn change<Q, R>(
+        &mut self,
+        method: &Method<Q, R>,
+        message: &Q,
+    ) -> Result<Result<R, Trouble>, u8>
+    where
+        Q: prost::Message + Clone,
+        R: prost::Message + Default,
+    {
+        if let Some(answer) = self.at_hand()?.at_door(method, message) {
+            return Ok(answer);
+        }
+        self.call(async |client| client.directly(method, message).await)
     }
 
     /// The answer to a question. A failure is reported with this before it.

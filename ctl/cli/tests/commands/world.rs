@@ -10,23 +10,32 @@ use std::{
 
 use proto::ctl::controller_server::ControllerServer;
 use tempfile::TempDir;
-use tokio::{net::TcpListener, runtime::Runtime};
+use tokio::{
+    net::{TcpListener, UnixListener},
+    runtime::Runtime,
+};
 use trust::{
     authority::{Authority, Validity},
     controllers::Address,
+    gate::Speakers,
     identity::{ClusterId, Identity, Subject},
     serve::{Limits, incoming, server},
     site::Site,
     tls::{ClientCertificate, Keyring},
 };
 
-use crate::fake::{Fake, Service};
+use crate::{
+    door::Daemon,
+    fake::{Fake, Service},
+};
 
 pub(crate) struct World {
     pub(crate) folder: TempDir,
     pub(crate) cluster: ClusterId,
     pub(crate) controllers: Vec<Arc<Fake>>,
     runtime: Option<Runtime>,
+    /// What is not a controller, and goes on without them.
+    host: Runtime,
 }
 
 /// What a command said, and how it ended.
@@ -49,6 +58,8 @@ impl World {
         authority.save(&folder.path().join("authority")).expect("saved");
         let mut builder = tokio::runtime::Builder::new_multi_thread();
         let runtime = builder.worker_threads(1).enable_all().build().expect("a runtime");
+        let mut builder = tokio::runtime::Builder::new_multi_thread();
+        let host = builder.worker_threads(1).enable_all().build().expect("a runtime");
         let (mut controllers, mut addresses) = (Vec::new(), Vec::new());
         for number in 1..=count {
             let (name, fake) = (format!("ctl{number}"), Arc::new(Fake::default()));
@@ -59,7 +70,7 @@ impl World {
             controllers.push(fake);
         }
         let cluster = authority.cluster();
-        let world = Self { folder, cluster, controllers, runtime: Some(runtime) };
+        let world = Self { folder, cluster, controllers, runtime: Some(runtime), host };
         fs::create_dir(world.path("run")).expect("made");
         world.site(addresses).write(world.folder.path()).expect("written");
         fs::write(world.path("ok.sh"), "#!/bin/sh\n#SBATCH -J okjob\ntrue\n").expect("written");
@@ -75,6 +86,17 @@ impl World {
             authority: Some(self.path("authority")),
             message_timeout: Duration::from_secs(2),
         }
+    }
+
+    /// Lets the host have a daemon, at whose door commands knock.
+    pub(crate) fn daemon(&self) -> Arc<Daemon> {
+        let (daemon, path) = (Arc::new(Daemon::default()), self.path("socket"));
+        let listener = self.host.block_on(async { UnixListener::bind(&path) }).expect("bound");
+        self.host.spawn(Arc::clone(&daemon).serve(listener));
+        let site = Site::read(self.folder.path()).expect("a site");
+        let site = Site { socket: Some(path), ..site };
+        site.write(self.folder.path()).expect("written");
+        daemon
     }
 
     pub(crate) fn path(&self, name: &str) -> PathBuf {
@@ -125,7 +147,8 @@ fn serve(
     let service = ControllerServer::new(Service(Arc::clone(fake)));
     runtime.spawn(async move {
         let connections = incoming(listener, config, Limits::STANDARD);
-        let served = server().add_service(service).serve_with_incoming(connections).await;
+        let served = server(Speakers::Nobody).add_service(service);
+        let served = served.serve_with_incoming(connections).await;
         served.expect("served");
     });
 }

@@ -23,7 +23,8 @@ use tonic::{
     transport::Channel,
 };
 use trust::{
-    gate::{Link, caller},
+    door::USER_KEY,
+    gate::{Link, Speakers, caller},
     permit::Caller,
     serve::{Limits, incoming, server},
     tls::{ClientCertificate, Keyring},
@@ -103,6 +104,19 @@ pub(crate) fn serve<F>(keyring: &Keyring, limits: Limits, answer: F) -> Running
 where
     F: Fn(Knock) -> Answer + Send + Sync + 'static,
 {
+    serve_speakers(keyring, limits, Speakers::Nobody, answer)
+}
+
+/// The same, where hosts may speak for users.
+pub(crate) fn serve_speakers<F>(
+    keyring: &Keyring,
+    limits: Limits,
+    speakers: Speakers,
+    answer: F,
+) -> Running
+where
+    F: Fn(Knock) -> Answer + Send + Sync + 'static,
+{
     let config = keyring.server(ClientCertificate::Optional).expect("a configuration");
     let knocks = Arc::new(AtomicUsize::new(0));
     let service = Service { answer: Arc::new(answer), knocks: Arc::clone(&knocks) };
@@ -115,7 +129,7 @@ where
     let task = runtime.spawn(async move {
         let listener = TcpListener::from_std(listener).expect("a listener");
         let connections = incoming(listener, config, limits);
-        let served = server().add_service(service).serve_with_incoming(connections).await;
+        let served = server(speakers).add_service(service).serve_with_incoming(connections).await;
         served.expect("served");
     });
     Running { address, knocks, runtime: Some(runtime), _task: task }
@@ -123,10 +137,22 @@ where
 
 /// Calls a method of the service with no content.
 pub(crate) async fn call(channel: Channel, path: &'static str) -> Result<Vec<u8>, Status> {
+    call_for(channel, path, &[]).await
+}
+
+/// The same, with these users in the metadata.
+pub(crate) async fn call_for(
+    channel: Channel,
+    path: &'static str,
+    users: &[&str],
+) -> Result<Vec<u8>, Status> {
     let mut grpc = tonic::client::Grpc::new(channel);
     grpc.ready().await.map_err(|error| Status::from_error(error.into()))?;
     let path = PathAndQuery::from_static(path);
-    let request = tonic::Request::new(Vec::new());
+    let mut request = tonic::Request::new(Vec::new());
+    for user in users {
+        request.metadata_mut().append(USER_KEY, user.parse().expect("metadata"));
+    }
     grpc.unary(request, path, Plain).await.map(tonic::Response::into_inner)
 }
 

@@ -14,13 +14,15 @@ use tonic::{Code, Status, transport::Channel};
 use trust::{
     authority::{Authority, Validity},
     connect::{Life, channel},
+    controllers::{LEADER_KEY, not_leader},
+    gate::Speakers,
     identity::Subject,
     serve::Limits,
     tls::{Keyring, joining},
 };
 
 use crate::{
-    service::{Answer, Knock, Running, call, serve},
+    service::{Answer, Knock, Running, call, call_for, serve, serve_speakers},
     world::{BOUND, authority, controller, keyring, node, user, valid},
 };
 
@@ -89,6 +91,63 @@ async fn the_gate_lets_through_whom_the_table_names() {
         assert_eq!(code(&answer), expected, "{path}: {answer:?}");
     }
     assert_eq!(server.knocks(), 1, "the service saw a refused call");
+}
+
+/// Only `n1` speaks, and only for user 1000.
+fn speakers() -> Speakers {
+    Speakers::Checked(Arc::new(|node, uid| match (node, uid) {
+        ("n1", 1000) => Ok(()),
+        ("n2", 1000) => Err(not_leader(Some("ctl7"))),
+        _ => Err(Status::permission_denied("no job of that user there")),
+    }))
+}
+
+#[tokio::test]
+async fn a_node_calls_for_whom_it_may_speak() {
+    let authority = authority();
+    let ctl = keyring(&authority, controller("ctl1"));
+    let server = serve_speakers(&ctl, Limits::STANDARD, speakers(), name_the_caller);
+    let n1 = member(&server, &authority, node("n1"));
+    let jane = "user/1000/a%20b";
+    let seen = call_for(n1.clone(), SUBMIT, &[jane]).await.expect("it may");
+    assert_eq!(seen, jane.as_bytes(), "the service sees the user");
+    let seen = call(n1.clone(), PING).await.expect("for itself");
+    assert_eq!(seen, b"node/n1", "the next call on the connection is its own");
+
+    let n2 = member(&server, &authority, node("n2"));
+    let follower = call_for(n2, SUBMIT, &[jane]).await.expect_err("it does not lead");
+    assert_eq!(follower.metadata().get(LEADER_KEY).expect("who does"), "ctl7");
+    let of_user = |uid, name| member(&server, &authority, user(uid, name));
+    let refused: [(Channel, &'static str, &[&str], Code); 13] = [
+        (n1.clone(), SUBMIT, &[], Code::PermissionDenied),
+        (n1.clone(), SUBMIT, &["user/0/root"], Code::PermissionDenied),
+        (n1.clone(), SUBMIT, &["user/1001/joe"], Code::PermissionDenied),
+        (n1.clone(), SUBMIT, &[jane, jane], Code::PermissionDenied),
+        (n1.clone(), SUBMIT, &[jane, "user/0/root"], Code::PermissionDenied),
+        (n1.clone(), SUBMIT, &["node/n1"], Code::PermissionDenied),
+        (n1.clone(), SUBMIT, &["user/01000/a"], Code::PermissionDenied),
+        (n1.clone(), "/rafter.ctl.v1.Controller/IssueToken", &[jane], Code::PermissionDenied),
+        (n1.clone(), PING, &[jane], Code::PermissionDenied),
+        (of_user(1001, "joe"), SUBMIT, &[jane], Code::PermissionDenied),
+        (of_user(1000, "a b"), SUBMIT, &[jane], Code::PermissionDenied),
+        (member(&server, &authority, controller("ctl2")), SUBMIT, &[jane], Code::PermissionDenied),
+        (anonymous(&server, &authority), SUBMIT, &[jane], Code::PermissionDenied),
+    ];
+    let knocks = server.knocks();
+    for (channel, path, users, expected) in refused {
+        let answer = call_for(channel, path, users).await;
+        assert_eq!(code(&answer), expected, "{path} for {users:?}: {answer:?}");
+    }
+    assert_eq!(server.knocks(), knocks, "the service saw a refused call");
+}
+
+#[tokio::test]
+async fn where_nobody_speaks_no_node_does() {
+    let authority = authority();
+    let server = running(&authority, Limits::STANDARD);
+    let n1 = member(&server, &authority, node("n1"));
+    let refused = call_for(n1, SUBMIT, &["user/1000/jane"]).await.expect_err("it may not");
+    assert_eq!((refused.code(), server.knocks()), (Code::PermissionDenied, 0));
 }
 
 #[tokio::test]

@@ -12,7 +12,6 @@ use proto::{
     ctl::{JobsRequest, UpdateJobRequest},
     types::{self, JobChanges, MemoryRequest, NameList, memory_request::Amount},
 };
-use trust::controllers::Target;
 
 use super::{
     NO_CHANGES, Wrong,
@@ -20,7 +19,8 @@ use super::{
     unsupported,
 };
 use crate::{
-    client::{self, Client, Controller},
+    client::{self, Client},
+    door::UPDATE_JOB,
     scontrol::{act, session::Session},
     trouble::Trouble,
     view::job::limit,
@@ -45,21 +45,21 @@ pub(super) fn run(session: &mut Session<'_>, words: &[&str]) -> u8 {
     };
     let Update { jobs, changes, shift, wrong } = update;
     let jobs: Vec<&str> = jobs.iter().map(String::as_str).collect();
-    act::each(session, &jobs, None, async |client, job| {
+    act::each(session, &jobs, None, |session, job| {
         if let Some(wrong) = &wrong {
-            return Err(refused(wrong));
+            session.client()?;
+            return Ok(Err(refused(wrong)));
         }
         let mut changes = changes.clone();
         if let Some(shift) = shift {
-            changes.time_limit = Some(shifted(client, job, shift).await?);
+            match session.call(async |client| shifted(client, job, shift).await)? {
+                Ok(limit) => changes.time_limit = Some(limit),
+                Err(trouble) => return Ok(Err(trouble)),
+            }
         }
         let request =
             UpdateJobRequest { request: client::request_id(), job, changes: Some(changes) };
-        let attempt = |mut controller: Controller| {
-            let request = client::request(request.clone());
-            async move { controller.update_job(request).await }
-        };
-        client.call(Target::Leader, attempt).await.map(|_| ())
+        session.change(&UPDATE_JOB, &request)
     })
 }
 
