@@ -1,6 +1,7 @@
 //! Those who follow the events while the run goes on, and write down what they are told.
 
 use std::{
+    fs::File,
     io::{BufRead as _, BufReader},
     process::{Child, Stdio},
     sync::Mutex,
@@ -44,9 +45,10 @@ impl Watchers {
         for (number, host) in hosts.iter().enumerate() {
             let mut follow = world.daemons.command(host, "rafter");
             follow.args(["events", "--follow", "--json"]);
+            let said = world.notes.path(&format!("w{}.err", number + 1));
             let mut child = follow
                 .stdout(Stdio::piped())
-                .stderr(Stdio::null())
+                .stderr(File::create(said)?)
                 .spawn()
                 .context("rafter events --follow")?;
             let output = child.stdout.take().context("its output is a pipe")?;

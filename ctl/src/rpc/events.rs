@@ -106,7 +106,8 @@ impl<C: Send + Sync + 'static> Teller<C> {
             None => history.entries(after, PAGE),
         };
         let read = tokio::task::spawn_blocking(read).await;
-        let read = read.map_err(|error| Status::internal(error.to_string()))?;
+        // As a controller that stops has none read any more.
+        let read = read.map_err(|error| Status::unavailable(error.to_string()))?;
         read.map_err(|error| Status::unavailable(error.to_string()))
     }
 
