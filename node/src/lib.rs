@@ -4,7 +4,7 @@
 //! - [`daemon`] carries it out: [`disk`] keeps the runs' folders, which [`launch`] fills with what
 //!   [`environment`], [`account`] and [`blobs`] give; a [`supervisor`] runs each job's script.
 //! - [`stream`] finds the leader, and brings its orders and our reports; [`join`] and [`vouch`]
-//!   are about certificates: the node's own and its users'; [`door`] makes calls for users.
+//!   are about certificates: the node's own and its users'; `door` makes calls for users.
 //! - [`admit`] makes a daemon of options: [`options`] and [`settings`] say how it was started,
 //!   [`inventory`] what the machine has, and [`life`] which life the spool is in.
 

@@ -3,8 +3,8 @@
 //! [`Client::open`] reads what this host knows of the cluster and who the caller is; nothing is
 //! connected before the first [`Client::call`], which goes to the controller that led last.
 //!
-//! [`Client::at_hand`] reads no more than where the host's `rafterd` is: a command that makes one of
-//! the calls of [`crate::door`] tries that first, and [`Client::connect`]s only where it must.
+//! [`Client::at_hand`] reads no more than where the host's `rafterd` is: a command that makes one
+//! of the calls of [`crate::door`] tries that first, and [`Client::connect`]s only where it must.
 
 use std::{
     cell::{Cell, OnceCell},

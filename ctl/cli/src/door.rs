@@ -1,8 +1,8 @@
 //! Calls that this host's `rafterd` can make for a command: see [`trust::door`].
 //!
-//! They need nothing of what a connection needs: no key, no certificate, no TLS, no runtime. Whoever
-//! gets no answer here makes the call directly, with the same request id, and is told what there is
-//! to tell then.
+//! They need nothing of what a connection needs: no key, no certificate, no TLS, no runtime.
+//! Whoever gets no answer here makes the call directly, with the same request id, and is told what
+//! there is to tell then.
 
 use std::{future::Future, pin::Pin, time::Duration};
 

@@ -1,8 +1,8 @@
 //! The services: a message comes in, a command goes through the proposer, and its answer goes out.
 //!
-//! **Invariant:** who asks is taken from the certificate of the connection, never from a message; or
-//! from the metadata of a node that may speak for the user, which [`trust::gate`] has settled before
-//! a handler sees the request.
+//! **Invariant:** who asks is taken from the certificate of the connection, never from a message;
+//! or from the metadata of a node that may speak for the user, which [`trust::gate`] has settled
+//! before a handler sees the request.
 
 mod admin;
 mod authority;

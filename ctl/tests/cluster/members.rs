@@ -200,8 +200,11 @@ async fn hosts_call_for_whom_they_may() {
         let refused = refusal(submitted(host, uid)).await;
         assert_eq!(refused.code, Code::PermissionDenied, "{host} for {uid}: {refused:?}");
     };
+    let cancel = |job| wire_ctl::CancelRequest { request: id(), job, signal: None, scope: 0 };
     for uid in [BOB, OPERATOR, 0] {
-        submitted("login", uid).await.expect("a login host speaks for its users");
+        let job = submitted("login", uid).await.expect("a login host speaks for its users");
+        // It is to have no job on the node that comes.
+        through("login").cancel(on_behalf(cancel(job), uid)).await.expect("the user's");
     }
     for uid in [ALICE, OPERATOR, 0] {
         denied("n1", uid).await;
@@ -223,7 +226,6 @@ async fn hosts_call_for_whom_they_may() {
     let tried = through("n1").test_only(on_behalf(submission(), ALICE)).await.expect("she may");
     assert_eq!(tried.into_inner().partition, "cpu");
     // She may do through it what she may do, and no more.
-    let cancel = |job| wire_ctl::CancelRequest { request: id(), job, signal: None, scope: 0 };
     let refused = refusal(through("n1").cancel(on_behalf(cancel(of_root), ALICE))).await;
     assert_eq!(refused, slurm("Access/permission denied", 2002));
     for uid in [BOB, 0, OPERATOR] {

@@ -35,13 +35,16 @@ pub struct Link {
     pub remote: SocketAddr,
 }
 
+/// Whether the node of a name may speak for the user of a uid; where not, a status says why.
+pub type MaySpeak = dyn Fn(&str, u32) -> Result<(), Status> + Send + Sync;
+
 /// For whom hosts may speak.
 #[derive(Clone)]
 pub enum Speakers {
     /// For nobody but themselves.
     Nobody,
-    /// The node of this name for the user of this uid, where no status says why not.
-    Checked(Arc<dyn Fn(&str, u32) -> Result<(), Status> + Send + Sync>),
+    /// For whom this says.
+    Checked(Arc<MaySpeak>),
 }
 
 impl fmt::Debug for Speakers {

@@ -2,8 +2,8 @@
 //!
 //! One authority per cluster signs a certificate for each controller, node and user. Every
 //! connection is TLS 1.3 with both sides' certificates verified, and [`permit`] says which role
-//! may call which method. Servers read [`serve`], clients [`controllers`] and [`connect`]; a command
-//! on a host with a `rafterd` needs neither, and goes through the [`door`].
+//! may call which method. Servers read [`serve`], clients [`controllers`] and [`connect`]; a
+//! command on a host with a `rafterd` needs neither, and goes through the [`door`].
 //!
 //! **Invariant:** there is no way to switch a check off. The one caller without a certificate is
 //! [`permit::Caller::Anonymous`], and the table lets it join and nothing else.

@@ -8,9 +8,9 @@
 //! since rustls keeps tickets in memory only; and a resumed session carries the certificate of its
 //! first handshake, which may have been renewed or have expired since.
 //!
-//! Of the suites of TLS 1.3 that rustls has, AES-128-GCM with SHA-256 is preferred: the certificates'
-//! keys are of no greater strength (P-256), and processors that compute SHA-256 themselves do not
-//! do so with SHA-384.
+//! Of the suites of TLS 1.3 that rustls has, AES-128-GCM with SHA-256 is preferred: the keys of the
+//! certificates are of no greater strength (P-256), and processors that compute SHA-256 themselves
+//! do not do so with SHA-384.
 
 use std::sync::Arc;
 
