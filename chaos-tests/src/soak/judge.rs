@@ -36,6 +36,20 @@ impl What {
         }
     }
 
+    /// What stands for all of these amounts: the most of them. Of snapshots the median: while a
+    /// new one takes the place of the old, both are there, and it is chance whether a sample falls
+    /// into that moment.
+    fn figure(self, amounts: impl Iterator<Item = f64>) -> f64 {
+        match self {
+            Self::Memory | Self::Log | Self::HistoryPerJob => amounts.fold(0.0, f64::max),
+            Self::Snapshots => {
+                let mut amounts: Vec<f64> = amounts.collect();
+                amounts.sort_unstable_by(f64::total_cmp);
+                amounts.get(amounts.len() / 2).copied().unwrap_or(0.0)
+            }
+        }
+    }
+
     /// For people.
     #[must_use]
     pub fn name(self) -> &'static str {
@@ -53,7 +67,7 @@ impl What {
 pub struct Judged {
     pub process: String,
     pub what: What,
-    /// The most in the middle third, and in the last.
+    /// The most in the middle third, and in the last; of snapshots the median.
     pub middle_kib: f64,
     pub last_kib: f64,
     /// How much it grew for each million ended jobs, by the line of least squares through the
@@ -63,7 +77,7 @@ pub struct Judged {
 }
 
 impl Judged {
-    /// The last third's most over the middle one's: 0 is no growth.
+    /// The last third's amount over the middle one's: 0 is no growth.
     #[must_use]
     pub fn growth(&self) -> f64 {
         self.last_kib / self.middle_kib.max(f64::MIN_POSITIVE) - 1.0
@@ -93,12 +107,12 @@ pub fn judge(samples: &[Sample], growth: f64) -> Option<Vec<Judged>> {
             samples.iter().filter_map(point).collect()
         };
         let (middle, last) = (points(middle), points(last));
-        let most = |points: &[(f64, f64)]| points.iter().map(|(_, y)| *y).fold(0.0, f64::max);
+        let figure = |points: &[(f64, f64)]| what.figure(points.iter().map(|(_, y)| *y));
         let mut judged = Judged {
             process: process.to_owned(),
             what,
-            middle_kib: most(&middle),
-            last_kib: most(&last),
+            middle_kib: figure(&middle),
+            last_kib: figure(&last),
             slope_kib: slope(&[middle, last].concat()),
             bounded: true,
         };
@@ -168,6 +182,21 @@ mod tests {
         // A sample is a thousand jobs.
         assert!((leak.slope_kib - 2e6).abs() < 1.0, "{leak:?}");
         assert!((leak.growth() - 218.0 / 178.0 + 1.0).abs() < 1e-9, "{leak:?}");
+    }
+
+    #[test]
+    fn a_second_snapshot_for_a_moment_is_no_growth_and_a_larger_one_is() {
+        let bounded = |snapshots: fn(u64) -> u64| {
+            let mut samples = samples(|_| 1_000);
+            for (place, sample) in (0..).zip(&mut samples) {
+                let usage = sample.controllers.get_mut("ctl1").expect("it is there");
+                usage.snapshots_kib = snapshots(place);
+            }
+            let judged = judge(&samples, 0.1).expect("long enough");
+            judged.iter().all(|one| one.bounded)
+        };
+        assert!(bounded(|at| if at % 9 == 8 && at > 40 { 1_000 } else { 500 }));
+        assert!(!bounded(|at| 500 + at * 5));
     }
 
     #[test]
