@@ -3,6 +3,7 @@
 //! **Invariant:** pure. No clock, no file, no socket, no randomness and no environment is reached
 //! from this crate; what depends on them comes in as an argument.
 
+pub mod account;
 pub mod config;
 pub mod count;
 pub mod date;

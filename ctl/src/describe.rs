@@ -1,6 +1,7 @@
 //! Events in words: what `rafter events` shows.
 
 use common::{
+    account::{Accounts, Parts},
     hostlist::Hostlist,
     id::{JobId, NodeName},
     job::{End, EndState, Fate, Hold, Place, Requeue},
@@ -62,6 +63,7 @@ fn words(event: &Event) -> Option<String> {
             "another authority signs from here on".to_owned()
         }
         Event::AuthoritiesSet { .. } => "the old authority counts no more".to_owned(),
+        Event::AccountsLoaded { accounts } => loaded(accounts),
         #[cfg(feature = "next-event")]
         Event::Noted { text } => text.clone(),
         Event::TokenIssued { role, name, .. } => {
@@ -92,6 +94,12 @@ fn words(event: &Event) -> Option<String> {
         | Event::ConditionSettled { .. }
         | Event::JobForgotten { .. } => return job_words(event),
     })
+}
+
+fn loaded(accounts: &Accounts) -> String {
+    let Parts { qos, accounts, users, .. } = accounts.parts();
+    let (accounts, users, qos) = (accounts.len(), users.len(), qos.len());
+    format!("{accounts} accounts, {users} users and {qos} QOS were loaded")
 }
 
 fn job_words(event: &Event) -> Option<String> {
@@ -137,6 +145,7 @@ fn job_words(event: &Event) -> Option<String> {
         | Event::ControllerLeft { .. }
         | Event::ClusterRestored { .. }
         | Event::AuthoritiesSet { .. }
+        | Event::AccountsLoaded { .. }
         | Event::TokenIssued { .. }
         | Event::TokenSpent { .. }
         | Event::NodeRegistered { .. }
@@ -203,6 +212,7 @@ fn node(event: &Event) -> Option<&NodeName> {
         | Event::ControllerLeft { .. }
         | Event::ClusterRestored { .. }
         | Event::AuthoritiesSet { .. }
+        | Event::AccountsLoaded { .. }
         | Event::TokenIssued { .. }
         | Event::TokenSpent { .. }
         | Event::BlobStored { .. }

@@ -1,6 +1,7 @@
 //! The wire: generated messages and services, and how they become the words of `common`.
 //!
-//! - [`types`] says what jobs and nodes are, [`config`] the cluster's configuration;
+//! - [`types`] says what jobs and nodes are, [`config`] the cluster's configuration, [`account`]
+//!   who may have how much;
 //! - [`log`] is the replicated log and its snapshots;
 //! - [`ctl`] is what commands ask of controllers, [`node`] what nodes and controllers say to each
 //!   other;
@@ -13,8 +14,8 @@ pub mod convert;
 
 pub use convert::Invalid;
 pub use generated::rafter::{
-    config::v1 as config, ctl::v1 as ctl, log::v1 as log, node::v1 as node, raft::v1 as raft,
-    types::v1 as types,
+    account::v1 as account, config::v1 as config, ctl::v1 as ctl, log::v1 as log, node::v1 as node,
+    raft::v1 as raft, types::v1 as types,
 };
 
 /// The modules nest as the packages do, because the generated code refers to itself so.
@@ -30,6 +31,11 @@ mod generated {
         pub mod types {
             pub mod v1 {
                 tonic::include_proto!("rafter.types.v1");
+            }
+        }
+        pub mod account {
+            pub mod v1 {
+                tonic::include_proto!("rafter.account.v1");
             }
         }
         pub mod config {

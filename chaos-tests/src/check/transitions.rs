@@ -110,6 +110,7 @@ fn next(before: Option<Job>, event: &Event) -> Option<Job> {
         | Event::ControllerLeft { .. }
         | Event::ClusterRestored { .. }
         | Event::AuthoritiesSet { .. }
+        | Event::AccountsLoaded { .. }
         | Event::TokenIssued { .. }
         | Event::TokenSpent { .. }
         | Event::NodeRegistered { .. }

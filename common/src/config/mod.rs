@@ -8,6 +8,7 @@
 
 mod cluster;
 mod controllers;
+mod enforce;
 mod keys;
 mod node;
 mod node_lines;
@@ -22,6 +23,7 @@ mod source;
 
 use std::{collections::BTreeMap, fmt::Display, path::Path};
 
+pub use enforce::Enforce;
 pub use node::{ConfiguredState, NodeConf};
 pub use partition::{PartitionConf, PartitionState};
 pub use report::{ConfigError, Fate, KeyFate, Place, Problem};
@@ -63,6 +65,8 @@ pub struct Config {
     /// `JobFileAppend`.
     pub job_file_append: bool,
     pub enforce_part_limits: EnforcePartLimits,
+    /// `AccountingStorageEnforce`.
+    pub enforce: Enforce,
     /// `kill_invalid_depend`: whether jobs that can never start are cancelled.
     pub kill_invalid_depend: bool,
     /// Whether memory is a consumable resource (`SelectTypeParameters=CR_..._Memory`).
@@ -189,6 +193,7 @@ impl Config {
             job_requeue: true,
             job_file_append: false,
             enforce_part_limits: EnforcePartLimits::No,
+            enforce: Enforce::default(),
             kill_invalid_depend: false,
             select_memory: true,
             def_memory: MemoryPer::Unlimited,

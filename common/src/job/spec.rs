@@ -19,6 +19,8 @@ pub struct JobSpec {
     /// Empty in a submission that names none: the default partition is filled in.
     pub partition: PartitionName,
     pub account: Option<String>,
+    /// `--qos`, or the default that was filled in; none where no QOS are known.
+    pub qos: Option<String>,
     pub layout: Layout,
     pub memory: MemoryRequest,
     /// None: the partition's default holds.
@@ -82,6 +84,7 @@ impl JobSpec {
             group_name: "root".to_owned(),
             partition: PartitionName::from(""),
             account: None,
+            qos: None,
             layout: Layout::SINGLE,
             memory: MemoryRequest::Default,
             time_limit: None,

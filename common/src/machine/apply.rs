@@ -76,6 +76,7 @@ impl State {
                     since: at,
                 }));
             }
+            Event::AccountsLoaded { accounts } => self.set_accounts(accounts),
             #[cfg(feature = "next-event")]
             Event::Noted { .. } => {}
             Event::TokenIssued { secret, role, name, expires } => {

@@ -6,6 +6,7 @@ use bytes::Bytes;
 
 use super::{SeenStage, event::TokenRole};
 use crate::{
+    account::Accounts,
     config::Config,
     id::{Attempt, ClusterId, ContentHash, ControllerName, JobId, NodeName, RequestId, UserId},
     job::{ExitStatus, JobChanges, JobSpec, Place, SignalScope},
@@ -93,6 +94,11 @@ pub enum Command {
         by: By,
         node: NodeName,
         changes: NodeChanges,
+    },
+    /// Sets the table of accounts.
+    LoadAccounts {
+        by: By,
+        accounts: Arc<Accounts>,
     },
     IssueToken {
         by: By,

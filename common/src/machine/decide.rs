@@ -1,5 +1,6 @@
 //! What a command causes, or why it is refused.
 
+mod accounts;
 mod admin;
 mod allocate;
 mod cancel;
@@ -97,6 +98,10 @@ fn carry_out(state: &State, now: Timestamp, command: Command) -> Result<Vec<Even
             operator(state, &by)?;
             Ok(vec![Event::TokenIssued { secret, role, name, expires }])
         }
+        Command::LoadAccounts { by, accounts } => {
+            operator(state, &by)?;
+            accounts::load(state, accounts)
+        }
         Command::ExpireToken { secret } => Ok(admin::expire_token(state, now, secret)),
         Command::Cancel { by, job, signal } => cancel::cancel(state, now, &by, job, signal),
         Command::Hold { by, job, admin } => update::hold(state, &by, job, admin),
@@ -135,6 +140,7 @@ fn requested(command: &Command) -> Option<RequestId> {
         | Command::UpdateNode { by, .. }
         | Command::BringAuthority { by, .. }
         | Command::LeaveController { by, .. }
+        | Command::LoadAccounts { by, .. }
         | Command::IssueToken { by, .. } => Some(by.request),
         Command::Form { .. }
         | Command::SetConfig { .. }

@@ -9,6 +9,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 
 use crate::{
+    account::Accounts,
     config::Config,
     id::{
         Attempt, ClusterId, ContentHash, ControllerName, Incarnation, JobId, NodeName, RequestId,
@@ -209,6 +210,11 @@ pub enum Event {
         requeue: Requeue,
         end: Option<End>,
     },
+    /// A table of accounts, users, associations and QOS takes the place of the one before. Since
+    /// format 2.
+    AccountsLoaded {
+        accounts: Arc<Accounts>,
+    },
     /// What became of one thing that the job waits for, by its place among them. Since format 2.
     ConditionSettled {
         job: JobId,
@@ -252,6 +258,7 @@ impl Event {
             Self::JobCompleting { .. } => "JobCompleting",
             Self::JobEnded { .. } => "JobEnded",
             Self::JobRequeued { .. } => "JobRequeued",
+            Self::AccountsLoaded { .. } => "AccountsLoaded",
             Self::ConditionSettled { .. } => "ConditionSettled",
             Self::JobForgotten { .. } => "JobForgotten",
         }
@@ -282,6 +289,7 @@ impl Event {
             | Self::ControllerLeft { .. }
             | Self::ClusterRestored { .. }
             | Self::AuthoritiesSet { .. }
+            | Self::AccountsLoaded { .. }
             | Self::TokenIssued { .. }
             | Self::TokenSpent { .. }
             | Self::NodeRegistered { .. }

@@ -25,7 +25,9 @@ mod event;
 mod orders;
 mod refusal;
 mod restore;
+mod rules;
 mod state;
+mod tallies;
 mod timers;
 
 pub use command::{Allocation, By, Command, NodeChanges, NodeTarget, Report, Submission};
@@ -35,5 +37,7 @@ pub use event::{Answer, Answered, Entry, Event, FORMAT, NodeChange, TokenRole};
 pub use orders::{Cause, Order, Seen, SeenStage, missing, orders};
 pub use refusal::{Lacking, Refusal};
 pub use restore::{Restore, restored};
+pub use rules::{Rules, Wants};
 pub use state::{Authorities, Blob, Controller, QueueKey, Remembered, State, Token};
+pub use tallies::{Tallies, Tally, Whose};
 pub use timers::{next_alarm, timers};

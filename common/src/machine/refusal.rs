@@ -1,6 +1,9 @@
 //! Why a command changed nothing, in Slurm's words.
 
-use crate::id::{JobId, NodeName};
+use crate::{
+    id::{JobId, NodeName},
+    job::Reason,
+};
 
 /// Written for the person who typed the command: the text is what `slurm_strerror` gives.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -41,7 +44,14 @@ pub enum Refusal {
     #[error(
         "Job violates accounting/QOS policy (job submit limit, user's size and/or time limits)"
     )]
-    Policy,
+    Policy(Reason),
+    #[error("Invalid account or account/partition combination specified")]
+    Account,
+    #[error("Invalid qos specification")]
+    Qos,
+    /// A table of accounts that is not for this cluster.
+    #[error("the accounts can't be loaded: {0}")]
+    Accounts(String),
     #[error("Slurm temporarily unable to accept job, sleeping and retrying")]
     TooManyJobs,
     #[error("Pathname of a file, directory or other parameter too long")]
@@ -121,6 +131,7 @@ impl Refusal {
             Self::CannotEverFit(Lacking::Memory) => {
                 Some("Memory specification can not be satisfied".to_owned())
             }
+            Self::Policy(limit) => Some(limit.as_str().to_owned()),
             Self::CannotEverFit(Lacking::Nodes)
             | Self::NoSuchJob(_)
             | Self::Denied
@@ -135,7 +146,9 @@ impl Refusal {
             | Self::TooManyCpus
             | Self::TimeLimit
             | Self::Memory
-            | Self::Policy
+            | Self::Account
+            | Self::Qos
+            | Self::Accounts(_)
             | Self::Busy
             | Self::TooManyJobs
             | Self::ScriptTooLarge
@@ -182,9 +195,11 @@ impl Refusal {
             Self::PartitionAccess => Some(2034),
             Self::Pending(_) => Some(2035),
             Self::Dependency => Some(2038),
+            Self::Qos => Some(2066),
             Self::CircularDependency => Some(2071),
             Self::Memory => Some(2044),
-            Self::Policy => Some(2050),
+            Self::Account => Some(2045),
+            Self::Policy(_) => Some(2050),
             Self::TimeLimit => Some(2051),
             Self::TooManyJobs => Some(2054),
             Self::NotRequeueable(_) | Self::Disabled => Some(2056),
@@ -193,6 +208,7 @@ impl Refusal {
             Self::Finished(_)
             | Self::Held(_)
             | Self::ReasonMissing
+            | Self::Accounts(_)
             | Self::Format(_)
             | Self::Unsupported(_)
             | Self::Token

@@ -9,8 +9,10 @@ use super::{
     decide::fate,
     dependents::Dependents,
     event::{Answer, Entry, TokenRole},
+    tallies::Tallies,
 };
 use crate::{
+    account::Accounts,
     config::Config,
     id::{
         ClusterId, ContentHash, ControllerName, JobId, NodeName, PartitionName, RequestId, Term,
@@ -48,6 +50,8 @@ pub struct State {
     pub tokens: OrdMap<ContentHash, Token>,
     /// None as long as the first authority of the cluster is the only one.
     pub authorities: Option<Arc<Authorities>>,
+    /// None as long as none were loaded.
+    pub accounts: Option<Arc<Accounts>>,
     pub nodes: OrdMap<NodeName, Arc<Node>>,
     pub jobs: OrdMap<JobId, Arc<Job>>,
     pub next_job: u32,
@@ -68,6 +72,8 @@ pub struct State {
     pub ended: OrdSet<(Timestamp, JobId)>,
     /// Who waits for what of other jobs.
     pub dependents: Dependents,
+    /// What the jobs of each association and QOS have.
+    pub tallies: Tallies,
     /// At which age each remembered request is forgotten.
     pub forgetting: OrdSet<(Span, RequestId)>,
 }
@@ -208,6 +214,7 @@ impl State {
         assert_eq!(fresh.alarms, self.alarms, "the alarms follow from the jobs");
         assert_eq!(fresh.ended, self.ended, "the ended jobs follow from the jobs");
         assert_eq!(fresh.dependents, self.dependents, "who waits for whom follows from the jobs");
+        assert_eq!(fresh.tallies, self.tallies, "what they have follows from the jobs");
         assert_eq!(fresh.forgetting, self.forgetting, "what is forgotten follows from requests");
         self.check_books();
         self.check_jobs();
@@ -276,6 +283,7 @@ impl State {
         self.alarms.clear();
         self.ended.clear();
         self.dependents = Dependents::default();
+        self.tallies = Tallies::default();
         for job in std::mem::take(&mut self.jobs).values() {
             self.put_job(Arc::clone(job));
         }
@@ -287,8 +295,12 @@ impl State {
 
     /// Puts a job's record, in place of an earlier one, and keeps what is derived from it.
     pub(super) fn put_job(&mut self, job: Arc<Job>) {
-        if let Some(old) = self.jobs.insert(job.id, Arc::clone(&job)) {
-            self.unindex_job(&old);
+        let old = self.jobs.insert(job.id, Arc::clone(&job));
+        if let Some(old) = &old {
+            self.unindex_job(old);
+        }
+        if let Some(accounts) = &self.accounts {
+            self.tallies.follow(accounts, old.as_deref(), Some(&job));
         }
         self.digest = self.digest.wrapping_add(fingerprint_job(&job));
         self.dependents.insert(&job);
@@ -309,7 +321,16 @@ impl State {
     pub(super) fn remove_job(&mut self, job: JobId) -> Arc<Job> {
         let old = self.jobs.remove(&job).expect("the log forgets jobs that are there");
         self.unindex_job(&old);
+        if let Some(accounts) = &self.accounts {
+            self.tallies.follow(accounts, Some(&old), None);
+        }
         old
+    }
+
+    /// Takes over a table of accounts: all jobs are counted anew.
+    pub(super) fn set_accounts(&mut self, accounts: &Arc<Accounts>) {
+        self.tallies = Tallies::of(accounts, self.jobs.values().map(AsRef::as_ref));
+        self.accounts = Some(Arc::clone(accounts));
     }
 
     fn unindex_job(&mut self, old: &Job) {

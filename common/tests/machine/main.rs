@@ -1,7 +1,9 @@
 //! The machine as a whole: stories, and what must hold after any sequence of commands.
 
+mod accounts;
 mod cluster;
 mod dependencies;
+mod limits;
 mod members;
 mod partitions;
 mod properties;

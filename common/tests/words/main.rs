@@ -3,6 +3,7 @@
 //! The captures are of Slurm 26.05: a command, its exit code, what it printed, and where the
 //! command tells too little, a line of what the job looked like.
 
+mod accounts;
 mod captures;
 mod config;
 mod dates;

@@ -1,5 +1,6 @@
 //! `rafter VERB`: what Slurm has no command for.
 
+mod acct;
 mod authority;
 mod backup;
 mod conf;
@@ -55,6 +56,9 @@ enum Verb {
     /// Controllers: add one, or remove one
     #[command(subcommand)]
     Controller(member::Controller),
+    /// Accounts, users and QOS: load them, or show them and what they have
+    #[command(subcommand)]
+    Acct(acct::Acct),
     /// The authority whose signatures count: show it, or let another one take its place
     #[command(subcommand)]
     Authority(authority::Authority),
@@ -90,6 +94,7 @@ fn run(invocation: &Invocation) -> u8 {
     match verb {
         Verb::Init { arguments } => init::run("--init", arguments),
         Verb::Restore { arguments } => init::run("--restore", arguments),
+        Verb::Acct(acct) => acct::run(&acct),
         Verb::Authority(authority) => authority::run(&authority),
         Verb::Backup(args) => backup::run(&args),
         Verb::Status(args) => status::run(&args),

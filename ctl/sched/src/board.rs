@@ -138,6 +138,11 @@ impl Board {
     /// configuration, as Slurm's node lists do.
     pub(crate) fn book(&mut self, class: ClassId, need: &Need, start: &Start) -> Vec<Place> {
         self.timeline.book(class, start);
+        self.places(need, start)
+    }
+
+    /// What a start would take.
+    pub(crate) fn places(&self, need: &Need, start: &Start) -> Vec<Place> {
         let mut nodes = start.nodes.clone();
         nodes.sort_by_key(|(at, _)| self.shares[*at].rank);
         let place = |(at, tasks): (usize, u32)| {

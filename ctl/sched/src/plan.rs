@@ -10,13 +10,13 @@ use common::{
     config::{Config, PartitionConf, PartitionState},
     id::{JobId, NodeName, PartitionName, UserId},
     job::{Job, Place, Reason},
-    machine::{Allocation, QueueKey, State},
+    machine::{Allocation, QueueKey, Rules, State, Wants},
     time::Timestamp,
 };
 
 use crate::{
     board::Board,
-    placement::need,
+    placement::{Memory, Need, need},
     policy::Policy,
     timeline::{ClassId, MaskId},
 };
@@ -151,6 +151,9 @@ struct Pass<'a> {
     /// The end of the window.
     latest: Timestamp,
     board: Board,
+    /// The limits of associations and QOS, and what counts with what is to start; none where
+    /// nothing is enforced.
+    rules: Option<Rules>,
     /// How many jobs of a user were looked at, in all and in each partition.
     of_user: BTreeMap<(UserId, Option<&'a str>), u32>,
     looked: u32,
@@ -169,6 +172,7 @@ impl<'a> Pass<'a> {
             latest: now + policy.window,
             board: Board::open(view, config, now, &policy),
             policy,
+            rules: Rules::of(view),
             of_user: BTreeMap::new(),
             looked: 0,
             plan: Plan::default(),
@@ -259,6 +263,11 @@ impl<'a> Pass<'a> {
         if let Some(begin) = job.begin.filter(|begin| *begin > self.now) {
             return Verdict::WaitUntil(begin);
         }
+        if let Some(rules) = &self.rules
+            && let Err(limit) = limited(rules, job, &need(self.config, line.conf, job))
+        {
+            return Verdict::Wait(limit);
+        }
         let board = &self.board;
         let position = |name: &NodeName| board.position(name).filter(|at| line.nodes.contains(at));
         let required: Option<Vec<usize>> = job.spec.required_nodes.iter().map(position).collect();
@@ -338,6 +347,15 @@ impl<'a> Pass<'a> {
         };
         if let Some(start) = self.board.timeline.earliest(class, latest) {
             let need = need(self.config, line.conf, job);
+            if let Some(rules) = &mut self.rules {
+                let places = self.board.places(&need, &start);
+                if let Err(limit) = rules.may_have(job, &Wants::of(&places)) {
+                    return Verdict::Wait(limit);
+                }
+                if start.at == self.now.0 {
+                    rules.start(job, &places);
+                }
+            }
             let places = self.board.book(class, &need, &start);
             if self.wanted == Some(job.id) {
                 self.found = Some((Timestamp(start.at), places.clone()));
@@ -391,6 +409,21 @@ impl<'a> Pass<'a> {
             None
         }
     }
+}
+
+/// The limit of an association or a QOS that keeps the job from starting wherever that would be.
+/// What it takes is known only once nodes are found; so much it takes at least.
+fn limited(rules: &Rules, job: &Job, need: &Need) -> Result<(), Reason> {
+    rules.may_start(job)?;
+    let nodes = u64::from(need.nodes_min);
+    let cpus = u64::from(need.tasks) * u64::from(need.cpus_per_task);
+    let cpus = cpus.max(nodes * u64::from(need.cpus_min));
+    let memory_mib = match need.memory {
+        Memory::PerNode(mib) => mib.saturating_mul(nodes),
+        Memory::PerCpu(mib) => mib.saturating_mul(cpus),
+        Memory::Free | Memory::All(_) => 0,
+    };
+    rules.may_have(job, &Wants { cpus, memory_mib, nodes, places: &[] })
 }
 
 /// What keeps the job from starting whatever is free.

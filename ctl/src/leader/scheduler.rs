@@ -188,7 +188,8 @@ impl Whole {
     /// How long until the next one may be made; nothing where it would find the same.
     fn wait(&self, state: &State) -> Option<Duration> {
         let Some(seen) = &self.state else { return Some(Duration::ZERO) };
-        if seen.jobs.ptr_eq(&state.jobs) && seen.nodes.ptr_eq(&state.nodes) {
+        let same = seen.jobs.ptr_eq(&state.jobs) && seen.nodes.ptr_eq(&state.nodes);
+        if same && same_accounts(seen, state) {
             return None;
         }
         let every = (self.took * WHOLE_EVERY).clamp(WHOLE_SOONEST, WHOLE_LATEST);
@@ -269,6 +270,7 @@ impl Pass {
             (before, after) => before == after,
         };
         same_config
+            && same_accounts(&self.state, state)
             && self.wake.is_none_or(|wake| wake > now)
             && (self.state.nodes.ptr_eq(&state.nodes) || self.state.nodes == state.nodes)
             && self.same_queues(state)
@@ -298,6 +300,14 @@ impl Pass {
     fn sleep(&self, now: Timestamp) -> Duration {
         let wake = self.wake.map_or(LONGEST_SLEEP, |at| Duration::from_millis(at.since(now).0));
         wake.clamp(SHORTEST_REST, LONGEST_SLEEP)
+    }
+}
+
+/// Whether the same associations and limits hold in both.
+fn same_accounts(before: &State, after: &State) -> bool {
+    match (&before.accounts, &after.accounts) {
+        (Some(before), Some(after)) => Arc::ptr_eq(before, after) || before == after,
+        (before, after) => before == after,
     }
 }
 

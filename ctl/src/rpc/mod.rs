@@ -4,6 +4,7 @@
 //! or from the metadata of a node that may speak for the user, which [`trust::gate`] has settled
 //! before a handler sees the request.
 
+mod accounts;
 mod admin;
 mod authority;
 mod backup;
@@ -129,6 +130,20 @@ impl Controller for Service {
 
     async fn reconfigure(&self, request: Request<wire::ReconfigureRequest>) -> Reply<wire::Done> {
         traced!("reconfigure", request, admin::reconfigure(&self.0, request))
+    }
+
+    async fn load_accounts(
+        &self,
+        request: Request<wire::LoadAccountsRequest>,
+    ) -> Reply<wire::Done> {
+        traced!("load accounts", request, accounts::load(&self.0, request))
+    }
+
+    async fn accounts(
+        &self,
+        request: Request<wire::AccountsRequest>,
+    ) -> Reply<wire::AccountsReply> {
+        traced!("accounts", request, accounts::show(&self.0, request))
     }
 
     async fn jobs(&self, request: Request<wire::JobsRequest>) -> Reply<Self::JobsStream> {

@@ -29,7 +29,7 @@ const PAGE: usize = 1_000;
 
 pub(super) type Pages = Pin<Box<dyn Stream<Item = Result<wire::JobsReply, Status>> + Send>>;
 
-async fn state(shared: &Shared, stale_ok: bool) -> Result<Arc<Applied>, Status> {
+pub(super) async fn state(shared: &Shared, stale_ok: bool) -> Result<Arc<Applied>, Status> {
     if stale_ok || planted(Bug::StaleReads) {
         return Ok(shared.log.applied());
     }

@@ -1,8 +1,8 @@
 //! The cluster's configuration.
 
 use common::config::{
-    CERTIFICATE_LIFETIME_S, Config, ConfiguredState, ControllerConf, EnforcePartLimits, LOG_KEEP,
-    MemoryPer, NodeConf, PartitionConf, PartitionState, SNAPSHOT_EVERY,
+    CERTIFICATE_LIFETIME_S, Config, ConfiguredState, ControllerConf, Enforce, EnforcePartLimits,
+    LOG_KEEP, MemoryPer, NodeConf, PartitionConf, PartitionState, SNAPSHOT_EVERY,
 };
 
 use super::{enumeration, listed, need};
@@ -68,6 +68,7 @@ impl From<&Config> for wire::Config {
             job_file_append: config.job_file_append,
             enforce_part_limits: wire::EnforcePartLimits::from(config.enforce_part_limits).into(),
             kill_invalid_depend: config.kill_invalid_depend,
+            enforce: Some(config.enforce).filter(|all| all.associations).map(Into::into),
             select_memory: config.select_memory,
             def_memory: Some(config.def_memory.into()),
             max_memory: Some(config.max_memory.into()),
@@ -117,6 +118,7 @@ impl TryFrom<wire::Config> for Config {
                 "enforce_part_limits",
             )?,
             kill_invalid_depend: wire.kill_invalid_depend,
+            enforce: wire.enforce.map(Into::into).unwrap_or_default(),
             select_memory: wire.select_memory,
             def_memory: need(wire.def_memory, "def_memory")?.into(),
             max_memory: need(wire.max_memory, "max_memory")?.into(),
@@ -132,6 +134,20 @@ impl TryFrom<wire::Config> for Config {
             partitions: all(wire.partitions)?,
             settings: wire.settings.into_iter().collect(),
         })
+    }
+}
+
+impl From<Enforce> for wire::Enforce {
+    fn from(enforce: Enforce) -> Self {
+        let Enforce { associations, limits, qos } = enforce;
+        Self { associations, limits, qos }
+    }
+}
+
+impl From<wire::Enforce> for Enforce {
+    fn from(wire: wire::Enforce) -> Self {
+        let wire::Enforce { associations, limits, qos } = wire;
+        Self { associations, limits, qos }
     }
 }
 

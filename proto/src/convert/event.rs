@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use common::{
+    account::Accounts,
     id::{
         Attempt, ClusterId, ContentHash, ControllerName, Incarnation, JobId, NodeName, RequestId,
         Term, UserId,
@@ -128,6 +129,7 @@ fn cluster_kind(event: &Event) -> Option<Kind> {
             let (signing, coming, going) = (signing.clone(), coming.clone(), going.clone());
             Kind::AuthoritiesSet(wire::AuthoritiesSet { signing, coming, going })
         }
+        Event::AccountsLoaded { accounts } => accounts_kind(accounts),
         #[cfg(feature = "next-event")]
         Event::Noted { text } => Kind::Noted(wire::Noted { text: text.clone() }),
         Event::TokenIssued { secret, role, name, expires } => {
@@ -213,6 +215,7 @@ fn job_kind(event: &Event) -> Kind {
         | Event::ControllerLeft { .. }
         | Event::ClusterRestored { .. }
         | Event::AuthoritiesSet { .. }
+        | Event::AccountsLoaded { .. }
         | Event::TokenIssued { .. }
         | Event::TokenSpent { .. }
         | Event::NodeRegistered { .. }
@@ -277,6 +280,7 @@ fn run_kind(event: &Event) -> Kind {
         | Event::ControllerLeft { .. }
         | Event::ClusterRestored { .. }
         | Event::AuthoritiesSet { .. }
+        | Event::AccountsLoaded { .. }
         | Event::TokenIssued { .. }
         | Event::TokenSpent { .. }
         | Event::NodeRegistered { .. }
@@ -320,6 +324,7 @@ impl TryFrom<wire::Event> for Event {
                 let wire::AuthoritiesSet { signing, coming, going } = event;
                 Ok(Self::AuthoritiesSet { signing, coming, going })
             }
+            Kind::AccountsLoaded(event) => accounts_loaded(event),
             #[cfg(feature = "next-event")]
             Kind::Noted(event) => Ok(Self::Noted { text: event.text }),
             #[cfg(not(feature = "next-event"))]
@@ -374,6 +379,15 @@ fn cluster_restored(event: wire::ClusterRestored) -> Result<Event, Invalid> {
     let cluster = ClusterId(exact(&cluster, "cluster")?);
     let from = ClusterId(exact(&from, "from")?);
     Ok(Event::ClusterRestored { cluster, from, index, next_job, attempts })
+}
+
+fn accounts_kind(accounts: &Accounts) -> Kind {
+    Kind::AccountsLoaded(wire::AccountsLoaded { accounts: Some(accounts.into()) })
+}
+
+fn accounts_loaded(event: wire::AccountsLoaded) -> Result<Event, Invalid> {
+    let accounts = Arc::new(need(event.accounts, "accounts")?.try_into()?);
+    Ok(Event::AccountsLoaded { accounts })
 }
 
 fn condition_settled(event: wire::ConditionSettled) -> Result<Event, Invalid> {
@@ -456,6 +470,7 @@ fn run_event(kind: Kind) -> Result<Event, Invalid> {
         | Kind::ControllerLeft(_)
         | Kind::ClusterRestored(_)
         | Kind::AuthoritiesSet(_)
+        | Kind::AccountsLoaded(_)
         | Kind::TokenIssued(_)
         | Kind::TokenSpent(_)
         | Kind::NodeRegistered(_)

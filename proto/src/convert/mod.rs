@@ -1,5 +1,6 @@
 //! From the wire to the words of `common`, and back.
 
+mod account;
 mod batch;
 mod config;
 mod dependency;

@@ -44,6 +44,7 @@ pub fn state_records(state: &State) -> impl Iterator<Item = wire::StateRecord> {
             since: known.since.0,
         })
     });
+    let accounts = state.accounts.iter().map(|known| Kind::Accounts(known.as_ref().into()));
     let nodes = state.nodes.values().map(|node| Kind::Node(node.as_ref().into()));
     let jobs = state.jobs.values().map(|job| Kind::Job(job.as_ref().into()));
     let blobs = state.blobs.iter().map(|(hash, blob)| {
@@ -68,6 +69,7 @@ pub fn state_records(state: &State) -> impl Iterator<Item = wire::StateRecord> {
         .chain(controllers)
         .chain(tokens)
         .chain(authorities)
+        .chain(accounts)
         .chain(nodes)
         .chain(jobs)
         .chain(blobs)
@@ -132,6 +134,7 @@ impl StateReader {
                 let since = Timestamp(since);
                 state.authorities = Some(Arc::new(Authorities { signing, coming, going, since }));
             }
+            Kind::Accounts(accounts) => state.accounts = Some(Arc::new(accounts.try_into()?)),
             Kind::Node(node) => {
                 let node = Node::try_from(node)?;
                 state.nodes.insert(node.name.clone(), Arc::new(node));

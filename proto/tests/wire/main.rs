@@ -1,5 +1,6 @@
 //! What was ever written must decode for ever, and nothing that was not.
 
+mod accounts;
 mod golden;
 mod properties;
 mod samples;

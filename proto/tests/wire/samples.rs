@@ -19,6 +19,8 @@ use common::{
     time::{Span, TimeLimit, Timestamp},
 };
 
+use crate::accounts;
+
 /// The entry that holds `event` in the golden files.
 pub(crate) fn entry(event: Event) -> Entry {
     Entry {
@@ -45,6 +47,7 @@ pub(crate) fn kind(event: &Event) -> &'static str {
         Event::ControllerLeft { .. } => "controller_left",
         Event::ClusterRestored { .. } => "cluster_restored",
         Event::AuthoritiesSet { .. } => "authorities_set",
+        Event::AccountsLoaded { .. } => "accounts_loaded",
         #[cfg(feature = "next-event")]
         Event::Noted { .. } => "noted",
         Event::TokenIssued { .. } => "token_issued",
@@ -77,6 +80,7 @@ pub(crate) fn events() -> Vec<Event> {
     let mut events = cluster();
     events.extend(jobs());
     events.extend(runs());
+    events.extend(accounts::events());
     events
 }
 
@@ -277,6 +281,7 @@ pub(crate) fn bare_spec() -> JobSpec {
         group_name: "alice".into(),
         partition: PartitionName::from("debug"),
         account: None,
+        qos: None,
         layout: Layout::SINGLE,
         memory: MemoryRequest::Default,
         time_limit: None,

@@ -120,6 +120,7 @@ pub const TABLE: &[(&str, Roles)] = &[
     ("/rafter.ctl.v1.Controller/Backup", USER),
     ("/rafter.ctl.v1.Controller/RollAuthority", USER),
     ("/rafter.ctl.v1.Controller/TakeAuthority", CONTROLLER),
+    ("/rafter.ctl.v1.Controller/LoadAccounts", USER),
     ("/rafter.ctl.v1.Controller/Reconfigure", USER),
     ("/rafter.ctl.v1.Controller/Jobs", USER),
     ("/rafter.ctl.v1.Controller/BatchScript", USER),
@@ -128,6 +129,7 @@ pub const TABLE: &[(&str, Roles)] = &[
     ("/rafter.ctl.v1.Controller/Ping", MEMBER),
     ("/rafter.ctl.v1.Controller/Status", MEMBER),
     ("/rafter.ctl.v1.Controller/Events", USER),
+    ("/rafter.ctl.v1.Controller/Accounts", USER),
     ("/rafter.ctl.v1.Controller/Digest", USER),
     // Whoever has a certificate has joined. With one it would be unclear which of the two counts.
     ("/rafter.node.v1.Join/Join", ANONYMOUS),

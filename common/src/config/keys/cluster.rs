@@ -41,11 +41,7 @@ const TOPO: &str = "nodes are chosen without regard to the network between them"
 /// In the order of their names.
 pub(in crate::config) static CLUSTER: &[Key] = &[
     idle("AccountingStorageBackupHost", ACCOUNTING),
-    unless(
-        "AccountingStorageEnforce",
-        &["none", "0", "no"],
-        "limits, associations and QOS would not be enforced",
-    ),
+    honoured("AccountingStorageEnforce"),
     idle("AccountingStorageExternalHost", ACCOUNTING),
     idle("AccountingStorageHost", ACCOUNTING),
     idle("AccountingStorageLoc", ACCOUNTING),

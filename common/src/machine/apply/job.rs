@@ -66,6 +66,7 @@ impl State {
             | Event::ControllerLeft { .. }
             | Event::ClusterRestored { .. }
             | Event::AuthoritiesSet { .. }
+            | Event::AccountsLoaded { .. }
             | Event::TokenIssued { .. }
             | Event::TokenSpent { .. }
             | Event::NodeRegistered { .. }

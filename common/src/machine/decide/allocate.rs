@@ -2,7 +2,7 @@
 
 use crate::{
     job::Hold,
-    machine::{Allocation, Event, Refusal, State},
+    machine::{Allocation, Event, Refusal, Rules, State, Wants},
     time::Timestamp,
 };
 
@@ -30,6 +30,11 @@ pub(super) fn allocate(
         if twice || !node.is_usable() || !place.held.fits_in(node.free()) {
             return Err(Refusal::Stale);
         }
+    }
+    if let Some(rules) = Rules::of(state)
+        && rules.may_start(job).and_then(|()| rules.may_have(job, &Wants::of(&places))).is_err()
+    {
+        return Err(Refusal::Stale);
     }
     let batch_host = &places[0].node;
     let incarnation = state

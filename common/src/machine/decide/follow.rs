@@ -70,6 +70,7 @@ fn concerns_others(state: &State, event: &Event) -> bool {
         | Event::ControllerLeft { .. }
         | Event::ClusterRestored { .. }
         | Event::AuthoritiesSet { .. }
+        | Event::AccountsLoaded { .. }
         | Event::TokenIssued { .. }
         | Event::TokenSpent { .. }
         | Event::NodeRegistered { .. }

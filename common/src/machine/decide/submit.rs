@@ -4,7 +4,10 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 
-use super::fit::{cpus_on_node, lacking, members};
+use super::{
+    accounts::admit,
+    fit::{cpus_on_node, lacking, members},
+};
 use crate::{
     config::{Config, EnforcePartLimits, MemoryPer, PartitionConf, PartitionState},
     id::{ContentHash, JobId, PartitionName, UserId},
@@ -33,6 +36,7 @@ pub(super) fn submit(
     spec.limits.retain(|limit| config.propagates(limit.resource));
     check_limits(state, config, partition, &spec)?;
     check_dependency(state, &mut spec)?;
+    let max_wall = admit(state, config, partition, &mut spec)?;
     let job = next_job(state, config)?;
 
     let mut events = Vec::with_capacity(3);
@@ -47,11 +51,16 @@ pub(super) fn submit(
         job,
         priority: if hold == Hold::None { state.priority(spec.nice) } else { 0 },
         hold,
-        time_limit: effective_limit(partition, spec.time_limit),
+        time_limit: longest(effective_limit(partition, spec.time_limit), spec.time_limit, max_wall),
         requeue: spec.requeue.unwrap_or(config.job_requeue),
         spec: Arc::new(spec),
     });
     Ok((events, job))
+}
+
+/// A job that does not say how long it runs, may run as long as its limits let it.
+fn longest(limit: TimeLimit, asked: Option<TimeLimit>, most: Option<TimeLimit>) -> TimeLimit {
+    most.filter(|_| asked.is_none()).map_or(limit, |most| limit.min(most))
 }
 
 /// All that is waited for has to be there.

@@ -2,7 +2,10 @@
 
 use std::{collections::BTreeSet, sync::Arc};
 
-use super::submit::{check_limits, may_use, may_wait_for, partition};
+use super::{
+    accounts::admit_change,
+    submit::{check_limits, may_use, may_wait_for, partition},
+};
 use crate::{
     id::JobId,
     job::{Dependency, Fate, Hold, Job, JobChanges, JobSpec, On, Phase},
@@ -78,6 +81,10 @@ pub(super) fn update_job(
         .ok_or_else(|| Refusal::NoSuchPartition(name.to_string()))?;
     if changes.partition.is_some() {
         may_use(state, target, by.user, job.spec.user)?;
+    }
+    let longer = changes.time_limit.filter(|_| !operator);
+    if changes.partition.is_some() || longer.is_some() {
+        admit_change(state, name.as_str(), &job.spec, longer)?;
     }
     if changes_layout(&changes) {
         check_limits(state, config, target, &changed(&job.spec, &changes))?;

@@ -153,6 +153,12 @@ impl Controller for Service {
     async fn take_authority(&self, _: Request<TakeAuthorityRequest>) -> Reply<Done> {
         not_here()
     }
+    async fn load_accounts(&self, _: Request<LoadAccountsRequest>) -> Reply<Done> {
+        self.0.change.next().map(Response::new)
+    }
+    async fn accounts(&self, _: Request<AccountsRequest>) -> Reply<AccountsReply> {
+        not_here()
+    }
     async fn reconfigure(&self, _: Request<ReconfigureRequest>) -> Reply<Done> {
         self.0.change.next().map(Response::new)
     }

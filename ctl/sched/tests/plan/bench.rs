@@ -17,7 +17,7 @@ use common::{
 };
 use sched::{Plan, plan};
 
-use crate::options;
+use crate::{accounts, options};
 
 const ALICE: UserId = UserId(1001);
 const OPERATOR: UserId = UserId(500);
@@ -31,6 +31,7 @@ pub(crate) struct Bench {
 impl Bench {
     /// A cluster of this configuration, whose nodes are all up.
     pub(crate) fn new(conf: &str) -> Self {
+        let (conf, table) = accounts::split(conf);
         let text = format!("ClusterName=test\nSlurmctldHost=ctl1\n{conf}\n");
         let config = config::parse(Path::new("scenario"), |_| Ok::<_, String>(text.clone()));
         let config = Arc::new(config.unwrap_or_else(|error| panic!("{error}")));
@@ -43,6 +44,10 @@ impl Bench {
         };
         bench.send(form).expect("a first forming");
         bench.register(&config);
+        if let Some(accounts) = table {
+            let by = bench.by(OPERATOR);
+            bench.send(Command::LoadAccounts { by, accounts }).expect("it can be loaded");
+        }
         bench
     }
 
@@ -119,15 +124,17 @@ impl Bench {
     }
 
     fn submit(&mut self, options: &str) -> String {
+        let spec = options::job(options, ALICE, self.now);
         let submission = Submission {
-            by: self.by(ALICE),
-            spec: options::job(options, ALICE, self.now),
+            by: self.by(spec.user),
+            spec,
             script: Bytes::from_static(b"#!/bin/sh\n"),
             environment: Bytes::new(),
         };
         match self.send(Command::Submit(Box::new(submission))) {
             Ok(Answer::Job(job)) => format!("job {job}\n"),
             Ok(Answer::Done) => panic!("a submission is answered with a job"),
+            Err(Refusal::Policy(limit)) => format!("refused: {limit}\n"),
             Err(refusal) => format!("refused: {refusal}\n"),
         }
     }

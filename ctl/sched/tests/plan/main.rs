@@ -1,6 +1,7 @@
 //! What the scheduler does, as transcripts: `scenarios/*.txt`.
 //!
-//! A file begins with lines of `slurm.conf`, up to the first empty line. Then each line that begins
+//! A file begins with lines of `slurm.conf` and, where it has any, of a table of accounts, up to
+//! the first empty line. Then each line that begins
 //! with `> ` is a command, and what it answers stands below it. `UPDATE_EXPECT=1` writes the
 //! answers anew; every change of them is then to be read with care.
 //!
@@ -13,6 +14,7 @@
 //! | `node NAME drain` | or `down` or `resume` |
 //! | `pass SECONDS` | the clock goes on |
 
+mod accounts;
 mod bench;
 mod options;
 mod properties;

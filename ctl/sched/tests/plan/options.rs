@@ -9,6 +9,8 @@ use common::{
     time::{Span, TimeLimit, Timestamp},
 };
 
+use crate::accounts;
+
 /// The job that the options ask for. Every option has its value behind a `=`.
 pub(crate) fn job(options: &str, user: UserId, now: Timestamp) -> JobSpec {
     let mut spec = plain(user);
@@ -51,6 +53,12 @@ fn apply(spec: &mut JobSpec, name: &str, value: &str, now: Timestamp) {
         "--begin" => {
             let seconds = value.strip_prefix("now+").and_then(|seconds| seconds.parse().ok());
             spec.begin = Some(now + Span::from_seconds(seconds.expect("it is now+SECONDS")));
+        }
+        "-A" => spec.account = Some(value.to_owned()),
+        "-q" => spec.qos = Some(value.to_owned()),
+        "--user" => {
+            spec.user = accounts::user(value);
+            value.clone_into(&mut spec.user_name);
         }
         "--nice" => spec.nice = i64::from(number()),
         _ => panic!("scenarios have no option {name}"),

@@ -1,0 +1,108 @@
+//! The table of accounts, and what it says of a job that enters.
+
+use std::sync::Arc;
+
+use crate::{
+    account::Accounts,
+    config::{Config, MemoryPer, PartitionConf},
+    job::{JobSpec, MemoryRequest, Reason},
+    machine::{Event, Refusal, Rules, State, Wants},
+    time::TimeLimit,
+};
+
+/// A table takes the place of the one before. What runs, and what waits, stays.
+pub(super) fn load(state: &State, accounts: Arc<Accounts>) -> Result<Vec<Event>, Refusal> {
+    let config = state.config.as_ref().ok_or(Refusal::Disabled)?;
+    if state.format < 2 {
+        return Err(Refusal::Format("accounts"));
+    }
+    let (theirs, ours) = (&accounts.parts().cluster, &config.cluster_name);
+    if theirs != ours {
+        return Err(Refusal::Accounts(format!("they are of cluster {theirs}, and this is {ours}")));
+    }
+    if state.accounts.as_ref() == Some(&accounts) {
+        return Ok(vec![]);
+    }
+    Ok(vec![Event::AccountsLoaded { accounts }])
+}
+
+/// Fills in the account and the QOS that a job has which does not say, and holds it against what
+/// is enforced where a job enters. Gives the longest time that a job may run which does not say.
+pub(super) fn admit(
+    state: &State,
+    config: &Config,
+    partition: &PartitionConf,
+    spec: &mut JobSpec,
+) -> Result<Option<TimeLimit>, Refusal> {
+    fill(state, partition, spec)?;
+    let Some(rules) = Rules::of(state) else { return Ok(None) };
+    let limit = spec.time_limit;
+    let wants = least(config, partition, spec);
+    rules.may_enter(spec, &partition.name, 1, limit, &wants).map_err(refusal)?;
+    Ok(rules.max_wall(spec, &partition.name))
+}
+
+/// Whether a job that is in may go to a partition, or run so long.
+pub(super) fn admit_change(
+    state: &State,
+    partition: &str,
+    spec: &JobSpec,
+    limit: Option<TimeLimit>,
+) -> Result<(), Refusal> {
+    let Some(rules) = Rules::of(state) else { return Ok(()) };
+    // It is counted already.
+    rules.may_enter(spec, partition, 0, limit, &Wants::default()).map_err(refusal)
+}
+
+fn refusal(reason: Reason) -> Refusal {
+    if reason == Reason::InvalidAccount {
+        Refusal::Account
+    } else if reason == Reason::InvalidQos {
+        Refusal::Qos
+    } else {
+        Refusal::Policy(reason)
+    }
+}
+
+/// Names are kept in small letters, as Slurm keeps them. Without a table, accounts are what people
+/// call them, and no QOS is known.
+fn fill(state: &State, partition: &PartitionConf, spec: &mut JobSpec) -> Result<(), Refusal> {
+    let Some(accounts) = &state.accounts else {
+        return if spec.qos.is_none() { Ok(()) } else { Err(Refusal::Qos) };
+    };
+    spec.account = match spec.account.take() {
+        Some(name) => Some(name.to_lowercase()),
+        None => accounts.default_account(&spec.user_name).map(str::to_owned),
+    };
+    let account = spec.account.as_deref();
+    let association = account
+        .and_then(|account| accounts.association(&spec.user_name, account, &partition.name))
+        .map(|(at, _)| at);
+    let asked = spec.qos.take().map(|name| name.to_lowercase());
+    let name = asked.unwrap_or_else(|| accounts.default_qos(association).to_owned());
+    if accounts.qos(&name).is_none() {
+        return Err(Refusal::Qos);
+    }
+    spec.qos = Some(name);
+    Ok(())
+}
+
+/// What the job takes at least.
+fn least(config: &Config, partition: &PartitionConf, spec: &JobSpec) -> Wants<'static> {
+    let layout = &spec.layout;
+    let nodes = u64::from(layout.min_nodes).max(spec.required_nodes.len() as u64).max(1);
+    let cpus = u64::from(layout.tasks).max(nodes) * u64::from(layout.cpus_per_task.unwrap_or(1));
+    let cpus = cpus.max(nodes * u64::from(layout.min_cpus_per_node.unwrap_or(1)));
+    let per = match spec.memory {
+        MemoryRequest::PerNode(mib) => MemoryPer::Node(mib),
+        MemoryRequest::PerCpu(mib) => MemoryPer::Cpu(mib),
+        MemoryRequest::Default => partition.def_memory.unwrap_or(config.def_memory),
+    };
+    let memory_mib = match per {
+        _ if !config.select_memory => 0,
+        MemoryPer::Unlimited => 0,
+        MemoryPer::Node(mib) => mib.saturating_mul(nodes),
+        MemoryPer::Cpu(mib) => mib.saturating_mul(cpus),
+    };
+    Wants { cpus, memory_mib, nodes, places: &[] }
+}

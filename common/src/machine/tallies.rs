@@ -1,0 +1,196 @@
+//! How much the jobs of each association and QOS have: kept for speed, and follows from the jobs
+//! and from the table of accounts.
+//!
+//! Nothing is counted where no table was loaded.
+
+use imbl::OrdMap;
+
+use crate::{
+    account::{Accounts, Tres},
+    id::{NodeName, UserId},
+    job::{Job, Phase, Place},
+};
+
+/// Whose jobs are counted together. Associations and QOS are known by their places in the table.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Whose {
+    /// Of an association, and of all below it.
+    Association(u32),
+    Qos(u32),
+    /// Of a QOS, those of one user.
+    QosUser(u32, UserId),
+    /// Of a QOS, those of one account: the place of its own association.
+    QosAccount(u32, u32),
+}
+
+/// What they have together.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Tally {
+    /// How many are not over.
+    pub submitted: u32,
+    /// How many hold nodes.
+    pub running: u32,
+    pub cpus: u64,
+    pub memory_mib: u64,
+    /// How many of them hold something of each node.
+    pub nodes: OrdMap<NodeName, u32>,
+}
+
+/// See the module. What has nothing is not in it.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Tallies(OrdMap<Whose, Tally>);
+
+/// What one job adds to each tally that it counts for.
+#[derive(Clone, Copy, PartialEq, Eq)]
+struct Part<'a> {
+    submitted: u32,
+    /// None: it holds no nodes.
+    places: Option<&'a [Place]>,
+}
+
+impl Part<'_> {
+    fn of(job: &Job) -> Part<'_> {
+        let submitted = match job.phase {
+            Phase::Pending | Phase::Active(_) | Phase::Completing { .. } => submitted(job),
+            Phase::Ended { .. } => 0,
+        };
+        Part { submitted, places: job.holding().map(|run| run.places.as_slice()) }
+    }
+}
+
+/// How many jobs it counts for.
+fn submitted(_job: &Job) -> u32 {
+    1
+}
+
+impl Tally {
+    /// How much of a resource its jobs hold.
+    #[must_use]
+    pub fn amount(&self, tres: &Tres) -> u64 {
+        match tres {
+            Tres::Cpu => self.cpus,
+            Tres::Mem => self.memory_mib,
+            Tres::Node => self.nodes.len() as u64,
+            // Jobs hold none.
+            Tres::Gres(_) => 0,
+        }
+    }
+
+    fn add(&mut self, part: Part<'_>) {
+        self.submitted += part.submitted;
+        let Some(places) = part.places else { return };
+        self.running += 1;
+        for place in places {
+            self.cpus += u64::from(place.held.cpus);
+            self.memory_mib += place.held.memory_mib;
+            *self.nodes.entry(place.node.clone()).or_default() += 1;
+        }
+    }
+
+    fn remove(&mut self, part: Part<'_>) {
+        const COUNTED: &str = "what is taken away was counted";
+        self.submitted = self.submitted.checked_sub(part.submitted).expect(COUNTED);
+        let Some(places) = part.places else { return };
+        self.running = self.running.checked_sub(1).expect(COUNTED);
+        for place in places {
+            let cpus = u64::from(place.held.cpus);
+            self.cpus = self.cpus.checked_sub(cpus).expect(COUNTED);
+            let memory_mib = self.memory_mib.checked_sub(place.held.memory_mib);
+            self.memory_mib = memory_mib.expect(COUNTED);
+            let jobs = self.nodes.get_mut(&place.node).expect(COUNTED);
+            *jobs -= 1;
+            if *jobs == 0 {
+                self.nodes.remove(&place.node);
+            }
+        }
+    }
+
+    fn is_empty(&self) -> bool {
+        *self == Self::default()
+    }
+}
+
+impl Tallies {
+    /// Counts all of `jobs`.
+    pub(super) fn of<'a>(accounts: &Accounts, jobs: impl Iterator<Item = &'a Job>) -> Self {
+        let mut tallies = Self::default();
+        for job in jobs {
+            tallies.add(accounts, job, Part::of(job));
+        }
+        tallies
+    }
+
+    /// What they have; none where that is nothing.
+    #[must_use]
+    pub fn get(&self, whose: Whose) -> Option<&Tally> {
+        self.0.get(&whose)
+    }
+
+    /// Follows a job's record from one to the next.
+    pub(super) fn follow(&mut self, accounts: &Accounts, old: Option<&Job>, new: Option<&Job>) {
+        if let (Some(old), Some(new)) = (old, new)
+            && same_place(old, new)
+            && Part::of(old) == Part::of(new)
+        {
+            return;
+        }
+        if let Some(old) = old {
+            let part = Part::of(old);
+            for whose in counted_for(accounts, old).filter(|_| part.submitted > 0) {
+                let tally = self.0.get_mut(&whose).expect("a job that is not over was counted");
+                tally.remove(part);
+                if tally.is_empty() {
+                    self.0.remove(&whose);
+                }
+            }
+        }
+        if let Some(new) = new {
+            self.add(accounts, new, Part::of(new));
+        }
+    }
+
+    /// Counts a job as running that is to start.
+    pub(super) fn start(&mut self, accounts: &Accounts, job: &Job, places: &[Place]) {
+        self.add(accounts, job, Part { submitted: 0, places: Some(places) });
+    }
+
+    fn add(&mut self, accounts: &Accounts, job: &Job, part: Part<'_>) {
+        if part.submitted == 0 && part.places.is_none() {
+            return;
+        }
+        for whose in counted_for(accounts, job) {
+            self.0.entry(whose).or_default().add(part);
+        }
+    }
+}
+
+/// Whether both count for the same.
+fn same_place(old: &Job, new: &Job) -> bool {
+    let spec = |job: &Job| (job.spec.user, job.spec.account.clone(), job.spec.qos.clone());
+    old.partition == new.partition
+        && (std::sync::Arc::ptr_eq(&old.spec, &new.spec) || spec(old) == spec(new))
+}
+
+/// All that a job counts for.
+fn counted_for(accounts: &Accounts, job: &Job) -> impl Iterator<Item = Whose> {
+    let mut all = Vec::with_capacity(8);
+    let spec = &job.spec;
+    let account = spec.account.as_deref();
+    let own = account
+        .and_then(|account| accounts.association(&spec.user_name, account, job.partition.as_str()));
+    if let Some((own, _)) = own {
+        all.extend(accounts.upwards(own).map(|(at, _)| Whose::Association(number(at))));
+    }
+    if let Some((qos, _)) = spec.qos.as_deref().and_then(|name| accounts.qos(name)) {
+        let qos = number(qos);
+        all.extend([Whose::Qos(qos), Whose::QosUser(qos, spec.user)]);
+        let account = account.and_then(|account| accounts.account(account));
+        all.extend(account.map(|account| Whose::QosAccount(qos, number(account))));
+    }
+    all.into_iter()
+}
+
+/// A place in the table, as it is known by.
+pub(super) fn number(place: usize) -> u32 {
+    u32::try_from(place).expect("a table has fewer rows")
+}
