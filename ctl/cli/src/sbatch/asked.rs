@@ -31,6 +31,7 @@ pub(super) struct Memory {
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct Asked {
     pub(super) account: Option<String>,
+    pub(super) qos: Option<String>,
     pub(super) begin: Option<Timestamp>,
     pub(super) chdir: Option<String>,
     pub(super) clusters: Option<String>,

@@ -170,6 +170,7 @@ fn spec(
         group_name: submitter.group_name.clone(),
         partition: asked.partition.clone().unwrap_or_default(),
         account: asked.account.clone(),
+        qos: asked.qos.clone(),
         memory: asked.memory.map(|memory| memory.request.into()),
         time_limit: asked.time.map(Into::into),
         required_nodes: asked.required.clone(),

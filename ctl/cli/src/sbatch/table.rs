@@ -50,6 +50,7 @@ pub(super) enum Opt {
     Parsable,
     Partition,
     Propagate,
+    Qos,
     Quiet,
     Requeue,
     Signal,

@@ -17,6 +17,9 @@ use crate::{
 #[derive(clap::Parser)]
 #[command(override_usage = "scancel [OPTIONS] [JOB_ID...]")]
 struct Args {
+    /// Only jobs of this quality of service
+    #[arg(short = 'q', long, value_name = "QOS")]
+    qos: Option<String>,
     /// Only jobs of this account
     #[arg(short = 'A', long, value_name = "ACCOUNT")]
     account: Option<String>,
@@ -75,7 +78,6 @@ const REFUSED: &[Refused] = &[
     Refused::new("admin-comment", None, Takes::Value, "jobs have no such comment"),
     Refused::new("autocomplete", None, Takes::Value, "completion comes from the shell"),
     Refused::new("cron", Some('c'), Takes::Nothing, "there are no scrontab jobs"),
-    Refused::new("qos", Some('q'), Takes::Value, "jobs have no quality of service"),
     Refused::new("reservation", Some('R'), Takes::Value, "there are no reservations"),
     Refused::new("sibling", None, Takes::Value, "there are no federations"),
     Refused::new("wckey", None, Takes::Value, "jobs have no workload key"),
@@ -164,6 +166,7 @@ fn fill_in(args: &mut Args, environment: &dyn Fn(&str) -> Option<String>) {
         }
     };
     or(&mut args.account, "SCANCEL_ACCOUNT");
+    or(&mut args.qos, "SCANCEL_QOS");
     or(&mut args.name, "SCANCEL_NAME");
     or(&mut args.partition, "SCANCEL_PARTITION");
     or(&mut args.state, "SCANCEL_STATE");
@@ -209,6 +212,7 @@ fn filter(args: &Args) -> Result<Filter, u8> {
     };
     Ok(Filter {
         account: args.account.clone(),
+        qos: args.qos.clone(),
         name: args.name.clone(),
         nodes,
         partition: args.partition.clone(),

@@ -108,6 +108,7 @@ pub(super) struct Owner {
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct Filter {
     pub(super) account: Option<String>,
+    pub(super) qos: Option<String>,
     pub(super) name: Option<String>,
     pub(super) nodes: Option<Hostlist>,
     pub(super) partition: Option<String>,
@@ -131,6 +132,7 @@ impl Filter {
         let places = || job.run.iter().flat_map(|run| &run.places);
         let on = |nodes: &Hostlist| places().any(|place| nodes.contains(&place.node));
         is(&self.account, spec.account.as_deref().unwrap_or_default())
+            && is(&self.qos, spec.qos.as_deref().unwrap_or_default())
             && is(&self.name, &spec.name)
             && is(&self.partition, &job.partition)
             && self.nodes.as_ref().is_none_or(on)
@@ -146,12 +148,13 @@ impl Filter {
 /// As `scancel -v` lists what it looked for.
 impl std::fmt::Display for Filter {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let Self { account, name, nodes, partition, state, user } = self;
+        let Self { account, qos, name, nodes, partition, state, user } = self;
         let mut part = |key: &str, value: Option<String>| match value {
             Some(value) => write!(f, "{key}={value} "),
             None => Ok(()),
         };
         part("account", account.clone())?;
+        part("qos", qos.clone())?;
         part("job_name", name.clone())?;
         part("nodelist", nodes.as_ref().map(ToString::to_string))?;
         part("partition", partition.clone())?;
@@ -205,7 +208,8 @@ mod tests {
         let place = |node: &str| types::Place { node: node.into(), ..Default::default() };
         let run = node.map(|n| types::Run { places: vec![place(n)], ..Default::default() });
         let account = Some("proj".to_owned());
-        let spec = types::JobSpec { name: name.into(), user, account, ..Default::default() };
+        let (name, qos) = (name.into(), Some("long".to_owned()));
+        let spec = types::JobSpec { name, user, account, qos, ..Default::default() };
         let partition = "cpu".to_owned();
         let job = types::Job { id, spec: Some(spec), partition, run, ..Default::default() };
         JobView { job: Some(job), ..Default::default() }
@@ -216,6 +220,7 @@ mod tests {
         let running = view(1, 500, "a", Some("n3"));
         let all = Filter {
             account: Some("proj".into()),
+            qos: Some("long".into()),
             name: Some("a".into()),
             nodes: Some(Hostlist::parse("n[1-4]").expect("a list")),
             partition: Some("cpu".into()),
@@ -229,6 +234,7 @@ mod tests {
         assert!(!all.matches(&view(1, 500, "a", None)), "pending");
         let of = |filter: Filter| filter.matches(&running);
         assert!(!of(Filter { account: Some("x".into()), ..Filter::default() }));
+        assert!(!of(Filter { qos: Some("x".into()), ..Filter::default() }));
         assert!(!of(Filter { partition: Some("x".into()), ..Filter::default() }));
         assert!(!of(Filter { state: Some(Wants::Pending), ..Filter::default() }));
         assert!(!of(Filter { state: Some(Wants::Suspended), ..Filter::default() }));

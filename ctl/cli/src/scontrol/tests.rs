@@ -37,12 +37,12 @@ fn record(command: &str, views: &[JobView], now: u64) -> String {
     out
 }
 
-/// What Rafter says otherwise: it has no QOS and no unique id of Slurm's, leaves the choice of
+/// What Rafter says otherwise: it has no unique id of Slurm's, leaves the choice of
 /// cores to the nodes, and does not keep when a job that waits was last looked at.
 fn theirs(text: &str) -> String {
     let waits = text.contains("JobState=PENDING") || text.contains("JobState=CANCELLED");
     let lines = text.lines().map(|line| {
-        let mut line = line.replace("QOS=normal", "QOS=(null)");
+        let mut line = line.to_owned();
         if line.starts_with("   SLUID=") {
             line = "   SLUID=(null)".to_owned();
         }

@@ -38,6 +38,7 @@ pub(crate) enum Field {
     Partition,
     Priority,
     PriorityLong,
+    Qos,
     Reason,
     ReqNodes,
     Requeue,
@@ -138,6 +139,7 @@ impl Field {
                 write!(out, "{share:.14}").expect("a String takes it");
             }
             Self::PriorityLong => put_number(out, job.job.priority),
+            Self::Qos => out.push_str(job.spec.qos.as_deref().unwrap_or(NULL)),
             Self::Reason => out.push_str(&job.reason()),
             Self::ReqNodes => put_list(out, &job.spec.required_nodes),
             Self::Requeue => out.push(if job.job.requeue { '1' } else { '0' }),

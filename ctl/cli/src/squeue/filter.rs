@@ -13,6 +13,7 @@ pub(crate) struct Filter {
     pub(crate) not_user: Option<u32>,
     pub(crate) partitions: Option<Vec<String>>,
     pub(crate) accounts: Option<Vec<String>>,
+    pub(crate) qos: Option<Vec<String>>,
     pub(crate) names: Option<Vec<String>>,
     /// A list of hosts, as it was given.
     pub(crate) nodes: Option<String>,
@@ -60,6 +61,7 @@ impl Filter {
             && self.not_user != Some(job.spec.user)
             && any(self.partitions.as_ref(), |name| *name == job.job.partition)
             && any(self.accounts.as_ref(), |name| Some(name) == job.spec.account.as_ref())
+            && any(self.qos.as_ref(), |name| Some(name) == job.spec.qos.as_ref())
             && any(self.names.as_ref(), |name| *name == job.spec.name)
             && nodes.is_none_or(|nodes| job.places().iter().any(|at| nodes.contains(&at.node)))
             && self.running_over.is_none_or(|over| running && minutes >= over)

@@ -237,7 +237,7 @@ fn nice_to_profile(job: &Job<'_>) -> Fields {
 
 fn qos_to_state(job: &Job<'_>) -> Fields {
     vec![
-        ("qos", json!("")),
+        ("qos", json!(job.spec.qos.as_deref().unwrap_or_default())),
         ("reboot", json!(false)),
         ("required_nodes", json!(job::list(&job.spec.required_nodes))),
         ("required_switches", json!(0)),

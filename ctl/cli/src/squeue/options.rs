@@ -363,7 +363,8 @@ fn filter(args: &Args) -> Result<Filter, u8> {
         states,
         running_over: args.running_over,
         running_under: args.running_under,
-        nothing: args.qos.is_some() || args.reservation.is_some() || args.licenses.is_some(),
+        qos: words(&args.qos),
+        nothing: args.reservation.is_some() || args.licenses.is_some(),
     })
 }
 

@@ -97,9 +97,9 @@ fn each_letter_has_slurms_heading() {
     }
 }
 
-/// Rafter has no QOS, and no unique id of Slurm's.
+/// Rafter has no unique id of Slurm's.
 fn is_other(field: &str) -> bool {
-    ["'|%q|'", "'|%s|'", "'QOS'", "'SLUID'", "'AssocId'"].contains(&field)
+    ["'|%s|'", "'SLUID'", "'AssocId'"].contains(&field)
 }
 
 #[test]
@@ -153,8 +153,8 @@ fn rarer_options_are_as_slurms() {
             !others.contains(&first)
         });
         let theirs: String = lines.map(|line| format!("{line}\n")).collect();
-        // No QOS, and no unique id.
-        let theirs = theirs.replace("|normal|", "|(null)|").replace("sC2HM85B4K1800", "(null)");
+        // No unique id.
+        let theirs = theirs.replace("sC2HM85B4K1800", "(null)");
         let (ours, exit) = run(&entry.command, &samples::later_jobs(), LATER + 3);
         captures::assert_same(&entry.command, &ours, &theirs);
         assert_eq!(exit, entry.exit, "{}", entry.command);
@@ -191,9 +191,8 @@ fn json_has_slurms_keys_order_and_values() {
 fn patch(theirs: &mut serde_json::Value, id: u32) {
     use serde_json::json;
     let job = &mut theirs["jobs"][0];
-    // No associations, no QOS, no unique id of Slurm's.
+    // No numbers of associations, no unique id of Slurm's.
     job["association_id"] = json!(0);
-    job["qos"] = json!("");
     job["step_id"]["sluid"] = json!("");
     // What Rafter knows of a submission.
     let waits = json!(["USING_DEFAULT_QOS", "USING_DEFAULT_WCKEY", "PARTITION_ASSIGNED"]);

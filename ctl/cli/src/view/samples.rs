@@ -39,6 +39,7 @@ pub(crate) fn pending(id: u32, name: &str, priority: u32, reason: Reason) -> Job
         group_name: "alice".to_owned(),
         partition: "cpu".to_owned(),
         account: Some("proj".to_owned()),
+        qos: Some("normal".to_owned()),
         layout: Some(layout),
         memory: Some(MemoryRequest::default()),
         work_dir: "/srv/slurm/jobs".to_owned(),

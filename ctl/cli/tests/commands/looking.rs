@@ -96,7 +96,7 @@ fn squeue_says_what_it_does_not_find() {
     let asked = ctl1.jobs_asked.all().len();
     let nobody = "squeue: error: Invalid user: nosuchuser\n\n";
     assert_eq!(world.run("squeue -u nosuchuser"), said(0, HEADINGS, nobody));
-    assert_eq!(world.run("squeue -q normal"), said(0, HEADINGS, ""));
+    assert_eq!(world.run("squeue -R none"), said(0, HEADINGS, ""));
     assert_eq!(ctl1.jobs_asked.all().len(), asked, "nobody need be asked for no jobs");
     let wrong = "squeue: error: Invalid job id: abc\n";
     assert_eq!(world.run("squeue -j abc"), said(1, "", wrong));

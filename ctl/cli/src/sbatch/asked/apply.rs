@@ -86,6 +86,7 @@ impl Asked {
         let owned = || Some(text.to_owned());
         match row.opt {
             Opt::Account => self.account = owned(),
+            Opt::Qos => self.qos = owned(),
             Opt::Begin => self.begin = Some(begin(text, setting)?),
             Opt::Chdir => self.chdir = owned(),
             Opt::Clusters => self.clusters = owned(),

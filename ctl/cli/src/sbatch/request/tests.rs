@@ -266,8 +266,8 @@ fn what_the_environment_says_wrong_is_said() {
     let world = World::new().variable("SBATCH_TIMELIMIT", "x");
     assert_eq!(world.prepare("ok.sh").map(drop), Err(Complaint::specification("time")));
     let world = World::new().variable("SBATCH_QOS", "high");
-    let refused = world.prepare("ok.sh").expect_err("there is no quality of service");
-    assert!(refused.text("sbatch").starts_with("sbatch: error: --qos is not supported"));
+    assert_eq!(world.spec("ok.sh").qos.as_deref(), Some("high"));
+    assert_eq!(world.spec("-q low ok.sh").qos.as_deref(), Some("low"));
 }
 
 #[test]

@@ -82,6 +82,10 @@ pub(super) const KNOWN: &[Row] = &[
         .help("Run in this partition"),
     Row::may_value("propagate", "LIMITS", Opt::Propagate)
         .help("Which limits (ulimit) go along: ALL, NONE, or names such as NOFILE,STACK"),
+    Row::value("qos", "NAME", Opt::Qos)
+        .short('q')
+        .or(&["SBATCH_QOS"])
+        .help("Run with this quality of service"),
     Row::flag("quiet", Opt::Quiet).short('Q').help("Say nothing but errors"),
     Row::may_value("requeue", "HOW", Opt::Requeue)
         .or(&["SBATCH_REQUEUE"])

@@ -9,7 +9,6 @@ const FEATURE: Opt = Opt::Unsupported("nodes have no features to choose by");
 const GRES: Opt = Opt::Unsupported("there are no generic resources such as GPUs");
 const LICENSE: Opt = Opt::Unsupported("there are no licences to count");
 const PLACEMENT: Opt = Opt::Unsupported("tasks are not placed or bound within a node");
-const QOS: Opt = Opt::Unsupported("jobs have no quality of service");
 const SHARE: Opt = Opt::Unsupported("CPUs are not shared by jobs");
 const TIMES: Opt = Opt::Unsupported("a job starts as soon as it can, with its whole time limit");
 const TOPOLOGY: Opt = Opt::Unsupported("nodes are not chosen by where they are in the network");
@@ -75,7 +74,6 @@ pub(super) const REFUSED: &[Row] = &[
     Row::value("priority", "", Opt::Unsupported("use --nice, or scontrol update as operator")),
     Row::value("profile", "", Opt::Unsupported("what jobs use is not sampled"))
         .or(&["SBATCH_PROFILE"]),
-    Row::value("qos", "", QOS).short('q').or(&["SBATCH_QOS"]),
     Row::flag("reboot", Opt::Unsupported("nodes are not booted")),
     Row::value("reservation", "", Opt::Unsupported("there are no reservations"))
         .or(&["SBATCH_RESERVATION"]),

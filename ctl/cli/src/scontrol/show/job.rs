@@ -38,7 +38,7 @@ fn owner(record: &mut Record<'_>, job: &Job<'_>, details: bool) {
         .pair("Priority", job.job.priority)
         .pair("Nice", spec.nice)
         .pair("Account", or_null(spec.account.as_deref()))
-        .pair("QOS", "(null)")
+        .pair("QOS", job.spec.qos.as_deref().unwrap_or("(null)"))
         .line();
     record.pair("JobState", job.state().name()).pair("Reason", job.reason().replace(' ', "_"));
     if let Some(node) = job.failed_node() {
