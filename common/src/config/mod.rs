@@ -229,6 +229,13 @@ impl Config {
         self.nodes.iter().find(|node| node.name == name)
     }
 
+    /// The least format of the log ([`crate::machine::FORMAT`]) that can say all of it.
+    #[must_use]
+    pub fn format(&self) -> u32 {
+        let selective = self.partitions.iter().any(PartitionConf::is_selective);
+        if selective || self.enforce != Enforce::default() { 2 } else { 1 }
+    }
+
     #[must_use]
     pub fn partition(&self, name: &str) -> Option<&PartitionConf> {
         self.partitions.iter().find(|partition| partition.name == name)

@@ -25,6 +25,12 @@ pub struct PartitionConf {
     pub hidden: bool,
     pub root_only: bool,
     pub disable_root_jobs: bool,
+    /// Whose users may submit; nobody is named where all may.
+    pub allow_groups: Vec<String>,
+    /// Whose jobs may run; none is named where all may.
+    pub allow_accounts: Vec<String>,
+    /// Whose jobs may not, where no account is allowed by name.
+    pub deny_accounts: Vec<String>,
     /// None: the cluster's.
     pub def_memory: Option<MemoryPer>,
     /// None: the cluster's.
@@ -54,6 +60,27 @@ impl PartitionState {
 }
 
 impl PartitionConf {
+    /// Whether it is for some groups or accounts alone.
+    pub(super) fn is_selective(&self) -> bool {
+        [&self.allow_groups, &self.allow_accounts, &self.deny_accounts]
+            .iter()
+            .any(|names| !names.is_empty())
+    }
+
+    /// Whether jobs of the account may run in it (`AllowAccounts`, else `DenyAccounts`).
+    #[must_use]
+    pub fn admits_account(&self, account: Option<&str>) -> bool {
+        let names = |list: &[String]| {
+            account
+                .is_some_and(|account| list.iter().any(|name| name.eq_ignore_ascii_case(account)))
+        };
+        if self.allow_accounts.is_empty() {
+            !names(&self.deny_accounts)
+        } else {
+            names(&self.allow_accounts)
+        }
+    }
+
     /// A partition of which nothing is said beyond its name: slurm.conf(5)'s defaults.
     #[must_use]
     pub fn defaults(name: &str) -> Self {
@@ -74,6 +101,9 @@ impl PartitionConf {
             hidden: false,
             root_only: false,
             disable_root_jobs: false,
+            allow_groups: vec![],
+            allow_accounts: vec![],
+            deny_accounts: vec![],
             def_memory: None,
             max_memory: None,
         }

@@ -99,10 +99,27 @@ fn access(partition: &mut PartitionConf, record: &Record, report: &mut Report) {
     record.set("PriorityTier", &mut partition.priority_tier, report, number(0..=65_533));
     let factor = &mut partition.priority_job_factor;
     record.set("PriorityJobFactor", factor, report, number(0..=65_533));
+    record.set("AllowGroups", &mut partition.allow_groups, report, names);
+    record.set("AllowAccounts", &mut partition.allow_accounts, report, names);
+    record.set("DenyAccounts", &mut partition.deny_accounts, report, names);
     let is = |key: &str, word: &str| {
         record.text(key).is_some_and(|value| value.eq_ignore_ascii_case(word))
     };
     partition.exclusive = is("OverSubscribe", "EXCLUSIVE") || is("Exclusive", "NODE");
+}
+
+/// Names between commas; `ALL` stands for no list.
+fn names(value: &str) -> Result<Vec<String>, String> {
+    if value.eq_ignore_ascii_case("ALL") {
+        return Ok(vec![]);
+    }
+    let names: Vec<String> = value.split(',').map(|name| name.trim().to_owned()).collect();
+    let sound = |name: &String| !name.is_empty() && !name.contains(char::is_whitespace);
+    if names.iter().all(sound) {
+        Ok(names)
+    } else {
+        Err("names between commas are wanted, or ALL".to_owned())
+    }
 }
 
 fn limits(partition: &mut PartitionConf, record: &Record, place: &Place, report: &mut Report) {

@@ -84,6 +84,8 @@ pub enum Reason {
     /// The batch step could not be started.
     JobLaunchFailure,
     InvalidAccount,
+    /// Its account may not use the partition.
+    AccountNotAllowed,
     SystemFailure,
 }
 
@@ -168,6 +170,7 @@ impl Reason {
             Self::OutOfMemory => "OutOfMemory",
             Self::JobLaunchFailure => "JobLaunchFailure",
             Self::InvalidAccount => "InvalidAccount",
+            Self::AccountNotAllowed => "AccountNotAllowed",
             Self::SystemFailure => "SystemFailure",
         }
     }

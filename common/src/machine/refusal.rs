@@ -70,8 +70,9 @@ pub enum Refusal {
     NotRequeueable(JobId),
     #[error("A reason is required to take a node down or drain it")]
     ReasonMissing,
-    #[error("Invalid job account/partition combination specified")]
-    PartitionAccess,
+    /// `AllowGroups`.
+    #[error("User's group not permitted to use this partition")]
+    PartitionGroup,
     #[error("Required partition not available (inactive or drain)")]
     PartitionInactive,
     #[error("Job dependency problem")]
@@ -158,7 +159,7 @@ impl Refusal {
             | Self::NotPending(_)
             | Self::NotRequeueable(_)
             | Self::ReasonMissing
-            | Self::PartitionAccess
+            | Self::PartitionGroup
             | Self::PartitionInactive
             | Self::Dependency
             | Self::CircularDependency
@@ -192,7 +193,7 @@ impl Refusal {
             Self::Busy => Some(2016),
             Self::NoSuchJob(_) => Some(2017),
             Self::AlreadyDone(_) => Some(2021),
-            Self::PartitionAccess => Some(2034),
+            Self::PartitionGroup => Some(2003),
             Self::Pending(_) => Some(2035),
             Self::Dependency => Some(2038),
             Self::Qos => Some(2066),

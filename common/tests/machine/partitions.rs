@@ -1,7 +1,7 @@
 //! Who may submit what where.
 
 use common::{
-    config::{Config, MemoryPer, PartitionConf, PartitionState},
+    config::{Config, EnforcePartLimits, MemoryPer, PartitionConf, PartitionState},
     id::{PartitionName, UserId},
     job::{JobSpec, MemoryRequest, ResourceLimit},
     machine::{Command, Lacking, Refusal},
@@ -35,6 +35,23 @@ fn a_partition_may_take_no_jobs_of_root() {
     let no_root = |partition: &mut PartitionConf| partition.disable_root_jobs = true;
     assert_eq!(submit(no_root, ROOT), Err(Refusal::RootJobs));
     assert_eq!(submit(no_root, ALICE), Ok(()));
+}
+
+#[test]
+fn an_account_that_a_partition_does_not_admit_is_refused_where_limits_are_enforced() {
+    let asked = |enforced, account: Option<&str>| {
+        let mut cluster = cluster(|config| {
+            config.enforce_part_limits = enforced;
+            config.partitions[0].allow_accounts = vec!["physics".to_owned()];
+        });
+        let account = account.map(str::to_owned);
+        cluster.submit(ALICE, JobSpec { account, ..spec(ALICE) }).map(|_| ())
+    };
+    assert_eq!(asked(EnforcePartLimits::All, Some("physics")), Ok(()));
+    for account in [Some("chem"), None] {
+        assert_eq!(asked(EnforcePartLimits::All, account), Err(Refusal::Account));
+        assert_eq!(asked(EnforcePartLimits::No, account), Ok(()), "it waits");
+    }
 }
 
 #[test]

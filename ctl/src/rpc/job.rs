@@ -2,7 +2,7 @@
 
 use common::{
     id::{ContentHash, JobId},
-    job::{JobSpec, SignalScope},
+    job::{JobChanges, JobSpec, SignalScope},
     machine::{Answer, By, Command, Refusal, Submission},
 };
 use prost::Message as _;
@@ -10,6 +10,7 @@ use proto::{ctl as wire, types};
 use tonic::{Request, Status};
 
 use super::{
+    groups,
     status::{by, invalid, refused, rejected, unavailable, user},
     trial,
 };
@@ -23,6 +24,7 @@ pub(super) async fn submit(
     request: Request<wire::SubmitRequest>,
 ) -> Result<wire::SubmitReply, Status> {
     let submission = submission(request)?;
+    groups::admit(shared, submission.by.user, &submission.spec.partition).await?;
     match shared.proposer.submit(Command::Submit(Box::new(submission))).await {
         Ok(Answer::Job(job)) => {
             shared.measures.submissions.add(1, &[]);
@@ -38,6 +40,7 @@ pub(super) async fn test_only(
     request: Request<wire::SubmitRequest>,
 ) -> Result<wire::TestOnlyReply, Status> {
     let submission = submission(request)?;
+    groups::admit(shared, submission.by.user, &submission.spec.partition).await?;
     let applied = shared.log.read_barrier().await.map_err(|error| unavailable(&error))?;
     let state = applied.state.clone();
     let tried = tokio::task::spawn_blocking(move || trial::run(state, submission, clock::now()));
@@ -156,7 +159,10 @@ pub(super) async fn update(
     if changes.encoded_len() > MAX_SPEC {
         return Err(refused(&Refusal::ScriptTooLarge));
     }
-    let changes = changes.try_into().map_err(|error| invalid(&error))?;
+    let changes: JobChanges = changes.try_into().map_err(|error| invalid(&error))?;
+    if let Some(partition) = &changes.partition {
+        groups::admit(shared, by.user, partition).await?;
+    }
     let changes = Box::new(changes);
     done(shared, Command::UpdateJob { by, job: JobId(job), changes }).await
 }

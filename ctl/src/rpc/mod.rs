@@ -10,6 +10,7 @@ mod authority;
 mod backup;
 mod controllers;
 mod events;
+mod groups;
 mod job;
 mod member;
 mod reads;

@@ -233,6 +233,9 @@ impl From<&PartitionConf> for wire::Partition {
             disable_root_jobs: conf.disable_root_jobs,
             def_memory: conf.def_memory.map(Into::into),
             max_memory: conf.max_memory.map(Into::into),
+            allow_groups: conf.allow_groups.clone(),
+            allow_accounts: conf.allow_accounts.clone(),
+            deny_accounts: conf.deny_accounts.clone(),
         }
     }
 }
@@ -260,6 +263,9 @@ impl TryFrom<wire::Partition> for PartitionConf {
             disable_root_jobs: wire.disable_root_jobs,
             def_memory: wire.def_memory.map(Into::into),
             max_memory: wire.max_memory.map(Into::into),
+            allow_groups: wire.allow_groups,
+            allow_accounts: wire.allow_accounts,
+            deny_accounts: wire.deny_accounts,
         })
     }
 }

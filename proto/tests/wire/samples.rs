@@ -81,6 +81,7 @@ pub(crate) fn events() -> Vec<Event> {
     events.extend(jobs());
     events.extend(runs());
     events.extend(accounts::events());
+    events.push(Event::ConfigSet { config: Arc::new(selective()) });
     events
 }
 
@@ -270,6 +271,18 @@ pub(crate) fn config() -> Config {
     }];
     config.settings.insert("KillWait".into(), "30".into());
     config
+}
+
+/// With partitions for some alone.
+fn selective() -> Config {
+    let names = |names: &[&str]| names.iter().map(|name| (*name).to_owned()).collect();
+    let partition = PartitionConf {
+        allow_groups: names(&["physics", "chem"]),
+        allow_accounts: names(&["theory"]),
+        deny_accounts: names(&["guests"]),
+        ..PartitionConf::defaults("some")
+    };
+    Config { partitions: vec![partition], ..Config::defaults("selective") }
 }
 
 pub(crate) fn bare_spec() -> JobSpec {

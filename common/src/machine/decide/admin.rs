@@ -36,6 +36,10 @@ pub(super) fn set_config(state: &State, config: Arc<Config>) -> Result<Vec<Event
     if state.config.as_ref().is_some_and(|old| old.cluster_name != config.cluster_name) {
         return Err(Refusal::Config("ClusterName of a formed cluster can't change".into()));
     }
+    // A controller that does not know a key would keep another configuration than the others.
+    if state.format < config.format() {
+        return Err(Refusal::Format("keys that this release is the first to honour"));
+    }
     for (name, node) in &state.nodes {
         let stays = config.nodes.iter().any(|conf| conf.name == name.as_str());
         if !stays && node.jobs > 0 {

@@ -218,6 +218,9 @@ pub(super) fn check_limits(
         // The job waits, and `squeue` says for what.
         return Ok(());
     }
+    if !partition.admits_account(spec.account.as_deref()) {
+        return Err(Refusal::Account);
+    }
     let nodes = partition.nodes.len();
     let nodes_max = partition.max_nodes.map_or(nodes, |max| nodes.min(max as usize));
     if spec.layout.min_nodes as usize > nodes_max || spec.layout.min_nodes < partition.min_nodes {

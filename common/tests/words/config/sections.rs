@@ -1,7 +1,7 @@
 use common::{
     config::{
         Checked, ConfiguredState, ControllerConf, EnforcePartLimits, Fate, MemoryPer,
-        PartitionState,
+        PartitionConf, PartitionState,
     },
     time::TimeLimit,
 };
@@ -163,6 +163,23 @@ fn partitions_are_read() {
 }
 
 #[test]
+fn partitions_are_for_groups_and_accounts() {
+    let config = config(
+        "PartitionName=a AllowGroups=g,h AllowAccounts=x DenyAccounts=y\n\
+         PartitionName=b AllowGroups=ALL DenyAccounts=y\n",
+    );
+    let [a, b] = &*config.partitions else { panic!("there are two") };
+    assert_eq!(a.allow_groups, ["g", "h"]);
+    assert!(b.allow_groups.is_empty());
+    let admitted = |partition: &PartitionConf| {
+        [Some("x"), Some("X"), Some("y"), Some("z"), None]
+            .map(|account| partition.admits_account(account))
+    };
+    assert_eq!(admitted(a), [true, true, false, false, false], "who is allowed by name, alone");
+    assert_eq!(admitted(b), [true, true, false, true, true], "who is not denied");
+}
+
+#[test]
 fn wrong_partitions_are_refused() {
     let table = [
         (
@@ -179,8 +196,8 @@ fn wrong_partitions_are_refused() {
         ),
         ("PartitionName=p MaxTime=0\n", "1: MaxTime=0: at least a minute is wanted, or UNLIMITED"),
         (
-            "PartitionName=p AllowGroups=g\n",
-            "1: AllowGroups=g is refused: everybody could use the partition",
+            "PartitionName=p AllowGroups=a,,b\n",
+            "1: AllowGroups=a,,b: names between commas are wanted, or ALL",
         ),
         (
             "PartitionName=p Shared=FORCE:4\n",

@@ -33,6 +33,7 @@ pub(crate) enum OfPartition {
     Available,
     DefaultTime,
     Exclusive,
+    Groups,
     JobFactor,
     JobSize,
     MaxCpusPerNode,
@@ -160,6 +161,8 @@ impl OfPartition {
                 None => out.push_str("n/a"),
             },
             Self::Exclusive => out.push_str(if conf.exclusive { "EXCLUSIVE" } else { "NO" }),
+            Self::Groups if conf.allow_groups.is_empty() => out.push_str("all"),
+            Self::Groups => out.push_str(&conf.allow_groups.join(",")),
             Self::JobFactor => put_number(out, conf.priority_job_factor),
             Self::JobSize => {
                 let min = conf.min_nodes.max(1);

@@ -74,8 +74,11 @@ impl<'a> Partition<'a> {
         let nodes = common::hostlist::Hostlist::from_names(&self.conf.nodes).to_string();
         json!({
             "nodes": { "allowed_allocation": "", "configured": nodes, "total": self.nodes.len() },
-            "accounts": { "allowed": "", "deny": "" },
-            "groups": { "allowed": "" },
+            "accounts": {
+                "allowed": self.conf.allow_accounts.join(","),
+                "deny": self.conf.deny_accounts.join(","),
+            },
+            "groups": { "allowed": self.conf.allow_groups.join(",") },
             "qos": { "allowed": "", "deny": "", "assigned": "" },
             "alternate": "",
             "tres": { "billing_weights": "", "configured": self.tres() },

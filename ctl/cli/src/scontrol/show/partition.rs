@@ -38,7 +38,13 @@ fn limits(record: &mut Record<'_>, partition: &Partition<'_>) {
     let unlimited =
         |count: Option<u32>| count.map_or_else(|| "UNLIMITED".to_owned(), |n| n.to_string());
     record.pair("PartitionName", &conf.name).line();
-    record.pair("AllowGroups", "ALL").pair("AllowAccounts", "ALL").pair("AllowQos", "ALL").line();
+    record.pair("AllowGroups", all_or(&conf.allow_groups));
+    if conf.allow_accounts.is_empty() && !conf.deny_accounts.is_empty() {
+        record.pair("DenyAccounts", conf.deny_accounts.join(","));
+    } else {
+        record.pair("AllowAccounts", all_or(&conf.allow_accounts));
+    }
+    record.pair("AllowQos", "ALL").line();
     record.pair("AllocNodes", "ALL").pair("Default", yes(conf.default)).pair("QoS", "N/A").line();
     let default = partition.default_time().map(TimeLimit::padded);
     record
@@ -58,6 +64,10 @@ fn limits(record: &mut Record<'_>, partition: &Partition<'_>) {
         .line();
     let nodes = common::hostlist::Hostlist::from_names(&conf.nodes);
     record.pair("Nodes", nodes).line();
+}
+
+fn all_or(names: &[String]) -> String {
+    if names.is_empty() { "ALL".to_owned() } else { names.join(",") }
 }
 
 fn yes(yes: bool) -> &'static str {
