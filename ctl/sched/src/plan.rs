@@ -10,13 +10,14 @@ use common::{
     config::{Config, PartitionConf, PartitionState},
     id::{JobId, NodeName, PartitionName, UserId},
     job::{Job, Place, Reason},
-    machine::{Allocation, QueueKey, Rules, State, Wants},
+    machine::{Allocation, QueueKey, State},
     time::Timestamp,
 };
 
 use crate::{
     board::Board,
-    placement::{Memory, Need, need},
+    limits::Limits,
+    placement::need,
     policy::Policy,
     timeline::{ClassId, MaskId},
 };
@@ -153,7 +154,7 @@ struct Pass<'a> {
     board: Board,
     /// The limits of associations and QOS, and what counts with what is to start; none where
     /// nothing is enforced.
-    rules: Option<Rules>,
+    limits: Option<Limits>,
     /// How many jobs of a user were looked at, in all and in each partition.
     of_user: BTreeMap<(UserId, Option<&'a str>), u32>,
     looked: u32,
@@ -172,7 +173,7 @@ impl<'a> Pass<'a> {
             latest: now + policy.window,
             board: Board::open(view, config, now, &policy),
             policy,
-            rules: Rules::of(view),
+            limits: Limits::of(view),
             of_user: BTreeMap::new(),
             looked: 0,
             plan: Plan::default(),
@@ -263,8 +264,8 @@ impl<'a> Pass<'a> {
         if let Some(begin) = job.begin.filter(|begin| *begin > self.now) {
             return Verdict::WaitUntil(begin);
         }
-        if let Some(rules) = &self.rules
-            && let Err(limit) = limited(rules, job, &need(self.config, line.conf, job))
+        if let Some(limits) = &mut self.limits
+            && let Err(limit) = limits.may_start(job, &need(self.config, line.conf, job))
         {
             return Verdict::Wait(limit);
         }
@@ -347,13 +348,13 @@ impl<'a> Pass<'a> {
         };
         if let Some(start) = self.board.timeline.earliest(class, latest) {
             let need = need(self.config, line.conf, job);
-            if let Some(rules) = &mut self.rules {
+            if let Some(limits) = &mut self.limits {
                 let places = self.board.places(&need, &start);
-                if let Err(limit) = rules.may_have(job, &Wants::of(&places)) {
+                if let Err(limit) = limits.may_have(job, &places) {
                     return Verdict::Wait(limit);
                 }
                 if start.at == self.now.0 {
-                    rules.start(job, &places);
+                    limits.start(job, &places);
                 }
             }
             let places = self.board.book(class, &need, &start);
@@ -409,21 +410,6 @@ impl<'a> Pass<'a> {
             None
         }
     }
-}
-
-/// The limit of an association or a QOS that keeps the job from starting wherever that would be.
-/// What it takes is known only once nodes are found; so much it takes at least.
-fn limited(rules: &Rules, job: &Job, need: &Need) -> Result<(), Reason> {
-    rules.may_start(job)?;
-    let nodes = u64::from(need.nodes_min);
-    let cpus = u64::from(need.tasks) * u64::from(need.cpus_per_task);
-    let cpus = cpus.max(nodes * u64::from(need.cpus_min));
-    let memory_mib = match need.memory {
-        Memory::PerNode(mib) => mib.saturating_mul(nodes),
-        Memory::PerCpu(mib) => mib.saturating_mul(cpus),
-        Memory::Free | Memory::All(_) => 0,
-    };
-    rules.may_have(job, &Wants { cpus, memory_mib, nodes, places: &[] })
 }
 
 /// What keeps the job from starting whatever is free.
