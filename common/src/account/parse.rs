@@ -102,15 +102,17 @@ impl Reader {
 
     fn qos(&mut self, line: &Line<'_>) -> Result<(), String> {
         let mut qos = Qos { name: line.name.to_ascii_lowercase(), ..Qos::default() };
-        for (key, value) in &line.options {
-            let found = OfQos(&mut qos).take(key, value)?;
-            self.note(found);
-        }
         if self.parts.qos.iter().any(|known| known.name == qos.name) {
             return Err(format!("QOS {} stands twice", qos.name));
         }
+        let read = line.options.iter().try_for_each(|(key, value)| {
+            let found = OfQos(&mut qos).take(key, value)?;
+            self.note(found);
+            Ok(())
+        });
+        // Whoever names it is not to blame for what is wrong with it.
         self.parts.qos.push(qos);
-        Ok(())
+        read
     }
 
     fn cluster(&mut self, line: &Line<'_>) -> Result<(), String> {

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use common::{
     account::{Accounts, parse},
-    config::{Config, Enforce, PartitionConf},
+    config::{Config, Enforce, EnforcePartLimits, PartitionConf},
     id::{JobId, PartitionName, UserId},
     job::{EndState, JobChanges, JobSpec, Phase, Reason},
     machine::{Command, Refusal, Rules, State, Tally, Wants, Whose},
@@ -135,6 +135,18 @@ fn what_a_job_does_not_say_is_filled_in() {
     let job = cluster.asks(UserId(7), account("mine"));
     assert_eq!(stands(&cluster, job), pair("mine", "normal"));
     assert_eq!(cluster.asks(ALICE, qos("nosuch")), Err(Refusal::Qos));
+}
+
+/// `AllowAccounts` of a partition looks at the account that a job has in the end.
+#[test]
+fn a_default_account_opens_partitions() {
+    let mut cluster = Cluster::with_accounts(FILE, NOTHING);
+    let mut config = configured(NOTHING);
+    config.enforce_part_limits = EnforcePartLimits::All;
+    config.partitions[0].allow_accounts = vec!["physics".into()];
+    cluster.send(Command::SetConfig { config: Arc::new(config) }).expect("it can be used");
+    cluster.asks(ALICE, |_| {}).expect("physics is her default account");
+    assert_eq!(cluster.asks(BOB, account("biology")), Err(Refusal::Account));
 }
 
 #[test]

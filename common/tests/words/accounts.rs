@@ -172,9 +172,12 @@ fn what_is_wrong_is_told_with_its_line() {
 
 #[test]
 fn all_that_is_wrong_is_told_at_once() {
-    let errors = parse("Cluster - 'c':Bogus=1\nAccount - 'x':MaxJobs=x\nParent - 'y'\n");
+    let errors = parse(
+        "QOS - 'q':Bogus=1\nCluster - 'c':Bogus=1:QOS='q'\nAccount - 'x':MaxJobs=x\n\
+         Parent - 'x'\nUser - 'u'\nParent - 'y'\n",
+    );
     let lines: Vec<usize> = errors.expect_err("wrong").iter().map(|error| error.line).collect();
-    assert_eq!(lines, [1, 2, 3]);
+    assert_eq!(lines, [1, 2, 3, 6], "and nothing for what follows of it");
 }
 
 #[test]

@@ -34,9 +34,9 @@ pub(super) fn submit(
     may_use(state, partition, by.user, spec.user)?;
     widen_for_memory(config, partition, &mut spec);
     spec.limits.retain(|limit| config.propagates(limit.resource));
+    let max_wall = admit(state, config, partition, &mut spec)?;
     check_limits(state, config, partition, &spec)?;
     check_dependency(state, &mut spec)?;
-    let max_wall = admit(state, config, partition, &mut spec)?;
     let job = next_job(state, config)?;
 
     let mut events = Vec::with_capacity(3);
