@@ -1,5 +1,6 @@
 //! What the pages of `docs/operations/` say, typed against real processes.
 
+mod accounts;
 mod backup;
 mod certificates;
 mod controllers;
