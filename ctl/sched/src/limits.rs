@@ -28,36 +28,27 @@ struct Waits {
     account: Option<String>,
     qos: Option<String>,
     limit: TimeLimit,
-    least: Least,
+    need: Need,
     reason: Reason,
 }
 
 /// What a job takes at least: what it will be is known only once nodes are found.
-#[derive(Clone, Copy, PartialEq, Eq)]
-struct Least {
-    cpus: u64,
-    memory_mib: u64,
-    nodes: u64,
-}
-
-impl Least {
-    fn of(need: &Need) -> Self {
-        let nodes = u64::from(need.nodes_min);
-        let cpus = u64::from(need.tasks) * u64::from(need.cpus_per_task);
-        let cpus = cpus.max(nodes * u64::from(need.cpus_min));
-        let memory_mib = match need.memory {
-            Memory::PerNode(mib) => mib.saturating_mul(nodes),
-            Memory::PerCpu(mib) => mib.saturating_mul(cpus),
-            Memory::Free | Memory::All(_) => 0,
-        };
-        Self { cpus, memory_mib, nodes }
-    }
+fn least(need: &Need) -> Wants<'static> {
+    let nodes = u64::from(need.nodes_min);
+    let cpus = u64::from(need.tasks) * u64::from(need.cpus_per_task);
+    let cpus = cpus.max(nodes * u64::from(need.cpus_min));
+    let memory_mib = match need.memory {
+        Memory::PerNode(mib) => mib.saturating_mul(nodes),
+        Memory::PerCpu(mib) => mib.saturating_mul(cpus),
+        Memory::Free | Memory::All(_) => 0,
+    };
+    Wants { cpus, memory_mib, nodes, places: &[] }
 }
 
 impl Waits {
-    fn is_of(&self, job: &Job, least: Least) -> bool {
+    fn is_of(&self, job: &Job, need: &Need) -> bool {
         self.limit == job.time_limit
-            && self.least == least
+            && self.need == *need
             && self.partition == job.partition
             && self.account == job.spec.account
             && self.qos == job.spec.qos
@@ -72,14 +63,11 @@ impl Limits {
 
     /// Whether the job may start, wherever that would be.
     pub(crate) fn may_start(&mut self, job: &Job, need: &Need) -> Result<(), Reason> {
-        let least = Least::of(need);
         let mut known = self.waits.get(&job.spec.user).into_iter().flatten();
-        if let Some(waits) = known.find(|waits| waits.is_of(job, least)) {
+        if let Some(waits) = known.find(|waits| waits.is_of(job, need)) {
             return Err(waits.reason);
         }
-        let Least { cpus, memory_mib, nodes } = least;
-        let wants = Wants { cpus, memory_mib, nodes, places: &[] };
-        let may = self.rules.may_start(job).and_then(|()| self.rules.may_have(job, &wants));
+        let may = self.rules.may_start(job).and_then(|()| self.rules.may_have(job, &least(need)));
         let waits = self.waits.entry(job.spec.user).or_default();
         if let Err(reason) = may
             && waits.len() < REMEMBERED
@@ -89,7 +77,7 @@ impl Limits {
                 account: job.spec.account.clone(),
                 qos: job.spec.qos.clone(),
                 limit: job.time_limit,
-                least,
+                need: need.to_owned(),
                 reason,
             });
         }
