@@ -15,7 +15,7 @@ pub(crate) const LAYERS: &[(&str, &[&str])] = &[
     ("raft-store", &["common", "proto", "proto/trust"]),
     ("ctl", &["common", "proto", "proto/trust", "proto/telemetry", "raft-store", "ctl/sched"]),
     ("ctl/trials", &["common", "ctl/sched"]),
-    ("ctl/cli", &["common", "proto", "proto/trust", "proto/telemetry"]),
+    ("ctl/cli", &["common", "proto", "proto/trust", "proto/telemetry", "ctl/sched"]),
     ("node", &["common", "proto", "proto/trust", "proto/telemetry", "node/step"]),
     ("node/step", &[]),
     (
