@@ -10,9 +10,9 @@ use std::{
 };
 
 use common::{
-    config::{Config, PartitionState},
+    config::Config,
     id::JobId,
-    job::{Hold, Job, Phase, Reason},
+    job::{Hold, Job, Reason},
     machine::State,
     time::Timestamp,
 };
@@ -103,28 +103,7 @@ impl Waits {
 
     /// What Slurm shows as the reason of `job`.
     pub(crate) fn reason(&self, config: &Config, job: &Job, now: Timestamp) -> Reason {
-        let partition = || config.partition(job.partition.as_str()).map(|conf| conf.state);
-        match &job.phase {
-            Phase::Active(_) => Reason::None,
-            Phase::Completing { end, .. } | Phase::Ended { end, .. } => {
-                end.reason.unwrap_or(Reason::None)
-            }
-            Phase::Pending => match job.hold {
-                Hold::User => Reason::JobHeldUser,
-                Hold::Admin => Reason::JobHeldAdmin,
-                Hold::None if job.priority == 0 => Reason::JobHeldUser,
-                Hold::None if !job.is_independent() => {
-                    let never = job.dependency.as_ref().is_some_and(|all| all.is_never());
-                    if never { Reason::DependencyNeverSatisfied } else { Reason::Dependency }
-                }
-                Hold::None if job.begin.is_some_and(|begin| begin > now) => Reason::BeginTime,
-                Hold::None => match partition() {
-                    Some(PartitionState::Down) => Reason::PartitionDown,
-                    Some(PartitionState::Inactive) => Reason::PartitionInactive,
-                    Some(PartitionState::Up | PartitionState::Drain) | None => self.found(job.id),
-                },
-            },
-        }
+        sched::reason(config, job, now, || self.found(job.id))
     }
 
     fn found(&self, job: JobId) -> Reason {

@@ -3,6 +3,7 @@
 //! - [`types`] says what jobs and nodes are, [`config`] the cluster's configuration, [`account`]
 //!   who may have how much;
 //! - [`log`] is the replicated log and its snapshots;
+//! - [`plan`] is what they ask of the planner, and what a plan is made of;
 //! - [`ctl`] is what commands ask of controllers, [`node`] what nodes and controllers say to each
 //!   other;
 //! - [`raft`] is what controllers say to each other to keep the log.
@@ -15,7 +16,7 @@ pub mod convert;
 pub use convert::Invalid;
 pub use generated::rafter::{
     account::v1 as account, config::v1 as config, ctl::v1 as ctl, log::v1 as log, node::v1 as node,
-    raft::v1 as raft, types::v1 as types,
+    plan::v1 as plan, raft::v1 as raft, types::v1 as types,
 };
 
 /// The modules nest as the packages do, because the generated code refers to itself so.
@@ -46,6 +47,11 @@ mod generated {
         pub mod log {
             pub mod v1 {
                 tonic::include_proto!("rafter.log.v1");
+            }
+        }
+        pub mod plan {
+            pub mod v1 {
+                tonic::include_proto!("rafter.plan.v1");
             }
         }
         pub mod ctl {

@@ -9,6 +9,7 @@ mod events;
 mod init;
 mod member;
 mod page;
+mod sched;
 mod status;
 
 use std::ffi::OsString;
@@ -50,6 +51,9 @@ enum Verb {
     Events(events::Args),
     /// Show whether the controllers agree on what the cluster is
     Digest(digest::Args),
+    /// The scheduler: save what a plan is made of, and make that plan anywhere
+    #[command(subcommand)]
+    Sched(sched::Sched),
     /// Nodes: let one join
     #[command(subcommand)]
     Node(member::Node),
@@ -100,6 +104,7 @@ fn run(invocation: &Invocation) -> u8 {
         Verb::Status(args) => status::run(&args),
         Verb::Events(args) => events::run(&args),
         Verb::Digest(args) => digest::run(&args),
+        Verb::Sched(sched) => sched::run(&sched),
         Verb::Node(node) => member::node(&node),
         Verb::Controller(member::Controller::Recover { arguments }) => {
             init::run("--recover", arguments)

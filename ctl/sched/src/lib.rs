@@ -8,13 +8,19 @@
 //! Under it is the [`timeline`]: what will be free on each node, and when.
 
 mod board;
+mod inputs;
 mod limits;
+mod order;
 mod placement;
 mod plan;
 mod policy;
+mod reason;
 pub mod standing;
 pub mod timeline;
 
+pub use inputs::inputs;
+pub use order::{Turn, order};
 pub use placement::{Need, need};
 pub use plan::{Plan, plan, plan_front, when};
 pub use policy::Policy;
+pub use reason::reason;

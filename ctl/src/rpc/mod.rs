@@ -9,6 +9,7 @@ mod admin;
 mod authority;
 mod backup;
 mod controllers;
+mod dump;
 mod events;
 mod groups;
 mod job;
@@ -23,6 +24,7 @@ use futures::Stream;
 use proto::{
     ctl::{self as wire, controller_server::Controller},
     node::{self, join_server::Join, node_server::Node},
+    plan,
 };
 use tonic::{Request, Response, Status, Streaming};
 use tracing::Instrument as _;
@@ -57,6 +59,7 @@ impl Controller for Service {
     type JobsStream = reads::Pages;
     type EventsStream = events::Told;
     type BackupStream = backup::Parts;
+    type SchedDumpStream = dump::Parts;
 
     async fn submit(&self, request: Request<wire::SubmitRequest>) -> Reply<wire::SubmitReply> {
         traced!("submit", request, job::submit(&self.0, request))
@@ -180,6 +183,13 @@ impl Controller for Service {
 
     async fn digest(&self, request: Request<wire::DigestRequest>) -> Reply<wire::DigestReply> {
         traced!("digest", request, reads::digest(&self.0, request))
+    }
+
+    async fn sched_dump(
+        &self,
+        request: Request<plan::DumpRequest>,
+    ) -> Reply<Self::SchedDumpStream> {
+        traced!("dump", request, dump::dump(&self.0, request))
     }
 }
 

@@ -5,12 +5,14 @@ mod batch;
 mod config;
 mod dependency;
 mod event;
+mod inputs;
 mod job;
 mod node;
 mod spec;
 mod state;
 
 pub use batch::{decode_batch, encode_batch};
+pub use inputs::{Inputs, InputsError, input_parts, read_inputs};
 pub use job::slim_job;
 pub use state::{StateReader, state_digest, state_records};
 

@@ -1,14 +1,21 @@
 //! Bytes from anywhere never panic a reader, and damage never passes for another entry in silence.
 
-use common::machine::Entry;
+use bytes::Bytes;
+use common::{machine::Entry, time::Timestamp};
 use proptest::prelude::*;
 use prost::Message as _;
-use proto::convert::{StateReader, decode_batch, encode_batch};
+use proto::convert::{StateReader, decode_batch, encode_batch, input_parts, read_inputs};
 
-use crate::samples;
+use crate::{samples, story};
 
 fn batch() -> Vec<Entry> {
     samples::events().into_iter().map(samples::entry).collect()
+}
+
+/// A file of `rafter sched dump`.
+fn inputs() -> Bytes {
+    let parts: Vec<Bytes> = input_parts(&story::state(), Timestamp(2_000_000), "1.2.3").collect();
+    parts.concat().into()
 }
 
 #[test]
@@ -44,6 +51,23 @@ proptest! {
         let at = at.index(bytes.len());
         bytes[at] ^= flip;
         let _ = decode_batch(bytes.into());
+    }
+
+    /// Not a byte of what a plan is made of may be lost or changed.
+    #[test]
+    fn damaged_inputs_are_refused(at in any::<prop::sample::Index>(), flip in 1..=255_u8) {
+        let whole = inputs();
+        let read = read_inputs(&whole).expect("it is whole");
+        prop_assert_eq!(&read.state, &story::state());
+        let at = at.index(whole.len());
+        prop_assert!(read_inputs(&whole.slice(..at)).is_err(), "cut");
+        let mut damaged = whole.to_vec();
+        damaged[at] ^= flip;
+        if let Ok(other) = read_inputs(&damaged.into()) {
+            // A message has more than one spelling.
+            prop_assert_eq!((other.now, other.release), (read.now, read.release));
+            prop_assert_eq!(other.state, read.state);
+        }
     }
 
     #[test]

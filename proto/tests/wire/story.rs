@@ -112,6 +112,11 @@ fn released() -> Vec<Entry> {
     decode_batch(bytes.into()).expect("it decodes for ever")
 }
 
+/// What it comes to.
+pub(crate) fn state() -> State {
+    applied(&released())
+}
+
 fn applied(entries: &[Entry]) -> State {
     let mut state = State::default();
     for entry in entries {

@@ -131,6 +131,7 @@ pub const TABLE: &[(&str, Roles)] = &[
     ("/rafter.ctl.v1.Controller/Events", USER),
     ("/rafter.ctl.v1.Controller/Accounts", USER),
     ("/rafter.ctl.v1.Controller/Digest", USER),
+    ("/rafter.ctl.v1.Controller/SchedDump", USER),
     // Whoever has a certificate has joined. With one it would be unclear which of the two counts.
     ("/rafter.node.v1.Join/Join", ANONYMOUS),
     ("/rafter.node.v1.Node/Attach", NODE),

@@ -6,7 +6,10 @@ use std::{
     sync::{Arc, Mutex, PoisonError},
 };
 
-use proto::ctl::{controller_server::Controller, *};
+use proto::{
+    ctl::{controller_server::Controller, *},
+    plan::{DumpReply, DumpRequest},
+};
 use tokio_stream::Stream;
 use tonic::{Request, Response, Status};
 use trust::gate::caller;
@@ -90,6 +93,7 @@ impl Controller for Service {
     type JobsStream = Pages<JobsReply>;
     type BackupStream = Pages<BackupReply>;
     type EventsStream = Pages<EventsReply>;
+    type SchedDumpStream = Pages<DumpReply>;
 
     async fn submit(&self, request: Request<SubmitRequest>) -> Reply<SubmitReply> {
         self.0.submitters.note(caller(&request)?.uid());
@@ -172,6 +176,9 @@ impl Controller for Service {
         not_here()
     }
     async fn ping(&self, _: Request<PingRequest>) -> Reply<PingReply> {
+        not_here()
+    }
+    async fn sched_dump(&self, _: Request<DumpRequest>) -> Reply<Self::SchedDumpStream> {
         not_here()
     }
     async fn digest(&self, _: Request<DigestRequest>) -> Reply<DigestReply> {

@@ -120,7 +120,12 @@ impl Bench {
     }
 
     pub(crate) fn plan(&self) -> Plan {
-        plan(&self.state, self.now)
+        self.plan_of(&self.state)
+    }
+
+    /// What would be done, were the cluster like this.
+    pub(crate) fn plan_of(&self, state: &State) -> Plan {
+        plan(state, self.now)
     }
 
     fn submit(&mut self, options: &str) -> String {

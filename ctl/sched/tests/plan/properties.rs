@@ -1,6 +1,9 @@
 //! What must hold of any plan.
 
-use common::{id::JobId, job::Reason};
+use common::{
+    id::{ContentHash, JobId},
+    job::Reason,
+};
 use proptest::prelude::*;
 
 use crate::bench::Bench;
@@ -105,6 +108,25 @@ proptest! {
             after.estimates.retain(|job, _| !news(job));
             prop_assert_eq!(after.starts, before.starts);
             prop_assert_eq!(after.estimates, before.estimates);
+        }
+    }
+
+    /// What is saved of a view gives the same plan, and nothing of what jobs run is in it.
+    #[test]
+    fn the_inputs_of_a_plan_are_all_that_it_depends_on(
+        commands in proptest::collection::vec(command(), 1..30),
+    ) {
+        for order in ["backfill", "builtin"] {
+            let mut bench = Bench::new(&format!("SchedulerType=sched/{order}\n{CONF}"));
+            for command in &commands {
+                run(&mut bench, command);
+            }
+            let inputs = sched::inputs(&bench.state);
+            prop_assert_eq!(bench.plan_of(&inputs), bench.plan());
+            prop_assert!(inputs.blobs.is_empty() && inputs.requests.is_empty());
+            for job in inputs.jobs.values() {
+                prop_assert_eq!(job.spec.script, ContentHash::default());
+            }
         }
     }
 

@@ -1,0 +1,33 @@
+//! Who is looked at before whom.
+
+use std::{cmp::Reverse, sync::Arc};
+
+use common::{
+    config::Config,
+    job::Job,
+    machine::{QueueKey, State},
+};
+
+/// A job's place in the order of all queues: the higher tier of its partition first, and then its
+/// own place.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Turn {
+    pub tier: Reverse<u16>,
+    pub key: QueueKey,
+}
+
+/// The jobs of all queues in the order in which a plan looks at them.
+#[must_use]
+pub fn order<'a>(view: &'a State, config: &Config) -> Vec<(Turn, &'a Arc<Job>)> {
+    let mut order = Vec::new();
+    for conf in &config.partitions {
+        let tier = Reverse(conf.priority_tier);
+        let queue = view.queues.get(&conf.name.as_str().into());
+        order.extend(queue.into_iter().flatten().map(|key| {
+            let job = view.jobs.get(&key.job).expect("check: a queued job is there");
+            (Turn { tier, key: *key }, job)
+        }));
+    }
+    order.sort_by_key(|(turn, _)| *turn);
+    order
+}
