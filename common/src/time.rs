@@ -118,7 +118,8 @@ impl TimeLimit {
         })
     }
 
-    const MOST_MINUTES: u32 = i32::MAX as u32 / 60;
+    /// The longest limit that is one, in minutes.
+    pub const MOST_MINUTES: u32 = i32::MAX as u32 / 60;
 
     /// As `scontrol` prints it: `1-02:03:00`, `00:01:00`, `UNLIMITED`.
     #[must_use]

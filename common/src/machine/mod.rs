@@ -27,6 +27,7 @@ mod refusal;
 mod restore;
 mod rules;
 mod state;
+mod suppose;
 mod tallies;
 mod timers;
 

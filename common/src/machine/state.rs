@@ -161,7 +161,8 @@ const TOP_PRIORITY: u32 = 4_294_901_759;
 impl State {
     /// The priority of the next job, lower by its niceness: jobs run in the order in which they
     /// began to wait.
-    pub(super) fn priority(&self, nice: i64) -> u32 {
+    #[must_use]
+    pub fn priority(&self, nice: i64) -> u32 {
         let lowered = i64::from(self.top_priority()).saturating_sub(nice);
         u32::try_from(lowered.clamp(1, i64::from(u32::MAX))).expect("clamped to the range")
     }

@@ -68,7 +68,7 @@ impl Board {
         let names = shares.iter().enumerate();
         let by_name: BTreeMap<_, _> = names.map(|(at, share)| (share.name.clone(), at)).collect();
         let totals: Vec<Amounts> = shares.iter().map(|share| amounts(share.total)).collect();
-        let running = running(view, now, Span::from_seconds(u64::from(config.kill_wait)), &by_name);
+        let running = running(view, now, shortly(config), &by_name);
         let grid = if policy.strict {
             // Only this moment counts.
             Grid { budget: 1, step: 1, window: 0 }
@@ -153,6 +153,11 @@ impl Board {
     }
 }
 
+/// How long it takes at most until a run is over whose end is decided.
+pub(crate) fn shortly(config: &Config) -> Span {
+    Span::from_seconds(u64::from(config.kill_wait))
+}
+
 /// What runs hold, and until when. One whose end is decided, or due, ends shortly.
 fn running(
     view: &State,
@@ -163,18 +168,10 @@ fn running(
     let mut jobs: Vec<JobId> = view.holding.values().flatten().copied().collect();
     jobs.sort_unstable();
     jobs.dedup();
-    let shortly = now + shortly.max(Span(1));
     let mut running = Vec::with_capacity(jobs.len());
     for job in jobs {
         let job = view.jobs.get(&job).expect("check: who holds nodes is there");
-        let until = match &job.phase {
-            Phase::Active(run) => match run.deadline {
-                Some(deadline) if deadline > now => deadline.0,
-                Some(_) => shortly.0,
-                None => u64::MAX,
-            },
-            Phase::Completing { .. } | Phase::Pending | Phase::Ended { .. } => shortly.0,
-        };
+        let until = until(job, now, shortly);
         for place in job.holding().iter().flat_map(|run| &run.places) {
             if let Some(node) = by_name.get(&place.node) {
                 running.push(Held { node: *node, amounts: amounts(place.held), until });
@@ -182,4 +179,17 @@ fn running(
         }
     }
     running
+}
+
+/// Until when the job's run is taken to hold its nodes; `u64::MAX`: for ever.
+pub(crate) fn until(job: &Job, now: Timestamp, shortly: Span) -> u64 {
+    let shortly = now + shortly.max(Span(1));
+    match &job.phase {
+        Phase::Active(run) => match run.deadline {
+            Some(deadline) if deadline > now => deadline.0,
+            Some(_) => shortly.0,
+            None => u64::MAX,
+        },
+        Phase::Completing { .. } | Phase::Pending | Phase::Ended { .. } => shortly.0,
+    }
 }

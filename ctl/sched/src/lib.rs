@@ -14,9 +14,11 @@ mod order;
 mod placement;
 mod plan;
 mod policy;
+mod reached;
 mod reason;
 pub mod standing;
 pub mod timeline;
+pub mod why;
 
 pub use inputs::inputs;
 pub use order::{Turn, order};

@@ -19,7 +19,8 @@ use crate::{
     limits::Limits,
     placement::need,
     policy::Policy,
-    timeline::{ClassId, MaskId},
+    reached::Reached,
+    timeline::{ClassId, MaskId, Start},
 };
 
 /// What one pass decided.
@@ -41,17 +42,17 @@ pub struct Plan {
 }
 
 /// A partition's queue in the pass.
-struct Line<'a> {
-    conf: &'a PartitionConf,
+pub(crate) struct Line<'a> {
+    pub(crate) conf: &'a PartitionConf,
     queue: Peekable<Box<dyn Iterator<Item = QueueKey> + 'a>>,
     /// Its nodes, by their place on the board.
-    nodes: Vec<usize>,
+    pub(crate) nodes: Vec<usize>,
     /// Those of them that may be given away, as long as that stays so.
     usable: Option<MaskId>,
     /// All of them.
     all: MaskId,
     /// How many of its jobs were looked at, and for how many nodes are kept.
-    looked: u32,
+    pub(crate) looked: u32,
     reserved: u32,
     /// One of its jobs waits for nodes already.
     headed: bool,
@@ -79,7 +80,8 @@ pub fn plan(view: &State, now: Timestamp) -> Plan {
 pub fn plan_front(view: &State, now: Timestamp, waiting: usize) -> Plan {
     view.config.as_ref().map_or_else(Plan::default, |config| {
         let mut pass = Pass::new(view, config, now);
-        pass.run(view, waiting);
+        let mut lines = lines(view, config, &mut pass.board);
+        pass.run(view, &mut lines, waiting);
         pass.plan
     })
 }
@@ -87,13 +89,13 @@ pub fn plan_front(view: &State, now: Timestamp, waiting: usize) -> Plan {
 /// When and where the job is to start: now, or by the plan; none where no moment is known.
 #[must_use]
 pub fn when(view: &State, now: Timestamp, job: JobId) -> Option<(Timestamp, Vec<Place>)> {
-    let mut pass = Pass::new(view, view.config.as_ref()?, now);
-    pass.wanted = Some(job);
-    pass.run(view, usize::MAX);
-    pass.found
+    let mut reached = Reached::new(view, now, job)?;
+    let job = view.jobs.get(&job)?;
+    let start = reached.consider(job).start?;
+    Some((Timestamp(start.at), reached.places(job, &start)))
 }
 
-fn lines<'a>(view: &'a State, config: &'a Config, board: &mut Board) -> Vec<Line<'a>> {
+pub(crate) fn lines<'a>(view: &'a State, config: &'a Config, board: &mut Board) -> Vec<Line<'a>> {
     let mut line = |conf: &'a PartitionConf| {
         let queue = view.queues.get(&conf.name.as_str().into())?;
         let at = |name: &String| board.position(&NodeName::from(name.as_str()));
@@ -112,6 +114,13 @@ fn lines<'a>(view: &'a State, config: &'a Config, board: &mut Board) -> Vec<Line
         })
     };
     config.partitions.iter().filter_map(&mut line).collect()
+}
+
+impl Line<'_> {
+    /// Whose turn it is.
+    pub(crate) fn next(&mut self) -> Option<JobId> {
+        self.queue.peek().map(|key| key.job)
+    }
 }
 
 fn empty<'a>() -> Peekable<Box<dyn Iterator<Item = QueueKey> + 'a>> {
@@ -133,7 +142,7 @@ fn most_urgent<'a, 'b>(lines: &'b mut [Line<'a>]) -> Option<&'b mut Line<'a>> {
     lines.get_mut(at)
 }
 
-enum Verdict {
+pub(crate) enum Verdict {
     Start(Allocation),
     /// Waits, and lets others pass.
     Wait(Reason),
@@ -145,27 +154,31 @@ enum Verdict {
 }
 
 /// A pass under way.
-struct Pass<'a> {
-    config: &'a Config,
+pub(crate) struct Pass<'a> {
+    pub(crate) config: &'a Config,
     policy: Policy,
-    now: Timestamp,
+    pub(crate) now: Timestamp,
     /// The end of the window.
     latest: Timestamp,
-    board: Board,
+    pub(crate) board: Board,
     /// The limits of associations and QOS, and what counts with what is to start; none where
     /// nothing is enforced.
     limits: Option<Limits>,
     /// How many jobs of a user were looked at, in all and in each partition.
-    of_user: BTreeMap<(UserId, Option<&'a str>), u32>,
-    looked: u32,
-    plan: Plan,
-    /// Whose start is asked for, and what was found of it.
-    wanted: Option<JobId>,
-    found: Option<(Timestamp, Vec<Place>)>,
+    pub(crate) of_user: BTreeMap<(UserId, Option<&'a str>), u32>,
+    pub(crate) looked: u32,
+    pub(crate) plan: Plan,
+    /// Who is asked about: the pass stops before it. When it is considered, nothing is taken for
+    /// it.
+    pub(crate) wanted: Option<JobId>,
+    /// What was found for it.
+    pub(crate) found: Option<(ClassId, Option<Start>)>,
+    /// What was taken for those before it.
+    pub(crate) booked: Vec<(JobId, Start)>,
 }
 
 impl<'a> Pass<'a> {
-    fn new(view: &State, config: &'a Config, now: Timestamp) -> Self {
+    pub(crate) fn new(view: &State, config: &'a Config, now: Timestamp) -> Self {
         let policy = Policy::of(config);
         Self {
             config,
@@ -179,14 +192,15 @@ impl<'a> Pass<'a> {
             plan: Plan::default(),
             wanted: None,
             found: None,
+            booked: vec![],
         }
     }
 
-    fn run(&mut self, view: &'a State, waiting: usize) {
-        let mut lines = lines(view, self.config, &mut self.board);
+    pub(crate) fn run(&mut self, view: &'a State, lines: &mut [Line<'a>], waiting: usize) {
         let mut left = waiting;
-        while let Some(line) = most_urgent(&mut lines) {
-            let Some(key) = line.queue.next() else {
+        while let Some(line) = most_urgent(lines) {
+            let next = line.queue.next_if(|key| self.wanted != Some(key.job));
+            let Some(key) = next else {
                 break;
             };
             let tier = line.conf.priority_tier;
@@ -195,11 +209,11 @@ impl<'a> Pass<'a> {
             if let Verdict::Wait(Reason::Resources) | Verdict::Behind = verdict {
                 left = left.saturating_sub(1);
             }
-            self.note(verdict, &mut lines, job, key);
+            self.note(verdict, lines, job, key);
             if left == 0 || self.policy.jobs.is_some_and(|most| self.looked >= most) {
-                self.cut(&mut lines, tier, key);
+                self.cut(lines, tier, key);
             }
-            if left == 0 || self.wanted == Some(job.id) {
+            if left == 0 {
                 break;
             }
         }
@@ -252,7 +266,7 @@ impl<'a> Pass<'a> {
         }
     }
 
-    fn consider(&mut self, line: &mut Line<'a>, job: &Job) -> Verdict {
+    pub(crate) fn consider(&mut self, line: &mut Line<'a>, job: &Job) -> Verdict {
         match line.conf.state {
             PartitionState::Down => return Verdict::Close(Reason::PartitionDown),
             PartitionState::Inactive => return Verdict::Close(Reason::PartitionInactive),
@@ -346,6 +360,10 @@ impl<'a> Pass<'a> {
             (true, true) => self.latest.0,
             (false, _) => self.now.0,
         };
+        let wanted = self.wanted == Some(job.id);
+        if wanted {
+            self.found = Some((class, None));
+        }
         if let Some(start) = self.board.timeline.earliest(class, latest) {
             let need = need(self.config, line.conf, job);
             if let Some(limits) = &mut self.limits {
@@ -353,13 +371,17 @@ impl<'a> Pass<'a> {
                 if let Err(limit) = limits.may_have(job, &places) {
                     return Verdict::Wait(limit);
                 }
-                if start.at == self.now.0 {
+                if start.at == self.now.0 && !wanted {
                     limits.start(job, &places);
                 }
             }
+            if wanted {
+                self.found = Some((class, Some(start)));
+                return Verdict::Behind;
+            }
             let places = self.board.book(class, &need, &start);
-            if self.wanted == Some(job.id) {
-                self.found = Some((Timestamp(start.at), places.clone()));
+            if self.wanted.is_some() {
+                self.booked.push((job.id, start.clone()));
             }
             if start.at == self.now.0 {
                 return Verdict::Start(Allocation { job: job.id, attempt: job.attempt, places });

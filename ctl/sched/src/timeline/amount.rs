@@ -98,6 +98,12 @@ impl Packing {
         (((there | self.guards) - asked) & self.guards) == self.guards
     }
 
+    /// Of which kinds less is `there` than `asked`.
+    pub(super) fn lacking(&self, asked: u64, there: u64) -> [bool; KINDS] {
+        let left = (there | self.guards) - asked;
+        self.fields.map(|field| left >> (field.shift + field.bits) & 1 == 0)
+    }
+
     /// One bit for each of 64 nodes at most: whether `asked` is there.
     pub(super) fn fitting(&self, asked: u64, there: &[u64]) -> u64 {
         let (guards, carry) = (self.guards, (1 << 63) - self.guards);

@@ -23,6 +23,7 @@
 mod amount;
 mod ask;
 mod grid;
+mod look;
 mod search;
 mod slot;
 

@@ -30,9 +30,9 @@ impl Class {
 
 /// The slots that a run would take.
 #[derive(Clone, Copy)]
-struct Stretch {
-    from: usize,
-    to: usize,
+pub(super) struct Stretch {
+    pub(super) from: usize,
+    pub(super) to: usize,
 }
 
 /// A bit that was found to be stale: a slot and a node.
@@ -207,7 +207,13 @@ impl Timeline {
     }
 
     /// How many tasks fit on the node for the whole stretch.
-    fn tasks(&self, ask: &Ask, stretch: Stretch, node: usize, stale: &mut Vec<Stale>) -> u32 {
+    pub(super) fn tasks(
+        &self,
+        ask: &Ask,
+        stretch: Stretch,
+        node: usize,
+        stale: &mut Vec<Stale>,
+    ) -> u32 {
         let (packed, capacity) = (&self.shapes[ask.shape.0], self.capacity[node]);
         let Some(least) = packed.least[capacity] else {
             return 0;

@@ -17,14 +17,14 @@ use common::{
 };
 use sched::{Plan, plan};
 
-use crate::{accounts, options};
+use crate::{accounts, options, told::told};
 
 const ALICE: UserId = UserId(1001);
 const OPERATOR: UserId = UserId(500);
 
 pub(crate) struct Bench {
     pub(crate) state: State,
-    now: Timestamp,
+    pub(crate) now: Timestamp,
     requests: u128,
 }
 
@@ -110,6 +110,11 @@ impl Bench {
             "start" => self.start(),
             "end" => self.end(JobId(rest.parse().expect("a job's number"))),
             "node" => self.node(rest),
+            "why" => {
+                let job = JobId(rest.parse().expect("a job's number"));
+                told(&self.state, self.now, job)
+            }
+            "hold" => self.hold(JobId(rest.parse().expect("a job's number"))),
             "pass" => {
                 let seconds = rest.parse().expect("a number of seconds");
                 self.now = self.now + Span::from_seconds(seconds);
@@ -170,6 +175,12 @@ impl Bench {
             let ended = Report::Ended { at: self.now, exit, out_of_memory: false };
             self.report(place.node.clone(), id, job.attempt, ended);
         }
+        String::new()
+    }
+
+    fn hold(&mut self, job: JobId) -> String {
+        let by = self.by(ALICE);
+        self.send(Command::Hold { by, job, admin: false }).expect("her own");
         String::new()
     }
 

@@ -12,12 +12,16 @@
 //! | `start` | the same, and does it |
 //! | `end JOB` | it ends everywhere |
 //! | `node NAME drain` | or `down` or `resume` |
+//! | `hold JOB` | by its owner |
+//! | `why JOB` | why it waits, until when, and what would start it sooner |
 //! | `pass SECONDS` | the clock goes on |
 
 mod accounts;
 mod bench;
+mod explained;
 mod options;
 mod properties;
+mod told;
 
 use std::{fmt::Write, fs, path::Path};
 

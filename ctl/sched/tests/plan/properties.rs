@@ -8,12 +8,16 @@ use proptest::prelude::*;
 
 use crate::bench::Bench;
 
-const CONF: &str = "NodeName=n[1-3] CPUs=4 RealMemory=1000\n\
+pub(crate) const CONF: &str = "NodeName=n[1-3] CPUs=4 RealMemory=1000\n\
     NodeName=n[4-5] CPUs=8 RealMemory=500 Weight=2\n\
     PartitionName=a Nodes=n[1-4] Default=YES DefMemPerCPU=50\n\
     PartitionName=b Nodes=n[3-5] PriorityTier=2 MaxNodes=2 DefMemPerCPU=10\n\
     PartitionName=c Nodes=n2 OverSubscribe=EXCLUSIVE\n\
     SelectTypeParameters=CR_CPU_Memory";
+
+/// More lines, which let accounts limit jobs.
+pub(crate) const LIMITS: &str = "\nAccountingStorageEnforce=limits\nCluster - 'test'\n\
+    User - 'alice':MaxJobs=3:GrpTRES=cpu=14:MaxTRESPerJob=node=3";
 
 fn options() -> impl Strategy<Value = String> {
     let option = prop_oneof![
@@ -36,7 +40,7 @@ fn options() -> impl Strategy<Value = String> {
     proptest::collection::vec(option, 0..4).prop_map(|options| options.join(" "))
 }
 
-fn command() -> impl Strategy<Value = String> {
+pub(crate) fn command() -> impl Strategy<Value = String> {
     prop_oneof![
         6 => options().prop_map(|options| format!("submit {options}")),
         3 => Just("start".to_owned()),
@@ -52,7 +56,7 @@ fn holding(bench: &Bench) -> Vec<JobId> {
     jobs.map(|(id, _)| *id).collect()
 }
 
-fn run(bench: &mut Bench, command: &str) {
+pub(crate) fn run(bench: &mut Bench, command: &str) {
     match command.strip_prefix("end-nth ") {
         Some(which) => {
             let which: usize = which.parse().expect("it was made of a number");
@@ -116,8 +120,8 @@ proptest! {
     fn the_inputs_of_a_plan_are_all_that_it_depends_on(
         commands in proptest::collection::vec(command(), 1..30),
     ) {
-        for order in ["backfill", "builtin"] {
-            let mut bench = Bench::new(&format!("SchedulerType=sched/{order}\n{CONF}"));
+        for more in ["", "\nSchedulerType=sched/builtin", LIMITS] {
+            let mut bench = Bench::new(&format!("{CONF}{more}"));
             for command in &commands {
                 run(&mut bench, command);
             }

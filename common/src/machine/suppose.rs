@@ -1,0 +1,21 @@
+//! A state in which something is otherwise: for whoever asks what would be.
+//!
+//! **Invariant:** only copies of a state are changed so, which nobody keeps. What really changes
+//! goes through the log.
+
+use std::sync::Arc;
+
+use super::State;
+use crate::{job::Job, node::Node};
+
+impl State {
+    /// Supposes that a job is like this.
+    pub fn suppose_job(&mut self, job: Job) {
+        self.put_job(Arc::new(job));
+    }
+
+    /// Supposes that a node is like this.
+    pub fn suppose_node(&mut self, node: Node) {
+        self.put_node(Arc::new(node));
+    }
+}

@@ -1,0 +1,70 @@
+//! Whose ends a start waits for.
+
+use common::{
+    id::{JobId, NodeName},
+    machine::State,
+    time::Timestamp,
+};
+
+use crate::{
+    board,
+    reached::Reached,
+    timeline::{ClassId, Start},
+};
+
+/// Of how many it is told.
+const MOST: usize = 8;
+
+/// A job whose end frees nodes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Freed {
+    pub job: JobId,
+    /// It holds them now; else it waits, and is planned to hold them before.
+    pub runs: bool,
+    /// When it ends at the latest.
+    pub until: Timestamp,
+    pub nodes: Vec<NodeName>,
+}
+
+/// Those that end at the border at which the class starts, on the nodes that would have no room
+/// before: the last ones to end first.
+pub(super) fn freed(
+    reached: &Reached<'_>,
+    view: &State,
+    class: ClassId,
+    start: &Start,
+) -> Vec<Freed> {
+    let (pass, board) = (&reached.pass, &reached.pass.board);
+    let timeline = &board.timeline;
+    let Some(before) = timeline.border_before(start.at) else { return vec![] };
+    let full = |(node, tasks): &&(usize, u32)| timeline.tasks_at(class, *node, before) < *tasks;
+    let full: Vec<usize> = start.nodes.iter().filter(full).map(|(node, _)| *node).collect();
+    let counts = |until: u64| (before + 1..=start.at).contains(&until);
+    let name = |node: &usize| board.shares[*node].name.clone();
+    let mut freed: Vec<Freed> = Vec::new();
+    let shortly = board::shortly(pass.config);
+    for node in full.iter().map(name) {
+        for job in view.holding.get(&node).into_iter().flatten() {
+            let until = board::until(&view.jobs[job], pass.now, shortly);
+            if counts(until) {
+                add(&mut freed, *job, true, until, node.clone());
+            }
+        }
+    }
+    for (job, theirs) in pass.booked.iter().filter(|(_, theirs)| counts(theirs.until)) {
+        let shared = theirs.nodes.iter().filter(|(node, _)| full.contains(node));
+        for (node, _) in shared {
+            add(&mut freed, *job, false, theirs.until, name(node));
+        }
+    }
+    freed.sort_by_key(|freed| (std::cmp::Reverse(freed.until), freed.job));
+    freed.truncate(MOST);
+    freed
+}
+
+fn add(freed: &mut Vec<Freed>, job: JobId, runs: bool, until: u64, node: NodeName) {
+    match freed.iter_mut().find(|freed| freed.job == job) {
+        Some(known) => known.nodes.push(node),
+        None => freed.push(Freed { job, runs, until: Timestamp(until), nodes: vec![node] }),
+    }
+}

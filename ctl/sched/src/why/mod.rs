@@ -1,0 +1,194 @@
+//! Why a job waits, until when, and what would let it start sooner.
+//!
+//! All of it is asked of the planner: what holds the job is what the planner says of it alone, one
+//! thing after the other, as if the last one were not; its start is where the plan comes to it; and
+//! what would help is found by planning again. So a new kind of constraint shows up here without
+//! being told.
+
+mod freed;
+mod obstacle;
+mod room;
+mod sooner;
+
+use common::{
+    config::{Config, PartitionConf},
+    id::{JobId, PartitionName},
+    job::{Job, Place, Reason},
+    machine::{QueueKey, State},
+    time::Timestamp,
+};
+
+pub use self::{
+    freed::Freed,
+    obstacle::Obstacle,
+    room::{Kind, Room},
+    sooner::{Change, Sooner},
+};
+use crate::{order::Turn, reached::Reached};
+
+/// Of how many jobs that are ahead it is told why.
+const FIRST: usize = 5;
+
+/// Why a job waits.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Waiting {
+    /// All that holds it now, in the order in which the planner would come to it.
+    pub obstacles: Vec<Obstacle>,
+    /// How its nodes stand to what it asks for, if that was looked at.
+    pub room: Option<Room>,
+    pub ahead: Ahead,
+    /// When it would start if nobody were ahead of it.
+    pub alone: Option<Timestamp>,
+    /// When and where it is to start; or would be, if what is `supposed` not to hold it did not.
+    pub planned: Option<Planned>,
+    pub supposed: Vec<Reason>,
+    /// The smallest changes that would let it start sooner.
+    pub sooner: Vec<Sooner>,
+    /// Whether all were tried that could help; else the queue is too long for some.
+    pub all_tried: bool,
+}
+
+/// Who is planned before it, and could take its nodes.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Ahead {
+    pub count: u32,
+    pub first: Vec<Earlier>,
+}
+
+/// A job that is ahead, and by what.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Earlier {
+    pub job: JobId,
+    pub user: String,
+    pub partition: PartitionName,
+    pub by: Lead,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Lead {
+    /// Its partition's `PriorityTier` is higher.
+    Tier,
+    Priority,
+    /// Of the same priority, it was submitted before.
+    Submission,
+    /// At the same moment, with a lower number.
+    Number,
+}
+
+/// A start.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Planned {
+    pub at: Timestamp,
+    pub places: Vec<Place>,
+    /// Whose ends determine it: without any of them its nodes would not be free.
+    pub freed: Vec<Freed>,
+}
+
+/// Why the job waits; nothing for one that does not, or that is not there.
+#[must_use]
+pub fn why(view: &State, now: Timestamp, job: JobId) -> Option<Waiting> {
+    let config = view.config.as_deref()?;
+    view.jobs.get(&job).filter(|job| job.is_pending())?;
+    let obstacle::Peeled { mut obstacles, supposed, view: free, alone, room } =
+        obstacle::peel(view, now, job);
+    let own = free.jobs.get(&job).expect("it is supposed to be otherwise, not to be gone");
+    let ahead = ahead(&free, config, own);
+    let mut waiting = Waiting {
+        obstacles: vec![],
+        room,
+        ahead,
+        alone,
+        planned: None,
+        supposed,
+        sooner: vec![],
+        all_tried: true,
+    };
+    let mut reached = Reached::new(&free, now, job);
+    if let Some(reached) = &mut reached {
+        let considered = reached.consider(own);
+        let start = considered.class.zip(considered.start.as_ref());
+        waiting.planned = start.map(|(class, start)| Planned {
+            at: Timestamp(start.at),
+            places: reached.places(own, start),
+            freed: freed::freed(reached, &free, class, start),
+        });
+        let limit = obstacle::at_turn(&considered);
+        let turn = || obstacle::turn(&waiting, &considered, now);
+        let more = limit.or_else(turn);
+        add(&mut obstacles, more);
+    } else {
+        add(&mut obstacles, obstacle::never(&waiting, own));
+    }
+    let asked = &view.jobs[&job];
+    let (sooner, all_tried) = if waiting.supposed.is_empty() || QueueKey::of(asked).is_none() {
+        let start = waiting.planned.as_ref().map(|planned| planned.at);
+        sooner::sooner(&free, now, own, reached, start)
+    } else {
+        // As things are it has no start, and another request may have one.
+        let mut reached = Reached::new(view, now, job);
+        let starts = |conf: &PartitionConf| conf.state.starts();
+        let more = match &mut reached {
+            Some(reached) => obstacle::at_turn(&reached.consider(asked)),
+            None if config.partition(asked.partition.as_str()).is_some_and(starts) => {
+                obstacle::never(&waiting, asked)
+            }
+            None => None,
+        };
+        add(&mut obstacles, more);
+        sooner::sooner(view, now, asked, reached, None)
+    };
+    (waiting.obstacles, waiting.sooner, waiting.all_tried) = (obstacles, sooner, all_tried);
+    Some(waiting)
+}
+
+/// Each reason is told once.
+fn add(obstacles: &mut Vec<Obstacle>, more: Option<Obstacle>) {
+    let known = |more: &Obstacle| obstacles.iter().any(|known| known.reason == more.reason);
+    let more = more.filter(|more| !known(more));
+    obstacles.extend(more);
+}
+
+/// Those before the job, in its own queue and in those of partitions that share nodes with its own.
+fn ahead(view: &State, config: &Config, job: &Job) -> Ahead {
+    let Some(conf) = config.partition(job.partition.as_str()) else { return Ahead::default() };
+    let mut own = conf.nodes.clone();
+    own.sort_unstable();
+    let shares = |nodes: &[String]| nodes.iter().any(|node| own.binary_search(node).is_ok());
+    let rivals: Vec<&str> = config
+        .partitions
+        .iter()
+        .filter(|other| other.name == conf.name || other.state.starts() && shares(&other.nodes))
+        .map(|other| other.name.as_str())
+        .collect();
+    let order = crate::order(view, config);
+    let Some(at) = order.iter().position(|(_, other)| other.id == job.id) else {
+        return Ahead::default();
+    };
+    let turn = order[at].0;
+    let before = order[..at].iter().filter(|(_, job)| rivals.contains(&job.partition.as_str()));
+    let mut ahead = Ahead::default();
+    for (theirs, other) in before {
+        ahead.count += 1;
+        if ahead.first.len() < FIRST {
+            ahead.first.push(Earlier {
+                job: other.id,
+                user: other.spec.user_name.clone(),
+                partition: other.partition.clone(),
+                by: lead(theirs, &turn),
+            });
+        }
+    }
+    ahead
+}
+
+fn lead(theirs: &Turn, own: &Turn) -> Lead {
+    if theirs.tier != own.tier {
+        Lead::Tier
+    } else if theirs.key.priority != own.key.priority {
+        Lead::Priority
+    } else if theirs.key.submitted != own.key.submitted {
+        Lead::Submission
+    } else {
+        Lead::Number
+    }
+}
