@@ -6,6 +6,7 @@
 //! **Invariant:** a [`Config`] is plain data. It enters the log as an event, so that every replica
 //! has the same.
 
+mod alter;
 mod cluster;
 mod controllers;
 mod enforce;

@@ -42,6 +42,31 @@ pub(super) fn fill(config: &mut Config, sections: &Sections, whole: &Place, repo
     defaults(config, &places, whole, report);
 }
 
+/// Changes a partition as a line says; what that does not set stays.
+pub(super) fn alter(
+    partition: &mut PartitionConf,
+    record: &Record,
+    config: &Config,
+    place: &Place,
+    report: &mut Report,
+) {
+    let PartitionConf { exclusive, def_memory, max_memory, .. } = *partition;
+    let sets = |keys: &[&str]| keys.iter().any(|key| record.get(key).is_some());
+    access(partition, record, report);
+    limits(partition, record, place, report);
+    if !sets(&["OverSubscribe", "Exclusive"]) {
+        partition.exclusive = exclusive;
+    }
+    if !sets(&["DefMemPerNode", "DefMemPerCPU"]) {
+        partition.def_memory = def_memory;
+    }
+    if !sets(&["MaxMemPerNode", "MaxMemPerCPU"]) {
+        partition.max_memory = max_memory;
+    }
+    let all = config.nodes.iter().map(|node| node.name.clone()).collect();
+    members(partition, record, config, &all, &NodeSets::new(), report);
+}
+
 fn name(value: &str) -> Result<String, String> {
     if super::is_name(value) {
         Ok(value.to_owned())

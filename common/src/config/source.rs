@@ -136,7 +136,7 @@ fn without_comment(line: &str) -> &str {
     line
 }
 
-fn pairs(line: &str, place: &Place) -> Result<Vec<Pair>, String> {
+pub(super) fn pairs(line: &str, place: &Place) -> Result<Vec<Pair>, String> {
     let mut pairs = vec![];
     let mut rest = line.trim_start();
     while !rest.is_empty() {

@@ -343,3 +343,31 @@ fn each_option_of_the_scheduler_has_a_fate() {
     let expected = [("bf_window=60", true), ("bf_continue", false), ("max_script_size=7", true)];
     assert_eq!(fates, expected);
 }
+
+#[test]
+fn a_partition_may_be_supposed_otherwise() {
+    let config = config(
+        "NodeName=n[1-4] CPUs=8\nDefMemPerCPU=10\n\
+         PartitionName=cpu Nodes=n[1-2] MaxTime=60 OverSubscribe=EXCLUSIVE DefMemPerNode=5 MaxNodes=2\n",
+    );
+    let changed = |name: &str, changes: &str| {
+        let changed = config.with_partition(name, changes);
+        changed.map_err(|error| error.to_string())
+    };
+    let other = changed("cpu", "maxtime=1-0 State=DOWN Nodes=ALL PriorityTier=3").expect("sound");
+    let partition = &other.partitions[0];
+    assert_eq!(partition.max_time, TimeLimit::Minutes(24 * 60));
+    assert_eq!((partition.state, partition.priority_tier), (PartitionState::Down, 3));
+    assert_eq!((partition.nodes.len(), partition.nodes_text.as_str()), (4, "ALL"));
+    // What is not named stays.
+    assert_eq!((partition.exclusive, partition.max_nodes), (true, Some(2)));
+    assert_eq!(partition.def_memory, Some(MemoryPer::Node(5)));
+    let shared = changed("cpu", "OverSubscribe=NO MaxNodes=UNLIMITED").expect("sound");
+    assert_eq!((shared.partitions[0].exclusive, shared.partitions[0].max_nodes), (false, None));
+    assert_eq!(changed("cpu", "").expect("nothing changes"), config);
+    let wrong = |name: &str, changes: &str| changed(name, changes).expect_err("it makes no sense");
+    assert_eq!(wrong("gpu", "MaxTime=1"), "partition gpu: there is no such partition");
+    assert!(wrong("cpu", "MinNodes=3").contains("MinNodes above MaxNodes"));
+    assert!(wrong("cpu", "MaxTym=1").contains("did you mean MaxTime?"));
+    assert!(wrong("cpu", "Nodes=n9").contains("n9, which is no node"));
+}
