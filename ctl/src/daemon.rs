@@ -18,7 +18,7 @@ use proto::{
 use raft_store::{Applied, Identity, Log};
 use tokio::{
     net::TcpListener,
-    sync::{oneshot, watch},
+    sync::{Semaphore, oneshot, watch},
     task::JoinHandle,
     time::sleep,
 };
@@ -95,6 +95,7 @@ impl Controller {
             keyring,
             nodes: Nodes::default(),
             reasons: Reasons::default(),
+            planning: Arc::new(Semaphore::new(rpc::AT_ONCE)),
             read_config,
             started: clock::now(),
             measures,

@@ -9,6 +9,7 @@ use common::{
     time::Timestamp,
 };
 use raft_store::{Identity, Log};
+use tokio::sync::Semaphore;
 use trust::tls::Keyring;
 
 use crate::{
@@ -34,6 +35,8 @@ pub(crate) struct Shared {
     pub(crate) keyring: Arc<Keyring>,
     pub(crate) nodes: Nodes,
     pub(crate) reasons: Reasons,
+    /// Turns for questions to the planner.
+    pub(crate) planning: Arc<Semaphore>,
     pub(crate) read_config: ReadConfig,
     pub(crate) started: Timestamp,
     pub(crate) measures: Measures,

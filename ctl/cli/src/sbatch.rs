@@ -10,7 +10,7 @@ mod script;
 mod table;
 mod wait;
 
-use std::{env, os::unix::ffi::OsStringExt as _, time::Duration};
+use std::{env, os::unix::ffi::OsStringExt as _, path::Path, time::Duration};
 
 use common::{date, machine::Refusal, time::Timestamp};
 use jiff::tz::TimeZone;
@@ -167,6 +167,27 @@ fn defined(asked: &Asked) {
     }
     say::info(LINE);
     say::info("end of defined options");
+}
+
+/// What such options ask for, of whoever calls: for `rafter what-if`. A file among them is a
+/// script, whose directives count. An error was said before, but for what is returned.
+pub(crate) fn supposed(options: &str) -> Result<proto::types::JobSpec, String> {
+    let mut words = script::split(options)?;
+    if !words.iter().any(|word| !word.starts_with('-') && Path::new(word).is_file()) {
+        words.push("--wrap=true".to_owned());
+    }
+    let (submitter, zone) = (submitter()?, TimeZone::system());
+    let setting = Setting { now: now(), zone: &zone, root: geteuid().is_root() };
+    match request::prepare("sbatch", &words, &submitter, setting) {
+        Ok(Outcome::Submit(prepared)) => {
+            prepared.request.spec.ok_or_else(|| "no job is asked for".to_owned())
+        }
+        Ok(Outcome::Answer(_)) => Err("no job is asked for".to_owned()),
+        Err(complaint) => {
+            complaint.say();
+            Err("sbatch would refuse this".to_owned())
+        }
+    }
 }
 
 fn now() -> Timestamp {

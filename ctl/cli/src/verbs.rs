@@ -11,6 +11,8 @@ mod member;
 mod page;
 mod sched;
 mod status;
+mod what_if;
+mod why;
 
 use std::ffi::OsString;
 
@@ -51,6 +53,10 @@ enum Verb {
     Events(events::Args),
     /// Show whether the controllers agree on what the cluster is
     Digest(digest::Args),
+    /// Show why a job waits, until when, and what would let it start sooner
+    Why(why::Args),
+    /// Show how waits would change, were the cluster or its queue otherwise
+    WhatIf(what_if::Args),
     /// The scheduler: save what a plan is made of, and make that plan anywhere
     #[command(subcommand)]
     Sched(sched::Sched),
@@ -104,6 +110,8 @@ fn run(invocation: &Invocation) -> u8 {
         Verb::Status(args) => status::run(&args),
         Verb::Events(args) => events::run(&args),
         Verb::Digest(args) => digest::run(&args),
+        Verb::Why(args) => why::run(&args),
+        Verb::WhatIf(args) => what_if::run(&args),
         Verb::Sched(sched) => sched::run(&sched),
         Verb::Node(node) => member::node(&node),
         Verb::Controller(member::Controller::Recover { arguments }) => {

@@ -10,6 +10,7 @@ use proto::{ctl as wire, types};
 use tonic::{Request, Status};
 
 use super::{
+    aside::aside,
     groups,
     status::{by, invalid, refused, rejected, unavailable, user},
     trial,
@@ -43,8 +44,7 @@ pub(super) async fn test_only(
     groups::admit(shared, submission.by.user, &submission.spec.partition).await?;
     let applied = shared.log.read_barrier().await.map_err(|error| unavailable(&error))?;
     let state = applied.state.clone();
-    let tried = tokio::task::spawn_blocking(move || trial::run(state, submission, clock::now()));
-    let tried = tried.await.map_err(|error| Status::internal(error.to_string()))?;
+    let tried = aside(shared, move || trial::run(state, submission, clock::now())).await?;
     tried.map_err(|refusal| refused(&refusal))
 }
 

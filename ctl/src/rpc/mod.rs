@@ -6,6 +6,7 @@
 
 mod accounts;
 mod admin;
+mod aside;
 mod authority;
 mod backup;
 mod controllers;
@@ -17,6 +18,8 @@ mod member;
 mod reads;
 mod status;
 mod trial;
+mod what_if;
+mod why;
 
 use std::{pin::Pin, sync::Arc};
 
@@ -31,6 +34,7 @@ use tracing::Instrument as _;
 
 use crate::{nodes, shared::Shared};
 
+pub(crate) use aside::AT_ONCE;
 pub(crate) use authority::due;
 pub(crate) use member::may_speak;
 pub(crate) use status::{node as calling_node, rejected};
@@ -183,6 +187,14 @@ impl Controller for Service {
 
     async fn digest(&self, request: Request<wire::DigestRequest>) -> Reply<wire::DigestReply> {
         traced!("digest", request, reads::digest(&self.0, request))
+    }
+
+    async fn why(&self, request: Request<wire::WhyRequest>) -> Reply<wire::WhyReply> {
+        traced!("why", request, why::why(&self.0, request))
+    }
+
+    async fn what_if(&self, request: Request<plan::WhatIfRequest>) -> Reply<plan::WhatIfReply> {
+        traced!("what if", request, what_if::what_if(&self.0, request))
     }
 
     async fn sched_dump(

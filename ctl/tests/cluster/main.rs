@@ -5,6 +5,7 @@ mod jobs;
 mod members;
 mod nodes;
 mod permissions;
+mod planning;
 mod reads;
 mod three;
 mod world;

@@ -5,7 +5,7 @@ use common::{
     machine::{Entry, Event, State},
 };
 use prost::Message as _;
-use proto::{ctl as wire, plan::DumpRequest};
+use proto::ctl as wire;
 
 use crate::world::{ALICE, OPERATOR, World, id, refusal, slurm, submission, submit};
 
@@ -134,27 +134,6 @@ async fn operators_read_whole_entries_and_what_they_come_to() {
         other.blobs.remove(blob);
         assert_ne!(proto::convert::state_digest(&other), expected);
     }
-    world.stop().await;
-}
-
-#[tokio::test]
-async fn operators_save_what_a_plan_is_made_of() {
-    let world = World::new().await;
-    let job = submit(&world, ALICE).await;
-    let denied = slurm("Invalid user id", 2010);
-    assert_eq!(refusal(world.user(ALICE).sched_dump(DumpRequest {})).await, denied);
-    let parts = world.user(OPERATOR).sched_dump(DumpRequest {}).await;
-    let mut parts = parts.expect("an operator's").into_inner();
-    let mut file = Vec::new();
-    while let Some(part) = parts.message().await.expect("sent") {
-        file.extend_from_slice(&part.chunk);
-    }
-    let inputs = proto::convert::read_inputs(&file.into()).expect("whole");
-    let state = &world.log.applied().state;
-    assert!(inputs.now >= state.at);
-    assert_eq!((&inputs.state.nodes, &inputs.state.config), (&state.nodes, &state.config));
-    assert_eq!(inputs.state.jobs.keys().collect::<Vec<_>>(), [&JobId(job)]);
-    assert!(inputs.state.blobs.is_empty() && !state.blobs.is_empty(), "no scripts");
     world.stop().await;
 }
 

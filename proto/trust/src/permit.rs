@@ -131,6 +131,8 @@ pub const TABLE: &[(&str, Roles)] = &[
     ("/rafter.ctl.v1.Controller/Events", USER),
     ("/rafter.ctl.v1.Controller/Accounts", USER),
     ("/rafter.ctl.v1.Controller/Digest", USER),
+    ("/rafter.ctl.v1.Controller/Why", USER),
+    ("/rafter.ctl.v1.Controller/WhatIf", USER),
     ("/rafter.ctl.v1.Controller/SchedDump", USER),
     // Whoever has a certificate has joined. With one it would be unclear which of the two counts.
     ("/rafter.node.v1.Join/Join", ANONYMOUS),

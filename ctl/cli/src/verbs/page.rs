@@ -2,6 +2,7 @@
 
 use anstyle::{AnsiColor, Style};
 use comfy_table::{CellAlignment, Table, presets};
+use common::time::Span;
 
 pub(super) const HEADING: Style = Style::new().bold();
 pub(super) const GOOD: Style = AnsiColor::Green.on_default();
@@ -52,4 +53,32 @@ impl Page {
             self.line(*style, &line);
         }
     }
+
+    /// The same, of a table whose header is empty.
+    pub(super) fn bare_table(&mut self, table: &Table, styles: &[Style]) {
+        for (line, style) in table.lines().skip(1).zip(styles) {
+            self.line(*style, &line);
+        }
+    }
+}
+
+/// Such as `2 h 5 min`, in the two largest units.
+pub(super) fn length(span: Span) -> String {
+    let seconds = span.0.div_ceil(1_000);
+    let units = [(86_400, "d"), (3_600, "h"), (60, "min"), (1, "s")];
+    let mut left = seconds;
+    let mut parts = Vec::new();
+    for (unit, name) in units {
+        let count = left / unit;
+        left %= unit;
+        if count > 0 {
+            parts.push(format!("{count} {name}"));
+        } else if !parts.is_empty() {
+            break;
+        }
+        if parts.len() == 2 {
+            break;
+        }
+    }
+    parts.join(" ")
 }

@@ -8,7 +8,7 @@ use std::{
 
 use proto::{
     ctl::{controller_server::Controller, *},
-    plan::{DumpReply, DumpRequest},
+    plan::{DumpReply, DumpRequest, WhatIfReply, WhatIfRequest},
 };
 use tokio_stream::Stream;
 use tonic::{Request, Response, Status};
@@ -176,6 +176,12 @@ impl Controller for Service {
         not_here()
     }
     async fn ping(&self, _: Request<PingRequest>) -> Reply<PingReply> {
+        not_here()
+    }
+    async fn why(&self, _: Request<WhyRequest>) -> Reply<WhyReply> {
+        not_here()
+    }
+    async fn what_if(&self, _: Request<WhatIfRequest>) -> Reply<WhatIfReply> {
         not_here()
     }
     async fn sched_dump(&self, _: Request<DumpRequest>) -> Reply<Self::SchedDumpStream> {

@@ -266,7 +266,10 @@ fn elsewhere(
     let may = |conf: &&PartitionConf| {
         let open = conf.state == PartitionState::Up && conf.name != job.partition.as_str();
         let root = job.spec.user == UserId::ROOT;
-        open && !(conf.disable_root_jobs && root)
+        // Which groups its user is in is not known here.
+        let groups = conf.allow_groups.is_empty() || view.is_operator(job.spec.user);
+        open && groups
+            && !(conf.disable_root_jobs && root)
             && (!conf.root_only || view.is_operator(job.spec.user))
     };
     let mut left = LOOKS;

@@ -1,0 +1,107 @@
+//! `rafter why`: why a job waits, until when, and what would let it start sooner.
+
+use common::{id::JobId, machine::Refusal};
+use proto::{
+    ctl::{WhyReply, WhyRequest},
+    plan as wire, types,
+};
+use sched::why::{Earlier, Freed, Kind, Lead, Obstacle, Planned, Room, Sooner, Waiting};
+use tonic::{Request, Status};
+
+use super::{
+    aside::aside,
+    status::{refused, unavailable, user},
+};
+use crate::{
+    clock,
+    shared::Shared,
+    views::{Filter, Viewer},
+};
+
+pub(super) async fn why(shared: &Shared, request: Request<WhyRequest>) -> Result<WhyReply, Status> {
+    user(&request)?;
+    let job = JobId(request.into_inner().job);
+    let applied = shared.log.read_barrier().await.map_err(|error| unavailable(&error))?;
+    let (state, now) = (applied.state.clone(), clock::now().max(applied.state.at));
+    let config = state.config.clone().ok_or_else(|| refused(&Refusal::Disabled))?;
+    if !state.jobs.contains_key(&job) {
+        return Err(refused(&Refusal::NoSuchJob(job)));
+    }
+    let waits = shared.reasons.waits(&state, now);
+    let viewer = Viewer { state: &state, config: &config, waits: &waits, now, whole: false };
+    let filter = Filter { jobs: vec![job], ..Filter::default() };
+    let view = viewer.page(&filter, job, 1).0.pop();
+    let found = aside(shared, move || sched::why::why(&state, now, job)).await?;
+    Ok(WhyReply { now: now.0, job: view, waiting: found.map(waiting) })
+}
+
+fn waiting(waiting: Waiting) -> wire::Waiting {
+    let Waiting { obstacles, room, ahead, alone, planned, supposed, sooner, all_tried } = waiting;
+    wire::Waiting {
+        obstacles: obstacles.into_iter().map(obstacle).collect(),
+        room: room.as_ref().map(self::room),
+        ahead: ahead.count,
+        first: ahead.first.into_iter().map(earlier).collect(),
+        alone: alone.map(|at| at.0),
+        planned: planned.as_ref().map(self::planned),
+        supposed: supposed.into_iter().map(|reason| types::Reason::from(reason).into()).collect(),
+        sooner: sooner.iter().map(self::sooner).collect(),
+        all_tried,
+    }
+}
+
+fn obstacle(obstacle: Obstacle) -> wire::Obstacle {
+    let Obstacle { reason, text, until } = obstacle;
+    let reason = types::Reason::from(reason).into();
+    wire::Obstacle { reason, text, until: until.map(|at| at.0) }
+}
+
+fn room(room: &Room) -> wire::Room {
+    let short = |kind: Kind| {
+        let found = room.short.iter().find(|(short, _)| *short == kind);
+        found.map_or(0, |(_, nodes)| *nodes)
+    };
+    let Room { nodes, down, drained, barred, fit, short: _, needs, tasks } = room;
+    wire::Room {
+        nodes: *nodes,
+        down: *down,
+        drained: *drained,
+        barred: *barred,
+        fit: *fit,
+        short_cpus: short(Kind::Cpus),
+        short_memory: short(Kind::Memory),
+        short_gpus: short(Kind::Gpus),
+        needs: *needs,
+        tasks: tasks.map(|(tasks, _)| tasks),
+        tasks_fit: tasks.map(|(_, fit)| fit),
+    }
+}
+
+fn earlier(earlier: Earlier) -> wire::Earlier {
+    let Earlier { job, user, partition, by } = earlier;
+    let by = match by {
+        Lead::Tier => wire::Lead::Tier,
+        Lead::Priority => wire::Lead::Priority,
+        Lead::Submission => wire::Lead::Submission,
+        Lead::Number => wire::Lead::Number,
+    };
+    wire::Earlier { job: job.0, user, partition: partition.to_string(), by: by.into() }
+}
+
+fn planned(planned: &Planned) -> wire::Planned {
+    let freed = |freed: &Freed| wire::Freed {
+        job: freed.job.0,
+        runs: freed.runs,
+        until: freed.until.0,
+        nodes: freed.nodes.iter().map(ToString::to_string).collect(),
+    };
+    wire::Planned {
+        at: planned.at.0,
+        places: planned.places.iter().map(Into::into).collect(),
+        freed: planned.freed.iter().map(freed).collect(),
+    }
+}
+
+fn sooner(sooner: &Sooner) -> wire::Sooner {
+    wire::Sooner { option: sooner.change.option(), start: sooner.start.0 }
+}
