@@ -53,4 +53,9 @@ impl NodeConf {
             reason: None,
         }
     }
+
+    #[must_use]
+    pub fn has_feature(&self, name: &str) -> bool {
+        self.features.iter().any(|known| known == name)
+    }
 }

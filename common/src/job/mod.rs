@@ -1,11 +1,13 @@
 //! A job, as data: what was asked for, where it is in its life, and how it ended.
 
+mod constraint;
 mod dependency;
 mod end;
 mod reason;
 mod spec;
 mod state;
 
+pub use constraint::{Constraint, ConstraintError, Features, Join, assign};
 pub use dependency::{Condition, Dependency, DependencyError, Fate, On, Progress, Relation, Task};
 pub use end::{End, EndState, ExitStatus, Requeue};
 pub use reason::Reason;

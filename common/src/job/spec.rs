@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::Dependency;
+use super::{Constraint, Dependency};
 use crate::{
     id::{ContentHash, GroupId, NodeName, PartitionName, UserId},
     time::{Span, TimeLimit, Timestamp},
@@ -69,9 +69,20 @@ pub struct JobSpec {
     pub dependency: Option<Arc<Dependency>>,
     /// `--kill-on-invalid-dep`; none: `kill_invalid_depend` of the configuration holds.
     pub kill_on_invalid_dep: Option<bool>,
+    /// `--constraint`: what its nodes must have.
+    pub constraint: Option<Arc<Constraint>>,
 }
 
+/// What a job asks that asks for no constraint.
+static ANYTHING: Constraint = Constraint::NONE;
+
 impl JobSpec {
+    /// What its nodes must have, which may be nothing.
+    #[must_use]
+    pub fn constraint(&self) -> &Constraint {
+        self.constraint.as_deref().unwrap_or(&ANYTHING)
+    }
+
     /// What asks for nothing: one task of root's, with all defaults. Tests and loads change what
     /// they are about; who takes a job from a person names every field.
     #[must_use]
@@ -115,6 +126,7 @@ impl JobSpec {
             trace: None,
             dependency: None,
             kill_on_invalid_dep: None,
+            constraint: None,
         }
     }
 }
@@ -225,4 +237,6 @@ pub struct JobChanges {
     pub std_err: Option<String>,
     /// One without conditions: the job waits for nothing any more.
     pub dependency: Option<Arc<Dependency>>,
+    /// An empty one: any nodes will do.
+    pub constraint: Option<Arc<Constraint>>,
 }

@@ -3,6 +3,7 @@
 mod accounts;
 mod admin;
 mod allocate;
+mod asks;
 mod cancel;
 mod fit;
 mod follow;

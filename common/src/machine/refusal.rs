@@ -31,6 +31,9 @@ pub enum Refusal {
     NoDefaultPartition,
     #[error("Invalid node name specified")]
     NoSuchNode(NodeName),
+    /// No node has one of the features, or it is no expression of features.
+    #[error("Invalid feature specification")]
+    Features,
     #[error("Requested node configuration is not available")]
     CannotEverFit(Lacking),
     #[error("Node count specification invalid")]
@@ -143,6 +146,7 @@ impl Refusal {
             | Self::Held(_)
             | Self::NoDefaultPartition
             | Self::NoSuchNode(_)
+            | Self::Features
             | Self::NodeCount
             | Self::TooManyCpus
             | Self::TimeLimit
@@ -189,6 +193,7 @@ impl Refusal {
             Self::TooManyCpus => Some(2007),
             Self::NotOperator | Self::RootJobs => Some(2010),
             Self::NoSuchNode(_) => Some(2009),
+            Self::Features => Some(2029),
             Self::NotPending(_) => Some(2015),
             Self::Busy => Some(2016),
             Self::NoSuchJob(_) => Some(2017),

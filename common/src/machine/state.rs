@@ -13,7 +13,7 @@ use super::{
 };
 use crate::{
     account::Accounts,
-    config::Config,
+    config::{Config, NodeConf},
     id::{
         ClusterId, ContentHash, ControllerName, JobId, NodeName, PartitionName, RequestId, Term,
         UserId,
@@ -74,6 +74,8 @@ pub struct State {
     pub dependents: Dependents,
     /// What the jobs of each association and QOS have.
     pub tallies: Tallies,
+    /// Where each node stands in the configuration's list.
+    pub positions: OrdMap<NodeName, u32>,
     /// At which age each remembered request is forgotten.
     pub forgetting: OrdSet<(Span, RequestId)>,
 }
@@ -216,6 +218,7 @@ impl State {
         assert_eq!(fresh.ended, self.ended, "the ended jobs follow from the jobs");
         assert_eq!(fresh.dependents, self.dependents, "who waits for whom follows from the jobs");
         assert_eq!(fresh.tallies, self.tallies, "what they have follows from the jobs");
+        assert_eq!(fresh.positions, self.positions, "where nodes stand follows from the config");
         assert_eq!(fresh.forgetting, self.forgetting, "what is forgotten follows from requests");
         self.check_books();
         self.check_jobs();
@@ -291,7 +294,21 @@ impl State {
         for node in std::mem::take(&mut self.nodes).values() {
             self.put_node(Arc::clone(node));
         }
+        self.find_positions();
         self.forgetting = self.requests.iter().map(|(id, r)| (r.forget_at, *id)).collect();
+    }
+
+    pub(super) fn find_positions(&mut self) {
+        let nodes = self.config.iter().flat_map(|config| &config.nodes);
+        let position = |(at, conf): (u32, &NodeConf)| (NodeName::from(conf.name.as_str()), at);
+        self.positions = (0..).zip(nodes).map(position).collect();
+    }
+
+    /// What the configuration says of a node.
+    #[must_use]
+    pub fn node_conf(&self, node: &NodeName) -> Option<&NodeConf> {
+        let at = *self.positions.get(node)?;
+        self.config.as_ref()?.nodes.get(at as usize)
     }
 
     /// Puts a job's record, in place of an earlier one, and keeps what is derived from it.

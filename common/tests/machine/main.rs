@@ -2,6 +2,7 @@
 
 mod accounts;
 mod cluster;
+mod constraints;
 mod dependencies;
 mod limits;
 mod members;

@@ -6,6 +6,7 @@
 mod accounts;
 mod captures;
 mod config;
+mod constraints;
 mod dates;
 mod dependencies;
 mod hostlists;

@@ -1,6 +1,7 @@
 //! From the wire to the words of `common`, and back.
 
 mod account;
+mod asks;
 mod batch;
 mod config;
 mod dependency;

@@ -9,7 +9,7 @@ use common::{
     time::{Span, TimeLimit, Timestamp},
 };
 
-use super::{byte, dependency, enumeration, exact, need};
+use super::{asks, byte, dependency, enumeration, exact, need};
 use crate::{Invalid, types as wire};
 
 enumeration!(SignalScope, wire::SignalScope, "scope", {
@@ -130,6 +130,7 @@ impl From<&JobSpec> for wire::JobSpec {
             trace: spec.trace.clone(),
             dependency: spec.dependency.as_deref().map(Into::into),
             kill_on_invalid_dep: spec.kill_on_invalid_dep,
+            constraint: asks::constraint_text(spec.constraint.as_ref()),
         }
     }
 }
@@ -159,6 +160,7 @@ pub(super) fn slim_spec(spec: &JobSpec) -> wire::JobSpec {
         comment: spec.comment.clone(),
         command: spec.command.clone(),
         work_dir: spec.work_dir.clone(),
+        constraint: asks::constraint_text(spec.constraint.as_ref()),
         ..wire::JobSpec::default()
     }
 }
@@ -211,6 +213,7 @@ impl TryFrom<wire::JobSpec> for JobSpec {
             trace: wire.trace,
             dependency: dependency::shared(wire.dependency)?,
             kill_on_invalid_dep: wire.kill_on_invalid_dep,
+            constraint: asks::constraint(wire.constraint)?.filter(|asked| !asked.is_empty()),
         })
     }
 }
@@ -263,6 +266,7 @@ impl From<&JobChanges> for wire::JobChanges {
             std_out: changes.std_out.clone(),
             std_err: changes.std_err.clone(),
             dependency: changes.dependency.as_deref().map(Into::into),
+            constraint: asks::constraint_text(changes.constraint.as_ref()),
         }
     }
 }
@@ -290,6 +294,7 @@ impl TryFrom<wire::JobChanges> for JobChanges {
             std_out: wire.std_out,
             std_err: wire.std_err,
             dependency: dependency::shared(wire.dependency)?,
+            constraint: asks::constraint(wire.constraint)?,
         })
     }
 }

@@ -1,6 +1,7 @@
 //! What was ever written must decode for ever, and nothing that was not.
 
 mod accounts;
+mod asks;
 mod golden;
 mod properties;
 mod samples;

@@ -19,7 +19,7 @@ use common::{
     time::{Span, TimeLimit, Timestamp},
 };
 
-use crate::accounts;
+use crate::{accounts, asks};
 
 /// The entry that holds `event` in the golden files.
 pub(crate) fn entry(event: Event) -> Entry {
@@ -72,7 +72,7 @@ pub(crate) fn kind(event: &Event) -> &'static str {
     }
 }
 
-const JOB: JobId = JobId(1_000);
+pub(crate) const JOB: JobId = JobId(1_000);
 const SECOND: Attempt = Attempt(2);
 
 /// All kinds, each with every field set; then those with optional fields once more, without.
@@ -82,6 +82,7 @@ pub(crate) fn events() -> Vec<Event> {
     events.extend(runs());
     events.extend(accounts::events());
     events.push(Event::ConfigSet { config: Arc::new(selective()) });
+    events.extend(asks::events());
     events
 }
 
@@ -325,6 +326,7 @@ pub(crate) fn bare_spec() -> JobSpec {
         trace: None,
         dependency: None,
         kill_on_invalid_dep: None,
+        constraint: None,
     }
 }
 
@@ -407,5 +409,6 @@ fn changes() -> JobChanges {
         std_out: Some("out".into()),
         std_err: Some("err".into()),
         dependency: None,
+        constraint: None,
     }
 }

@@ -297,6 +297,9 @@ fn update_spec(spec: &mut JobSpec, changes: &JobChanges) {
     if let Some(dependency) = &changes.dependency {
         spec.dependency = Some(dependency).filter(|new| !new.conditions.is_empty()).cloned();
     }
+    if let Some(constraint) = &changes.constraint {
+        spec.constraint = Some(constraint).filter(|new| !new.is_empty()).cloned();
+    }
     if let Some(min_nodes) = changes.min_nodes {
         spec.layout.min_nodes = min_nodes;
         spec.layout.max_nodes = changes.max_nodes;

@@ -39,6 +39,7 @@ impl State {
             self.put_node(Arc::new(node));
         }
         self.config = Some(Arc::clone(config));
+        self.find_positions();
     }
 
     pub(super) fn register_node(

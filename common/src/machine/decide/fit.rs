@@ -1,11 +1,12 @@
 //! Whether a partition could ever run a job: what Slurm refuses at once, and does not let wait.
 
-use std::collections::BTreeSet;
+use std::{cmp::Reverse, collections::BTreeSet};
 
+use super::asks::admits;
 use crate::{
     config::{Config, PartitionConf},
     id::NodeName,
-    job::{JobSpec, MemoryRequest},
+    job::{Features, JobSpec, MemoryRequest, assign},
     machine::{Lacking, State},
     node::Node,
     resources::Resources,
@@ -43,16 +44,39 @@ pub(super) fn lacking(
     if partition.nodes.is_empty() {
         return None;
     }
+    let mut lacking = None;
+    for alternative in spec.constraint().alternatives() {
+        let found = lacking_with(state, config, partition, (spec, alternative))?;
+        lacking.get_or_insert(found);
+    }
+    lacking
+}
+
+/// The same for one of the constraint's alternatives.
+fn lacking_with(
+    state: &State,
+    config: &Config,
+    partition: &PartitionConf,
+    (spec, alternative): (&JobSpec, Option<&Features>),
+) -> Option<Lacking> {
     let least = least_on_node(config, spec);
     let excluded: BTreeSet<&NodeName> = spec.excluded_nodes.iter().collect();
-    let left = || members(state, partition).filter(|node| !excluded.contains(&node.name));
+    let admitted = |name: &NodeName| admits(state, spec, alternative, name);
+    if !spec.required_nodes.iter().all(admitted) {
+        return Some(Lacking::Nodes);
+    }
+    let may_have = |node: &&Node| !excluded.contains(&node.name) && admitted(&node.name);
+    let left = || members(state, partition).filter(may_have);
     let any = |fits: &dyn Fn(Resources) -> bool| left().any(|node| fits(node.total));
     if any(&|total| least.fits_in(total)) {
         let fit = |node: &Node| {
             if least.fits_in(node.total) { tasks_on(config, spec, node) } else { 0 }
         };
-        let suffices = suffice(left().map(fit), spec)
-            || exceeds_partition(members(state, partition), partition, spec);
+        let suffices = match spec.constraint().counts.is_empty() {
+            true => suffice(left().map(fit), spec),
+            false => suffice_and_count(state, left().map(|node| (node, fit(node))), spec),
+        };
+        let suffices = suffices || exceeds_partition(members(state, partition), partition, spec);
         (!suffices).then_some(Lacking::Nodes)
     } else if !any(&|_| true) {
         Some(Lacking::Nodes)
@@ -92,6 +116,39 @@ fn tasks_on(config: &Config, spec: &JobSpec, node: &Node) -> u32 {
         }
     };
     (cpus / cpus_per_task).min(layout.tasks_per_node.unwrap_or(u32::MAX))
+}
+
+/// Whether nodes on which as many tasks fit are enough for all of them, and for what is counted.
+fn suffice_and_count<'a>(
+    state: &State,
+    fits: impl Iterator<Item = (&'a Node, u32)>,
+    spec: &JobSpec,
+) -> bool {
+    let nodes_min = nodes_min(spec) as usize;
+    let nodes_max = spec.layout.max_nodes.map(|most| nodes_min.max(most as usize));
+    let none_given = if spec.layout.nodes_given { nodes_min } else { usize::MAX };
+    let nodes_max = nodes_max.unwrap_or(none_given);
+    let tasks = spec.layout.tasks.max(spec.layout.min_nodes);
+    let (counts, apart) = (&spec.constraint().counts, spec.constraint().apart);
+    let asked: Vec<u32> = counts.iter().map(|(_, count)| *count).collect();
+    let mut fits: Vec<_> = fits.filter(|(_, fit)| *fit > 0).collect();
+    let enough = |fits: &[(&Node, u32)]| {
+        let has = |thing: usize, node: usize| {
+            let conf = state.node_conf(&fits[node].0.name);
+            conf.is_some_and(|conf| counts[thing].0.met(&|name| conf.has_feature(name)))
+        };
+        let Some(taken) = assign(&asked, apart, fits.len(), &has) else { return false };
+        let others = (0..fits.len()).filter(|node| taken.binary_search(node).is_err());
+        let chosen: Vec<usize> = taken.iter().copied().chain(others).take(nodes_max).collect();
+        let room = chosen.iter().fold(0_u32, |room, node| room.saturating_add(fits[*node].1));
+        taken.len() <= nodes_max && chosen.len() >= nodes_min && room >= tasks
+    };
+    if enough(&fits) {
+        return true;
+    }
+    // Those that take most tasks come first where few may be had.
+    fits.sort_by_key(|(_, fit)| Reverse(*fit));
+    enough(&fits)
 }
 
 fn nodes_min(spec: &JobSpec) -> u32 {

@@ -6,6 +6,7 @@ use bytes::Bytes;
 
 use super::{
     accounts::admit,
+    asks::{may_ask, widen_for_constraint},
     fit::{cpus_on_node, lacking, members},
 };
 use crate::{
@@ -33,6 +34,7 @@ pub(super) fn submit(
     spec.partition = PartitionName::from(partition.name.as_str());
     may_use(state, partition, by.user, spec.user)?;
     widen_for_memory(config, partition, &mut spec);
+    widen_for_constraint(&mut spec);
     spec.limits.retain(|limit| config.propagates(limit.resource));
     let max_wall = admit(state, config, partition, &mut spec)?;
     check_limits(state, config, partition, &spec)?;
@@ -201,6 +203,7 @@ pub(super) fn check_limits(
             return Err(Refusal::NoSuchNode(name.clone()));
         }
     }
+    may_ask(state, spec)?;
     if exceeds_memory(config, partition, spec) {
         return Err(Refusal::Memory);
     }

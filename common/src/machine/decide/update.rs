@@ -146,6 +146,7 @@ fn changes_layout(changes: &JobChanges) -> bool {
         || changes.memory.is_some()
         || changes.required_nodes.is_some()
         || changes.excluded_nodes.is_some()
+        || changes.constraint.is_some()
         || changes.std_out.is_some()
         || changes.std_err.is_some()
 }
@@ -158,6 +159,9 @@ fn changed(spec: &JobSpec, changes: &JobChanges) -> JobSpec {
     }
     if let Some(nodes) = &changes.excluded_nodes {
         changed.excluded_nodes.clone_from(nodes);
+    }
+    if let Some(constraint) = &changes.constraint {
+        changed.constraint = Some(Arc::clone(constraint));
     }
     changed.layout.min_nodes = changes.min_nodes.unwrap_or(spec.layout.min_nodes);
     changed.layout.tasks = changes.tasks.unwrap_or(spec.layout.tasks);

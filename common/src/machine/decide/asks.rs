@@ -1,0 +1,44 @@
+//! What a job may ask for beyond CPUs and memory.
+
+use crate::{
+    id::NodeName,
+    job::{Features, JobSpec},
+    machine::{Refusal, State},
+};
+
+/// Whether the log can say it, and whether there is such a thing at all.
+pub(super) fn may_ask(state: &State, spec: &JobSpec) -> Result<(), Refusal> {
+    let Some(constraint) = &spec.constraint else { return Ok(()) };
+    if state.format < 2 {
+        return Err(Refusal::Format("constraints"));
+    }
+    let nodes = || state.config.iter().flat_map(|config| &config.nodes);
+    let known = |name: &&str| nodes().any(|node| node.has_feature(name));
+    if constraint.names().iter().all(known) { Ok(()) } else { Err(Refusal::Features) }
+}
+
+/// Where `--nodes` is not given, a job gets as many as its constraint counts.
+pub(super) fn widen_for_constraint(spec: &mut JobSpec) {
+    let least = spec.constraint().least_nodes();
+    let layout = &mut spec.layout;
+    if !layout.nodes_given && layout.min_nodes < least {
+        layout.min_nodes = least;
+        if !layout.tasks_given {
+            layout.tasks = layout.tasks.max(least);
+        }
+    }
+}
+
+/// Whether the job may have the node, one of its constraint's alternatives being chosen.
+pub(super) fn admits(
+    state: &State,
+    spec: &JobSpec,
+    alternative: Option<&Features>,
+    node: &NodeName,
+) -> bool {
+    let constraint = spec.constraint();
+    constraint.is_empty()
+        || state.node_conf(node).is_some_and(|conf| {
+            constraint.admits(alternative, &|feature| conf.has_feature(feature))
+        })
+}

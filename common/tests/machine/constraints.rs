@@ -1,0 +1,104 @@
+//! What jobs ask of the features of nodes.
+
+use std::sync::Arc;
+
+use common::{
+    config::Config,
+    id::JobId,
+    job::{Constraint, JobChanges, JobSpec, Layout},
+    machine::{Command, Refusal},
+};
+
+use crate::cluster::{ALICE, Cluster, config, spec};
+
+/// `n1` is fast and in rack 1, `n2` in rack 1, `n3` in rack 2.
+fn cluster() -> Cluster {
+    let mut cluster = Cluster::new(&["n1", "n2", "n3"], 4);
+    let config = featured(&["fast,rack1", "rack1", "rack2"]);
+    cluster.send(Command::SetConfig { config: Arc::new(config) }).expect("only features change");
+    cluster
+}
+
+fn featured(features: &[&str; 3]) -> Config {
+    let mut config = config(&["n1", "n2", "n3"], 4);
+    for (node, features) in config.nodes.iter_mut().zip(features) {
+        node.features = features.split(',').map(str::to_owned).collect();
+    }
+    config
+}
+
+fn asks(text: &str) -> JobSpec {
+    let constraint = Constraint::parse(text).expect("it is well formed");
+    JobSpec { constraint: Some(Arc::new(constraint)), ..spec(ALICE) }
+}
+
+#[test]
+fn what_no_node_has_is_refused_and_so_is_what_no_nodes_have_together() {
+    let mut cluster = cluster();
+    let mut refused = |spec: JobSpec| cluster.submit(ALICE, spec).err().map(|e| e.to_string());
+    let unknown = Some("Invalid feature specification".to_owned());
+    let nowhere = Some("Requested node configuration is not available".to_owned());
+    assert_eq!(Refusal::Features.errno(), Some(2029));
+    for text in ["slow", "fast|slow", "[rack1|rack3]", "slow*1"] {
+        assert_eq!(refused(asks(text)), unknown, "{text}");
+        assert_eq!(refused(JobSpec { hold: true, ..asks(text) }), unknown, "{text}, held");
+    }
+    for text in ["fast&rack2", "fast*2", "[fast*1&rack1*2]"] {
+        assert_eq!(refused(asks(text)), nowhere, "{text}");
+    }
+    for text in ["fast", "fast|rack2", "[rack1|rack2]", "rack1*2", "[fast*1&rack1*1]"] {
+        assert_eq!(refused(asks(text)), None, "{text}");
+    }
+    let of = |nodes: u32, tasks: u32, text| {
+        let layout = Layout { min_nodes: nodes, tasks, nodes_given: true, ..Layout::SINGLE };
+        JobSpec { layout, ..asks(text) }
+    };
+    assert_eq!(refused(of(2, 2, "rack2")), nowhere);
+    assert_eq!(refused(of(1, 1, "rack1*2")), nowhere);
+    assert_eq!(refused(of(2, 8, "rack1*2")), None);
+    assert_eq!(refused(of(2, 9, "rack1*2")), nowhere);
+    let at_n3 = JobSpec { required_nodes: vec!["n3".into()], ..asks("rack1") };
+    assert_eq!(refused(at_n3), nowhere);
+}
+
+#[test]
+fn a_job_without_a_number_of_nodes_gets_as_many_as_are_counted() {
+    let mut cluster = cluster();
+    let layout = |cluster: &Cluster, job: JobId| {
+        let layout = cluster.state.jobs[&job].spec.layout;
+        (layout.min_nodes, layout.tasks)
+    };
+    let job = cluster.submit(ALICE, asks("rack1*2")).expect("two are there");
+    assert_eq!(layout(&cluster, job), (2, 2));
+    let tasks = Layout { tasks: 1, tasks_given: true, ..Layout::SINGLE };
+    let job = cluster.submit(ALICE, JobSpec { layout: tasks, ..asks("rack1*2&rack2*1") });
+    assert_eq!(layout(&cluster, job.expect("they are there")), (2, 1));
+}
+
+#[test]
+fn another_constraint_may_be_asked_for_until_the_job_runs() {
+    let mut cluster = cluster();
+    let job = cluster.submit(ALICE, asks("rack2")).expect("there is one");
+    let update = |cluster: &mut Cluster, constraint: Constraint| {
+        let constraint = Some(Arc::new(constraint));
+        let changes = Box::new(JobChanges { constraint, ..JobChanges::default() });
+        let by = cluster.by(ALICE);
+        cluster.send(Command::UpdateJob { by, job, changes }).map(|_| ())
+    };
+    let read = |text| Constraint::parse(text).expect("it is well formed");
+    assert_eq!(update(&mut cluster, read("slow")), Err(Refusal::Features));
+    assert_eq!(update(&mut cluster, read("fast")), Ok(()));
+    assert_eq!(cluster.state.jobs[&job].spec.constraint().text, "fast");
+    assert_eq!(update(&mut cluster, Constraint::NONE), Ok(()));
+    assert_eq!(cluster.state.jobs[&job].spec.constraint, None);
+    cluster.allocate(job, "n1", 1).expect("there is room");
+    assert_eq!(update(&mut cluster, read("fast")), Err(Refusal::NotPending(job)));
+    assert_eq!(cluster.replayed(), cluster.state);
+}
+
+#[test]
+fn an_old_log_has_no_constraints() {
+    let mut cluster = cluster();
+    cluster.state.format = 1;
+    assert_eq!(cluster.submit(ALICE, asks("fast")), Err(Refusal::Format("constraints")));
+}
