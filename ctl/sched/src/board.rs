@@ -14,7 +14,8 @@ use common::{
 use crate::{
     placement::{Need, amounts, need},
     policy::Policy,
-    timeline::{Amounts, Ask, ClassId, Grid, Held, MaskId, Shape, ShapeId, Start, Timeline},
+    sites::Site,
+    timeline::{Amounts, Ask, ClassId, Grid, Held, Shape, ShapeId, Start, Timeline},
 };
 
 /// How many words of what is free the timeline of a small cluster may have, before its grid is
@@ -28,7 +29,7 @@ pub(crate) struct Share {
     pub(crate) name: NodeName,
     pub(crate) total: Resources,
     /// Its place in the configuration.
-    rank: usize,
+    pub(crate) rank: usize,
     /// Up, and not draining.
     pub(crate) usable: bool,
     /// Under strict order, a more urgent job waits for it: nobody behind that job may take it.
@@ -96,7 +97,7 @@ impl Board {
         &mut self,
         (config, partition): (&Config, &PartitionConf),
         job: &Job,
-        mask: MaskId,
+        site: &Site,
         required: &[usize],
     ) -> ClassId {
         let need = need(config, partition, job);
@@ -106,12 +107,14 @@ impl Board {
         };
         self.timeline.class(&Ask {
             shape,
-            mask,
+            mask: site.mask,
             required: required.to_vec(),
             nodes_min: need.nodes_min,
             nodes_max: need.nodes_max,
             tasks: need.tasks,
             limit: job.time_limit.span().map(|limit| limit.0.max(1)),
+            counts: site.counts.clone(),
+            apart: job.spec.constraint().apart,
         })
     }
 

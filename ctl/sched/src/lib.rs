@@ -16,6 +16,7 @@ mod plan;
 mod policy;
 mod reached;
 mod reason;
+mod sites;
 pub mod standing;
 pub mod timeline;
 pub mod why;

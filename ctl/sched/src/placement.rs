@@ -41,13 +41,14 @@ pub fn need(config: &Config, partition: &PartitionConf, job: &Job) -> Need {
     let layout = &job.spec.layout;
     // All the nodes that a job names are its own, even if its tasks would need fewer.
     let named = u32::try_from(job.spec.required_nodes.len()).unwrap_or(u32::MAX);
-    let nodes_min = layout.min_nodes.max(named).max(1);
+    let asked = layout.min_nodes.max(named).max(1);
     let nodes_max = layout.max_nodes.unwrap_or(if layout.nodes_given {
-        nodes_min
+        asked
     } else {
         // Without `--nodes`, the tasks spread over as many nodes as they need.
         u32::MAX
     });
+    let nodes_min = asked.max(job.spec.constraint().least_nodes());
     let nodes_max = nodes_max.max(named).min(partition.max_nodes.unwrap_or(u32::MAX));
     Need {
         nodes_min,

@@ -1,5 +1,7 @@
 //! One pass over the queues.
 
+mod choices;
+
 use std::{
     cmp::{Ordering, Reverse},
     collections::BTreeMap,
@@ -20,7 +22,8 @@ use crate::{
     placement::need,
     policy::Policy,
     reached::Reached,
-    timeline::{ClassId, MaskId, Start},
+    sites::Sites,
+    timeline::{ClassId, Start},
 };
 
 /// What one pass decided.
@@ -47,10 +50,7 @@ pub(crate) struct Line<'a> {
     queue: Peekable<Box<dyn Iterator<Item = QueueKey> + 'a>>,
     /// Its nodes, by their place on the board.
     pub(crate) nodes: Vec<usize>,
-    /// Those of them that may be given away, as long as that stays so.
-    usable: Option<MaskId>,
-    /// All of them.
-    all: MaskId,
+    sites: Sites,
     /// How many of its jobs were looked at, and for how many nodes are kept.
     pub(crate) looked: u32,
     reserved: u32,
@@ -101,13 +101,11 @@ pub(crate) fn lines<'a>(view: &'a State, config: &'a Config, board: &mut Board) 
         let at = |name: &String| board.position(&NodeName::from(name.as_str()));
         let nodes: Vec<usize> = conf.nodes.iter().filter_map(at).collect();
         let queue: Box<dyn Iterator<Item = QueueKey>> = Box::new(queue.iter().copied());
-        let all = board.timeline.mask(nodes.iter().copied());
         Some(Line {
             conf,
             queue: queue.peekable(),
             nodes,
-            usable: None,
-            all,
+            sites: Sites::default(),
             looked: 0,
             reserved: 0,
             headed: false,
@@ -241,7 +239,7 @@ impl<'a> Pass<'a> {
                 // A partition that starts nothing keeps no nodes from the others.
                 if line.conf.state.starts() {
                     self.board.reserve(&line.nodes);
-                    lines.iter_mut().for_each(|line| line.usable = None);
+                    lines.iter_mut().for_each(|line| line.sites.forget());
                 }
             }
         }
@@ -297,10 +295,9 @@ impl<'a> Pass<'a> {
         if !self.may_be_looked_at(line, job) {
             return Verdict::Behind;
         }
-        let mask = self.mask(line, job, |share| share.usable && !share.awaited);
-        let (conf, own) = (self.config, line.conf);
-        let class = self.board.class((conf, own), job, mask, &required);
-        self.seek(line, job, class, &required)
+        let sites = line.sites.of(&mut self.board, self.config, &line.nodes, job);
+        let classes = self.classes(line, job, &sites, &required);
+        self.seek(line, job, &classes, &required)
     }
 
     /// Counts the job, if the policy's caps let it be planned at all.
@@ -325,31 +322,12 @@ impl<'a> Pass<'a> {
         true
     }
 
-    /// Those nodes of the partition that the job does not exclude, and that can be given to it.
-    fn mask(
-        &mut self,
-        line: &mut Line<'a>,
-        job: &Job,
-        may: fn(&crate::board::Share) -> bool,
-    ) -> MaskId {
-        let Board { shares, timeline, .. } = &mut self.board;
-        let excluded = &job.spec.excluded_nodes;
-        if !excluded.is_empty() {
-            let nodes = line.nodes.iter().copied();
-            let allowed = nodes.filter(|at| !excluded.contains(&shares[*at].name));
-            return timeline.mask(allowed.filter(|at| may(&shares[*at])));
-        }
-        *line.usable.get_or_insert_with(|| {
-            timeline.mask(line.nodes.iter().copied().filter(|at| may(&shares[*at])))
-        })
-    }
-
     /// Looks for room, and takes it.
     fn seek(
         &mut self,
         line: &mut Line<'a>,
         job: &Job,
-        class: ClassId,
+        classes: &[ClassId],
         required: &[usize],
     ) -> Verdict {
         let Policy { strict, reservations, .. } = self.policy;
@@ -362,9 +340,9 @@ impl<'a> Pass<'a> {
         };
         let wanted = self.wanted == Some(job.id);
         if wanted {
-            self.found = Some((class, None));
+            self.found = classes.first().map(|class| (*class, None));
         }
-        if let Some(start) = self.board.timeline.earliest(class, latest) {
+        if let Some((class, start)) = self.earliest(classes, latest) {
             let need = need(self.config, line.conf, job);
             if let Some(limits) = &mut self.limits {
                 let places = self.board.places(&need, &start);
@@ -388,7 +366,7 @@ impl<'a> Pass<'a> {
             }
             self.plan.estimates.insert(job.id, Timestamp(start.at));
             line.reserved += 1;
-        } else if let Some(reason) = self.obstacle(line, job, class, required) {
+        } else if let Some(reason) = self.obstacle(line, job, classes, required) {
             return Verdict::Wait(reason);
         }
         if !required.is_empty() {
@@ -402,43 +380,13 @@ impl<'a> Pass<'a> {
             (false, true) => Verdict::Behind,
         }
     }
-
-    /// Why the class has no room even on idle nodes, if that is so.
-    fn obstacle(
-        &mut self,
-        line: &mut Line<'a>,
-        job: &Job,
-        class: ClassId,
-        required: &[usize],
-    ) -> Option<Reason> {
-        if self.board.could(class) {
-            return None;
-        }
-        let (all, excluded) = (line.all, &job.spec.excluded_nodes);
-        let Board { shares, timeline, .. } = &mut self.board;
-        let allowed = |at: &usize| !excluded.contains(&shares[*at].name);
-        let nodes = || line.nodes.iter().copied().filter(allowed);
-        let allowed = if excluded.is_empty() { all } else { timeline.mask(nodes()) };
-        let usable = timeline.mask(nodes().filter(|at| shares[*at].usable));
-        let own = (self.config, line.conf);
-        let ever = self.board.class(own, job, allowed, required);
-        let today = self.board.class(own, job, usable, required);
-        if !self.board.could(ever) {
-            Some(Reason::PartitionConfig)
-        } else if !self.board.could(today) {
-            Some(Reason::NodesNotAvail)
-        } else {
-            // Under strict order, a more urgent job's nodes are kept.
-            None
-        }
-    }
 }
 
 /// What keeps the job from starting whatever is free.
 fn hindrance(line: &Line<'_>, job: &Job) -> Option<Reason> {
     let conf = line.conf;
     let nodes_max = conf.max_nodes.unwrap_or(u32::MAX);
-    let wants = job.spec.layout.min_nodes;
+    let wants = job.spec.layout.min_nodes.max(job.spec.constraint().least_nodes());
     if wants > nodes_max || wants < conf.min_nodes || wants as usize > line.nodes.len() {
         Some(Reason::PartitionNodeLimit)
     } else if job.time_limit > conf.max_time {

@@ -145,5 +145,7 @@ pub fn class(timeline: &mut Timeline, mask: MaskId, job: &Job) -> ClassId {
         nodes_max: job.nodes,
         tasks: job.nodes,
         limit: Some(job.limit),
+        counts: vec![],
+        apart: false,
     })
 }

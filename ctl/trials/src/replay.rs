@@ -122,6 +122,8 @@ fn starting(
             nodes_max: 1,
             tasks: 1,
             limit: Some(limit),
+            counts: vec![],
+            apart: false,
         });
         let latest = match order {
             Order::Fcfs => now,

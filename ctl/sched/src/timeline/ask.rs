@@ -52,6 +52,10 @@ pub struct Ask {
     pub tasks: u32,
     /// None: it never ends.
     pub limit: Option<u64>,
+    /// Of these nodes at least so many.
+    pub counts: Vec<(MaskId, u32)>,
+    /// A node counts for one of them alone.
+    pub apart: bool,
 }
 
 /// A shape that the timeline knows.
@@ -107,12 +111,17 @@ impl Ask {
         self.tasks > self.nodes_min
     }
 
-    /// How many tasks each of the first nodes takes, where they take all together. Each takes as
-    /// many as fit, and leaves one for each node that must follow.
-    pub(super) fn spread(&self, fitting: &[(usize, u32)]) -> Option<Vec<(usize, u32)>> {
-        let mut left = self.tasks;
+    /// How many tasks each of the first nodes takes, where they take all together: of the first
+    /// `must`, each takes one at least. Each takes as many as fit, and leaves one for each node
+    /// that must follow.
+    pub(super) fn spread(
+        &self,
+        fitting: &[(usize, u32)],
+        must: usize,
+    ) -> Option<Vec<(usize, u32)>> {
+        let nodes_min = must.max(self.nodes_min as usize);
+        let mut left = self.tasks.max(u32::try_from(must).unwrap_or(u32::MAX));
         let mut chosen = Vec::new();
-        let nodes_min = self.nodes_min as usize;
         for &(node, fits) in fitting {
             let placed = chosen.len();
             if left == 0 || placed >= self.nodes_max as usize {
@@ -130,7 +139,8 @@ impl Ask {
     /// Whether nothing starts for `self` before it could for `other`.
     pub(super) fn dominates(&self, other: &Self) -> bool {
         let limit = |ask: &Self| ask.limit.unwrap_or(u64::MAX);
-        self.nodes_min >= other.nodes_min
+        (other.counts.is_empty() || self.counts == other.counts && self.apart == other.apart)
+            && self.nodes_min >= other.nodes_min
             && self.nodes_max <= other.nodes_max
             && self.tasks >= other.tasks
             && limit(self) >= limit(other)

@@ -1,5 +1,7 @@
 //! Where and when there is room.
 
+use common::job::assign;
+
 use super::{
     Timeline,
     ask::{Ask, ClassId, ShapeId, Start},
@@ -128,11 +130,10 @@ impl Timeline {
         let others = nodes.filter(|node| ask.required.binary_search(node).is_err());
         let mut others: Vec<_> = others.map(|node| (node, tasks(node))).collect();
         others.retain(|(_, tasks)| *tasks > 0);
-        others.sort_by_key(|(_, tasks)| std::cmp::Reverse(*tasks));
         let mut fitting: Vec<_> = ask.required.iter().map(|node| (*node, tasks(*node))).collect();
         let named = fitting.iter().all(|(_, tasks)| *tasks > 0);
         fitting.append(&mut others);
-        named && ask.spread(&fitting).is_some()
+        named && self.choose(ask, fitting).is_some()
     }
 
     /// The first of the slots in which too few nodes have room, if there is one.
@@ -150,7 +151,10 @@ impl Timeline {
         let known = &self.classes[class.0];
         let word = if known.from == begin { known.word } else { 0 };
         let mut stale = Vec::new();
-        let single = ask.nodes_min == 1 && !ask.is_elastic() && ask.required.is_empty();
+        let single = ask.nodes_min == 1
+            && !ask.is_elastic()
+            && ask.required.is_empty()
+            && ask.counts.is_empty();
         let found = if single {
             self.first(ask, stretch, word, &mut stale).map(|node| vec![(node, 1)])
         } else {
@@ -254,7 +258,9 @@ impl Timeline {
         }
         let suffices = |fitting: &[(usize, u32)], room: u64| {
             let nodes = fitting.len();
-            room >= u64::from(ask.tasks)
+            // What is counted may be among the last of them.
+            ask.counts.is_empty()
+                && room >= u64::from(ask.tasks)
                 && nodes >= ask.nodes_min as usize
                 && nodes <= ask.nodes_max as usize
         };
@@ -272,13 +278,36 @@ impl Timeline {
                 fitting.push((node, tasks));
             }
         }
-        let chosen = ask.spread(&fitting);
+        self.choose(ask, fitting)
+    }
+
+    /// Chooses among the nodes on which as many tasks fit, of which the required ones come first.
+    fn choose(&self, ask: &Ask, mut fitting: Vec<(usize, u32)>) -> Option<Vec<(usize, u32)>> {
+        let named = ask.required.len();
+        let chosen = self.counted(ask, &fitting);
         if chosen.is_some() || fitting.len() <= ask.nodes_max as usize {
             return chosen;
         }
         // Few nodes may be had: those come first that take most.
-        fitting[ask.required.len()..].sort_by_key(|(_, tasks)| std::cmp::Reverse(*tasks));
-        ask.spread(&fitting)
+        fitting[named..].sort_by_key(|(_, tasks)| std::cmp::Reverse(*tasks));
+        self.counted(ask, &fitting)
+    }
+
+    /// The first of them that are enough, with all that is counted among them.
+    fn counted(&self, ask: &Ask, fitting: &[(usize, u32)]) -> Option<Vec<(usize, u32)>> {
+        if ask.counts.is_empty() {
+            return ask.spread(fitting, 0);
+        }
+        let counts: Vec<u32> = ask.counts.iter().map(|(_, count)| *count).collect();
+        let has = |thing: usize, at: usize| {
+            let (node, mask) = (fitting[at].0, ask.counts[thing].0);
+            self.masks[mask.0][node / 64] & (1 << (node % 64)) != 0
+        };
+        let taken = assign(&counts, ask.apart, fitting.len(), &has)?;
+        let must = |at: &usize| *at < ask.required.len() || taken.binary_search(at).is_ok();
+        let (first, others): (Vec<usize>, Vec<usize>) = (0..fitting.len()).partition(must);
+        let ordered: Vec<_> = first.iter().chain(&others).map(|at| fitting[*at]).collect();
+        ask.spread(&ordered, first.len())
     }
 }
 

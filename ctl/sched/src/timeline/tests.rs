@@ -48,11 +48,14 @@ impl Plain {
     fn suffices(&self, want: &Want, from: u64) -> bool {
         let until = want.until(from);
         let nodes = 0..self.totals.len();
-        let mut fitting: Vec<u32> = nodes
+        let fitting = nodes
             .filter(|node| want.nodes >> node & 1 == 1)
-            .map(|node| self.tasks(want, node, from, until))
-            .filter(|tasks| *tasks > 0)
-            .collect();
+            .map(|node| (node, self.tasks(want, node, from, until)))
+            .filter(|(_, tasks)| *tasks > 0);
+        let (fits, mut fitting): (Vec<usize>, Vec<u32>) = fitting.unzip();
+        if !want.counts_met(&fits) {
+            return false;
+        }
         fitting.sort_unstable_by(|left, right| right.cmp(left));
         let room: u32 = fitting.iter().take(want.most as usize).sum();
         fitting.len() >= want.least as usize && room >= want.tasks
@@ -81,6 +84,9 @@ struct Want {
     cap: u64,
     whole: bool,
     limit: Option<u64>,
+    /// Of the nodes of these bits at least so many.
+    counts: Vec<(u32, u32)>,
+    apart: bool,
 }
 
 impl Want {
@@ -88,6 +94,19 @@ impl Want {
         let all = if self.whole { total } else { Amounts::NONE };
         let most = Amounts([u64::MAX, self.cap.max(self.floor.0[1]).max(all.0[1]), u64::MAX]);
         Portion { least: all, floor: self.floor.max(all), per_task: self.per_task, most }
+    }
+
+    /// Whether all is among the nodes that is counted. Where a node counts for one thing alone, any
+    /// things together need as many nodes that have one of them (Hall).
+    fn counts_met(&self, nodes: &[usize]) -> bool {
+        let sets = 0..1_usize << self.counts.len();
+        sets.filter(|set| self.apart || set.count_ones() == 1).all(|set| {
+            let things = self.counts.iter().enumerate().filter(|(at, _)| set >> at & 1 == 1);
+            let (bits, counts): (Vec<u32>, Vec<u32>) = things.map(|(_, thing)| *thing).unzip();
+            let any = bits.iter().fold(0, |any, bits| any | bits);
+            let asked: u32 = counts.iter().sum();
+            nodes.iter().filter(|node| any >> **node & 1 == 1).count() >= asked as usize
+        })
     }
 
     fn until(&self, from: u64) -> u64 {
@@ -99,6 +118,11 @@ impl Want {
         let portions = portions.into_iter().map(|total| self.portion(total)).collect();
         let shape = timeline.shape(&Shape { portions, tasks_per_node: self.tasks_per_node });
         let mask = timeline.mask((0..32).filter(|node| self.nodes >> node & 1 == 1));
+        let counts = self.counts.iter().map(|(nodes, count)| {
+            let nodes = (0..32).filter(|node| (self.nodes & nodes) >> node & 1 == 1);
+            (timeline.mask(nodes), *count)
+        });
+        let counts = counts.collect();
         timeline.class(&Ask {
             shape,
             mask,
@@ -107,6 +131,8 @@ impl Want {
             nodes_max: self.most,
             tasks: self.tasks,
             limit: self.limit,
+            counts,
+            apart: self.apart,
         })
     }
 }
@@ -119,13 +145,17 @@ fn want() -> impl Strategy<Value = Want> {
     // Few different values, so that classes are met again.
     let limit = prop_oneof![8 => (1..9_u64).prop_map(Some), 1 => Just(None)];
     let cap = prop_oneof![4 => Just(u64::MAX), 1 => 1..4_u64];
-    let kind = (prop::bool::weighted(0.2), cap);
+    let counts = proptest::collection::vec((1..1_u32 << NODES, 0..3_u32), 0..3);
+    let counts = prop_oneof![3 => Just(vec![]), 1 => counts];
+    let kind = (prop::bool::weighted(0.2), cap, counts, any::<bool>());
     (1..1_u32 << NODES, size, amounts(), amounts(), kind, limit).prop_map(
-        |(nodes, (least, more, tasks, tasks_per_node), per_task, floor, (whole, cap), limit)| {
+        |(nodes, (least, more, tasks, tasks_per_node), per_task, floor, kind, limit)| {
+            let (whole, cap, counts, apart) = kind;
             Want {
                 nodes: if nodes % 2 == 0 { nodes } else { (1 << NODES) - 1 },
                 least,
-                most: least + more,
+                // Few nodes with all that is counted on them: not every choice is tried.
+                most: if counts.is_empty() { least + more } else { u32::MAX },
                 tasks: least + tasks,
                 tasks_per_node,
                 per_task: Amounts([per_task.0[0].max(1), per_task.0[1], per_task.0[2]]),
@@ -133,6 +163,8 @@ fn want() -> impl Strategy<Value = Want> {
                 cap,
                 whole,
                 limit,
+                counts,
+                apart,
             }
         },
     )
@@ -175,6 +207,8 @@ fn take(timeline: &mut Timeline, plain: &mut Plain, class: ClassId, want: &Want,
     let nodes = start.nodes.len();
     assert!(nodes >= want.least as usize && nodes <= want.most as usize, "{start:?}");
     assert!(start.nodes.iter().map(|(_, tasks)| tasks).sum::<u32>() >= want.tasks, "{start:?}");
+    let chosen: Vec<usize> = start.nodes.iter().map(|(node, _)| *node).collect();
+    assert!(want.counts_met(&chosen), "{start:?}");
     assert_eq!(start.until, want.until(start.at));
     let until = timeline.book(class, start);
     assert!(until >= start.until);
@@ -238,6 +272,8 @@ proptest! {
                 nodes_max: 1,
                 tasks: 1,
                 limit: Some(limit),
+                counts: vec![],
+                apart: false,
             };
             let class = timeline.class(&ask);
             let start = timeline.earliest(class, u64::MAX).expect("all of it ends");
@@ -351,6 +387,8 @@ fn required_nodes_come_first_and_are_waited_for() {
         nodes_max: 2,
         tasks: 2,
         limit: Some(10),
+        counts: vec![],
+        apart: false,
     };
     let class = timeline.class(&ask);
     let start = timeline.earliest(class, u64::MAX).expect("it ends");
@@ -376,6 +414,8 @@ fn a_full_budget_rounds_ends_up() {
         nodes_max: 1,
         tasks: 1,
         limit: Some(limit),
+        counts: vec![],
+        apart: false,
     };
     let mut at = |limit| {
         let class = timeline.class(&ask(limit));

@@ -6,7 +6,7 @@ use bytes::Bytes;
 use common::{
     config::{self, Config},
     id::{Attempt, ClusterId, Incarnation, JobId, NodeName, RequestId, Term, UserId},
-    job::{ExitStatus, Place},
+    job::{ExitStatus, JobChanges, Place},
     machine::{
         Allocation, Answer, By, Command, Entry, NodeChanges, NodeTarget, Refusal, Report, State,
         Submission, decide,
@@ -115,6 +115,8 @@ impl Bench {
                 told(&self.state, self.now, job)
             }
             "hold" => self.hold(JobId(rest.parse().expect("a job's number"))),
+            "features" => self.features(rest),
+            "update" => self.update(rest),
             "pass" => {
                 let seconds = rest.parse().expect("a number of seconds");
                 self.now = self.now + Span::from_seconds(seconds);
@@ -196,6 +198,28 @@ impl Bench {
         let (by, node) = (self.by(OPERATOR), NodeName::from(name));
         self.send(Command::UpdateNode { by, node, changes }).expect("the node is configured");
         String::new()
+    }
+
+    fn features(&mut self, change: &str) -> String {
+        let (name, features) = change.split_once(' ').unwrap_or((change, ""));
+        let mut config = self.state.config.as_deref().expect("it is configured").clone();
+        let node = config.nodes.iter_mut().find(|node| node.name == name);
+        let features = features.split(',').filter(|feature| !feature.is_empty());
+        node.expect("the node is configured").features = features.map(str::to_owned).collect();
+        self.send(Command::SetConfig { config: Arc::new(config) }).expect("nothing else changes");
+        String::new()
+    }
+
+    fn update(&mut self, change: &str) -> String {
+        let (job, options) = change.split_once(' ').expect("a job, and options");
+        let job = JobId(job.parse().expect("a job's number"));
+        let asked = options::job(options, ALICE, self.now);
+        let changes = JobChanges { constraint: asked.constraint, ..JobChanges::default() };
+        let by = self.by(ALICE);
+        match self.send(Command::UpdateJob { by, job, changes: Box::new(changes) }) {
+            Ok(_) => String::new(),
+            Err(refusal) => format!("refused: {refusal}\n"),
+        }
     }
 
     fn told(&self, plan: &Plan) -> String {

@@ -14,6 +14,8 @@
 //! | `node NAME drain` | or `down` or `resume` |
 //! | `hold JOB` | by its owner |
 //! | `why JOB` | why it waits, until when, and what would start it sooner |
+//! | `features NAME LIST` | the configuration gives the node these features from now on |
+//! | `update JOB OPTIONS` | what it asks for of nodes becomes what the options ask for |
 //! | `pass SECONDS` | the clock goes on |
 
 mod accounts;

@@ -1,10 +1,12 @@
 //! Jobs, by some of sbatch's options.
 
+use std::sync::Arc;
+
 use common::{
     count,
     hostlist::Hostlist,
     id::{GroupId, NodeName, PartitionName, UserId},
-    job::{JobSpec, MemoryRequest},
+    job::{Constraint, JobSpec, MemoryRequest},
     size::parse_mib,
     time::{Span, TimeLimit, Timestamp},
 };
@@ -49,6 +51,10 @@ fn apply(spec: &mut JobSpec, name: &str, value: &str, now: Timestamp) {
         "-w" => spec.required_nodes = nodes(),
         "-x" => spec.excluded_nodes = nodes(),
         "--exclusive" => spec.exclusive = true,
+        "-C" => {
+            let constraint = Constraint::parse(value).expect("the option takes a constraint");
+            spec.constraint = Some(Arc::new(constraint));
+        }
         "-H" => spec.hold = true,
         "--begin" => {
             let seconds = value.strip_prefix("now+").and_then(|seconds| seconds.parse().ok());

@@ -1,15 +1,16 @@
 //! What must hold of any plan.
 
 use common::{
+    config::Config,
     id::{ContentHash, JobId},
-    job::Reason,
+    job::{Constraint, Features, Place, Reason},
 };
 use proptest::prelude::*;
 
 use crate::bench::Bench;
 
-pub(crate) const CONF: &str = "NodeName=n[1-3] CPUs=4 RealMemory=1000\n\
-    NodeName=n[4-5] CPUs=8 RealMemory=500 Weight=2\n\
+pub(crate) const CONF: &str = "NodeName=n[1-3] CPUs=4 RealMemory=1000 Feature=x,y\n\
+    NodeName=n[4-5] CPUs=8 RealMemory=500 Weight=2 Feature=y,z\n\
     PartitionName=a Nodes=n[1-4] Default=YES DefMemPerCPU=50\n\
     PartitionName=b Nodes=n[3-5] PriorityTier=2 MaxNodes=2 DefMemPerCPU=10\n\
     PartitionName=c Nodes=n2 OverSubscribe=EXCLUSIVE\n\
@@ -36,6 +37,8 @@ fn options() -> impl Strategy<Value = String> {
         (1..20_u32).prop_map(|minutes| format!("-t={minutes}")),
         Just("--begin=now+50".to_owned()),
         Just("--nice=3".to_owned()),
+        "-C=(x|y|z|x&y|x&z|x\\|z)",
+        r"-C=(\[x\|z\]|x\*2|y\*3&z\*1|\[x\*1&z\*2\]|y&z\*1)",
     ];
     proptest::collection::vec(option, 0..4).prop_map(|options| options.join(" "))
 }
@@ -48,6 +51,21 @@ pub(crate) fn command() -> impl Strategy<Value = String> {
         1 => "node n[1-5] (drain|down|resume)",
         1 => Just("pass 40".to_owned()),
     ]
+}
+
+/// Whether the nodes are what the constraint asks for.
+fn meets(config: &Config, constraint: &Constraint, places: &[Place]) -> bool {
+    let conf = |place: &Place| config.nodes.iter().find(|node| node.name == place.node.as_str());
+    let nodes: Vec<_> = places.iter().map(|place| conf(place).expect("configured")).collect();
+    let with = |features: &Features| {
+        nodes.iter().filter(|node| features.met(&|name| node.has_feature(name))).count()
+    };
+    let all = |features: &Features| with(features) == nodes.len();
+    let counted = |(features, count): &(Features, u32)| with(features) >= *count as usize;
+    constraint.every.iter().all(all)
+        && (constraint.same.is_empty() || constraint.same.iter().any(all))
+        && constraint.counts.iter().all(counted)
+        && nodes.len() >= constraint.least_nodes() as usize
 }
 
 /// The jobs that hold nodes now.
@@ -82,6 +100,11 @@ proptest! {
         for order in ["backfill", "builtin"] {
             let mut bench = Bench::new(&format!("SchedulerType=sched/{order}\n{CONF}"));
             for command in &commands {
+                for start in bench.plan().starts {
+                    let asked = bench.state.jobs[&start.job].spec.constraint();
+                    let config = bench.state.config.as_ref().expect("it is configured");
+                    prop_assert!(meets(config, asked, &start.places), "{} {:?}", asked.text, start);
+                }
                 run(&mut bench, command);
                 if command == "start" {
                     prop_assert_eq!(bench.plan().starts, []);
@@ -157,6 +180,7 @@ proptest! {
                 Reason::PartitionNodeLimit,
                 Reason::NodesNotAvail,
                 Reason::ReqNodeNotAvail,
+                Reason::BadConstraints,
             ];
             prop_assert!(never.contains(&reason), "job {} waits for {}", job, reason);
         }

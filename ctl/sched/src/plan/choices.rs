@@ -1,0 +1,92 @@
+//! The choices of nodes that one job has.
+
+use std::sync::Arc;
+
+use common::job::{Job, JobSpec, Reason};
+
+use super::{Line, Pass};
+use crate::{
+    board::Share,
+    sites::{Site, sites},
+    timeline::{ClassId, Start},
+};
+
+impl<'a> Pass<'a> {
+    /// The job's request for each of its choices of nodes that the required ones are of.
+    pub(super) fn classes(
+        &mut self,
+        line: &Line<'a>,
+        job: &Job,
+        sites: &[Site],
+        required: &[usize],
+    ) -> Vec<ClassId> {
+        let own = (self.config, line.conf);
+        let sites = sites.iter();
+        let sites: Vec<_> = sites
+            .filter(|site| site.admits(&self.board, self.config, &job.spec, required))
+            .collect();
+        sites.iter().map(|site| self.board.class(own, job, site, required)).collect()
+    }
+
+    /// The earliest start among several, and whose it is; the first of those that are equal.
+    pub(super) fn earliest(
+        &mut self,
+        classes: &[ClassId],
+        mut latest: u64,
+    ) -> Option<(ClassId, Start)> {
+        let mut first = None;
+        for class in classes {
+            let Some(start) = self.board.timeline.earliest(*class, latest) else { continue };
+            let at = start.at;
+            first = Some((*class, start));
+            if at <= self.now.0 {
+                break;
+            }
+            latest = at - 1;
+        }
+        first
+    }
+
+    /// Why none of the job's choices has room even on idle nodes, if that is so.
+    pub(super) fn obstacle(
+        &mut self,
+        line: &mut Line<'a>,
+        job: &Job,
+        classes: &[ClassId],
+        required: &[usize],
+    ) -> Option<Reason> {
+        if self.could(classes) {
+            return None;
+        }
+        if !self.could_on(line, job, required, |_| true) {
+            let constrained = job.spec.constraint.is_some();
+            let plain = Job { spec: Arc::new(unconstrained(&job.spec)), ..job.clone() };
+            let bad = constrained && self.could_on(line, &plain, required, |_| true);
+            return Some(if bad { Reason::BadConstraints } else { Reason::PartitionConfig });
+        }
+        // Else a more urgent job's nodes are kept under strict order.
+        let today = self.could_on(line, job, required, |share| share.usable);
+        (!today).then_some(Reason::NodesNotAvail)
+    }
+
+    /// Whether one of them could run on idle nodes.
+    fn could(&mut self, classes: &[ClassId]) -> bool {
+        classes.iter().any(|class| self.board.could(*class))
+    }
+
+    fn could_on(
+        &mut self,
+        line: &Line<'a>,
+        job: &Job,
+        required: &[usize],
+        may: fn(&Share) -> bool,
+    ) -> bool {
+        let sites = sites(&mut self.board, self.config, &line.nodes, &job.spec, may);
+        let classes = self.classes(line, job, &sites, required);
+        self.could(&classes)
+    }
+}
+
+fn unconstrained(spec: &JobSpec) -> JobSpec {
+    JobSpec { constraint: None, ..spec.clone() }
+}
