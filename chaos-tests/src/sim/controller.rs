@@ -132,8 +132,12 @@ fn config(nodes: usize) -> Config {
     config.return_to_service = 1;
     config.select_memory = false;
     let names: Vec<String> = (0..nodes).map(node_name).collect();
-    config.nodes =
-        names.iter().map(|name| NodeConf { cpus: 4, ..NodeConf::defaults(name) }).collect();
+    let node = |(at, name): (usize, &String)| NodeConf {
+        cpus: 4,
+        features: vec![["odd", "even"][at % 2].to_owned(), "any".to_owned()],
+        ..NodeConf::defaults(name)
+    };
+    config.nodes = names.iter().enumerate().map(node).collect();
     config.partitions = vec![PartitionConf {
         nodes_text: names.join(","),
         nodes: names,

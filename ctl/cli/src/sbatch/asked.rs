@@ -6,7 +6,7 @@ mod signal;
 
 use common::{
     count::Count,
-    job::{Dependency, MemoryRequest, OpenMode, WarnSignal},
+    job::{Constraint, Dependency, MemoryRequest, OpenMode, WarnSignal},
     time::{TimeLimit, Timestamp},
 };
 
@@ -36,6 +36,7 @@ pub(super) struct Asked {
     pub(super) chdir: Option<String>,
     pub(super) clusters: Option<String>,
     pub(super) comment: Option<String>,
+    pub(super) constraint: Option<Constraint>,
     pub(super) cpus_per_task: Option<u32>,
     pub(super) dependency: Option<Dependency>,
     pub(super) std_err: Option<String>,

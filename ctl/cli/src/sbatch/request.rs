@@ -201,6 +201,7 @@ fn spec(
         trace: telemetry::current_traceparent(),
         dependency: asked.dependency.as_ref().map(Into::into),
         kill_on_invalid_dep: asked.kill_on_invalid_dep,
+        constraint: asked.constraint.as_ref().map(|constraint| constraint.text.clone()),
         ..wire::JobSpec::default()
     }
 }

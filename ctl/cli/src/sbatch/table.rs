@@ -20,6 +20,7 @@ pub(super) enum Opt {
     Chdir,
     Clusters,
     Comment,
+    Constraint,
     CpusPerTask,
     Dependency,
     Error,

@@ -119,7 +119,7 @@ fn deadline_to_job(job: &Job<'_>) -> Fields {
         ),
         ("extra", json!("")),
         ("failed_node", json!(job.failed_node().unwrap_or_default())),
-        ("features", json!("")),
+        ("features", json!(job.spec.constraint.as_deref().unwrap_or_default())),
         ("federation_origin", json!("")),
         ("federation_siblings_active", json!("")),
         ("federation_siblings_viable", json!("")),

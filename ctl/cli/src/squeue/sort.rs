@@ -69,6 +69,7 @@ fn compare(field: Field, one: &Job<'_>, other: &Job<'_>) -> Ordering {
         F::Partition => one.job.partition.cmp(&other.job.partition),
         F::StateCompact => one.state().compact().cmp(other.state().compact()),
         F::State => one.state().name().cmp(other.state().name()),
+        F::Constraint => one.spec.constraint.cmp(&other.spec.constraint),
         F::Priority | F::PriorityLong => one.job.priority.cmp(&other.job.priority),
         F::Name => one.spec.name.cmp(&other.spec.name),
         F::User => one.spec.user_name.cmp(&other.spec.user_name),

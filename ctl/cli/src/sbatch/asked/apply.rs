@@ -3,7 +3,7 @@
 use common::{
     count, date,
     hostlist::{Hostlist, HostlistError},
-    job::{Dependency, DependencyError, MemoryRequest, OpenMode},
+    job::{Constraint, ConstraintError, Dependency, DependencyError, MemoryRequest, OpenMode},
     size,
     time::{TimeLimit, Timestamp},
 };
@@ -91,6 +91,7 @@ impl Asked {
             Opt::Chdir => self.chdir = owned(),
             Opt::Clusters => self.clusters = owned(),
             Opt::Comment => self.comment = owned(),
+            Opt::Constraint => self.constraint = constraint(text)?,
             Opt::CpusPerTask => self.cpus_per_task = Some(positive(long, text)?),
             Opt::Dependency => self.dependency = Some(dependency(text)?),
             Opt::Error => self.std_err = Some(file(text)),
@@ -200,6 +201,16 @@ fn dependency(text: &str) -> Result<Dependency, Complaint> {
             Complaint::unsupported(&format!("dependency={kind}"), why)
         }
     })
+}
+
+/// So is a constraint. An empty one asks for nothing.
+fn constraint(text: &str) -> Result<Option<Constraint>, Complaint> {
+    if text.is_empty() {
+        return Ok(None);
+    }
+    let wrong =
+        |error: ConstraintError| Complaint::error(format!("Batch job submission failed: {error}"));
+    Constraint::parse(text).map(Some).map_err(wrong)
 }
 
 fn yes(long: &str, text: &str) -> Result<bool, Complaint> {

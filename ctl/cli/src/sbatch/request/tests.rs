@@ -218,7 +218,7 @@ fn texts_become_fields() {
     let spec = world.spec(
         "-A proj -p cpu -J '' -x n2,n[3-4] --exclusiv -H --requeue --nice --comment='x y' -o none \
          -e e.%j --open-mode=a --signal=B:USR1@20 -t 1:30 --mem-per-cpu=2G -D sub --begin=now+60 \
-         --export=NIL ok.sh",
+         --export=NIL -C fast,a*2 ok.sh",
     );
     let expected = wire::JobSpec {
         name: String::new(),
@@ -239,6 +239,7 @@ fn texts_become_fields() {
         work_dir: format!("{}/sub", world.submitter.folder),
         begin: Some(NOW.0 + 60_000),
         export: Some("NIL".into()),
+        constraint: Some("fast&a*2".into()),
         submit_line: spec.submit_line.clone(),
         limits: spec.limits.clone(),
         ..world.spec("ok.sh")
@@ -265,6 +266,13 @@ fn the_command_line_goes_before_the_environment_and_that_before_the_script() {
 fn what_the_environment_says_wrong_is_said() {
     let world = World::new().variable("SBATCH_TIMELIMIT", "x");
     assert_eq!(world.prepare("ok.sh").map(drop), Err(Complaint::specification("time")));
+    let world = World::new().variable("SBATCH_CONSTRAINT", "a&&b");
+    let refused = world.prepare("ok.sh").expect_err("no constraint").text("sbatch");
+    assert_eq!(
+        refused,
+        "sbatch: error: Batch job submission failed: Invalid feature specification\n"
+    );
+    assert_eq!(World::new().spec("-C '' ok.sh").constraint, None);
     let world = World::new().variable("SBATCH_QOS", "high");
     assert_eq!(world.spec("ok.sh").qos.as_deref(), Some("high"));
     assert_eq!(world.spec("-q low ok.sh").qos.as_deref(), Some("low"));

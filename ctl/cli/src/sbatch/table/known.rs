@@ -15,6 +15,10 @@ pub(super) const KNOWN: &[Row] = &[
         .or(&["SBATCH_CLUSTERS", "SLURM_CLUSTERS"])
         .help("The cluster, which must be this one"),
     Row::value("comment", "TEXT", Opt::Comment).help("Keep this remark with the job"),
+    Row::value("constraint", "FEATURES", Opt::Constraint)
+        .short('C')
+        .or(&["SBATCH_CONSTRAINT"])
+        .help("Features of the nodes: a&b, a|b, a*2 (on two of them), [a|b] (the same on all)"),
     Row::value("core-spec", "N", Opt::CoreSpec).short('S').or(&["SBATCH_CORE_SPEC"]),
     Row::value("cpus-per-task", "N", Opt::CpusPerTask).short('c').help("CPUs for each task"),
     Row::value("dependency", "KIND:JOBS", Opt::Dependency).short('d').help(

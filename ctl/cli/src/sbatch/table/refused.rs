@@ -5,7 +5,7 @@ use super::{Opt, Row};
 const ARRAY: Opt = Opt::Unsupported("there are no job arrays");
 const BURST: Opt = Opt::Unsupported("there are no burst buffers");
 const CONTAINER: Opt = Opt::Unsupported("jobs run in no containers");
-const FEATURE: Opt = Opt::Unsupported("nodes have no features to choose by");
+const FEATURE: Opt = Opt::Unsupported("use --constraint, which all nodes of a job meet");
 const GRES: Opt = Opt::Unsupported("there are no generic resources such as GPUs");
 const LICENSE: Opt = Opt::Unsupported("there are no licences to count");
 const PLACEMENT: Opt = Opt::Unsupported("tasks are not placed or bound within a node");
@@ -24,7 +24,6 @@ pub(super) const REFUSED: &[Row] = &[
     Row::value("cluster-constraint", "", Opt::Unsupported("there are no federations"))
         .or(&["SBATCH_CLUSTER_CONSTRAINT"]),
     Row::flag("consolidate-segments", TOPOLOGY),
-    Row::value("constraint", "", FEATURE).short('C').or(&["SBATCH_CONSTRAINT"]),
     Row::value("container", "", CONTAINER).or(&["SBATCH_CONTAINER"]),
     Row::value("container-id", "", CONTAINER).or(&["SBATCH_CONTAINER_ID"]),
     Row::value("container-type", "", CONTAINER).or(&["SBATCH_CONTAINER_TYPE"]),

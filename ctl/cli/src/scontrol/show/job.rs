@@ -144,7 +144,10 @@ fn resources(record: &mut Record<'_>, job: &Job<'_>, details: bool) {
         .pair(memory, Mib(mib))
         .pair("MinTmpDiskNode", 0)
         .line();
-    record.pair("Features", "(null)").pair("DelayBoot", "00:00:00").line();
+    record
+        .pair("Features", or_null(job.spec.constraint.as_deref()))
+        .pair("DelayBoot", "00:00:00")
+        .line();
     record
         .pair("OverSubscribe", "NO")
         .pair("Exclusive", job.exclusive())

@@ -4,7 +4,7 @@ use common::{
     count::{self, CountError},
     date,
     hostlist::Hostlist,
-    job::Dependency,
+    job::{Constraint, Dependency},
     time::{TimeLimit, Timestamp},
 };
 use jiff::tz::TimeZone;
@@ -152,6 +152,12 @@ fn set(update: &mut Update, pair: &Pair<'_>, now: Timestamp, zone: &TimeZone) ->
             Ok(dependency) => changes.dependency = Some((&dependency).into()),
             Err(error) => update.wrong = Some(error.to_string()),
         }
+    } else if pair.is("Features", 1) {
+        match Constraint::parse(text) {
+            Ok(constraint) => changes.constraint = Some(constraint.text),
+            Err(_) if text.is_empty() => changes.constraint = Some(String::new()),
+            Err(error) => update.wrong = Some(error.to_string()),
+        }
     } else if pair.is("StdOut", 4) {
         changes.std_out = Some(text.to_owned());
     } else if pair.is("StdErr", 4) {
@@ -282,6 +288,11 @@ mod tests {
         let dependent = read("jobid=5 dependency=afterok:1").unwrap();
         let expected = Dependency::parse("afterok:1").unwrap();
         assert_eq!(dependent.changes.dependency, Some((&expected).into()));
+        let features = |line| read(line).unwrap().changes.constraint;
+        assert_eq!(features("jobid=5 features=a,b").as_deref(), Some("a&b"));
+        assert_eq!(features("jobid=5 f=").as_deref(), Some(""));
+        let wrong = read("jobid=5 features=a&&b").unwrap().wrong;
+        assert_eq!(wrong.as_deref(), Some("Invalid feature specification"));
         let wrong = read("jobid=5 dependency=bogus").unwrap().wrong;
         assert_eq!(wrong.as_deref(), Some("Job dependency problem"));
     }
