@@ -125,7 +125,8 @@ proptest! {
         let counted: Vec<u32> = read.counts.iter().map(|(_, count)| *count).collect();
         prop_assert_eq!(&counted, &counts.iter().map(|(_, count)| *count).collect::<Vec<_>>());
         let all = every.iter().chain(&same).chain(counts.iter().map(|(features, _)| features));
-        let names: Vec<&str> = all.flat_map(|(_, names)| names.iter().map(String::as_str)).collect();
+        let names = all.flat_map(|(_, names)| names.iter().map(String::as_str));
+        let names: Vec<&str> = names.collect();
         prop_assert_eq!(read.names(), names);
     }
 
@@ -147,7 +148,8 @@ proptest! {
         let has = |thing: usize, node: usize| nodes[node] & (1 << thing) != 0;
         // Hall: each set of things needs as many nodes that have one of them.
         let suffices = (0..1_u8 << counts.len()).all(|set| {
-            let asked: u32 = (0..counts.len()).filter(|at| set & (1 << at) != 0).map(|at| counts[at]).sum();
+            let of_set = (0..counts.len()).filter(|at| set & (1 << at) != 0);
+            let asked: u32 = of_set.map(|at| counts[at]).sum();
             nodes.iter().filter(|node| **node & set != 0).count() >= asked as usize
         });
         let given = assign(&counts, true, nodes.len(), &has);
