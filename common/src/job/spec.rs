@@ -71,6 +71,8 @@ pub struct JobSpec {
     pub kill_on_invalid_dep: Option<bool>,
     /// `--constraint`: what its nodes must have.
     pub constraint: Option<Arc<Constraint>>,
+    /// `--tmp`: MiB of temporary disk that each node must be configured with.
+    pub tmp_disk_mib: u64,
 }
 
 /// What a job asks that asks for no constraint.
@@ -127,6 +129,7 @@ impl JobSpec {
             dependency: None,
             kill_on_invalid_dep: None,
             constraint: None,
+            tmp_disk_mib: 0,
         }
     }
 }
@@ -239,4 +242,5 @@ pub struct JobChanges {
     pub dependency: Option<Arc<Dependency>>,
     /// An empty one: any nodes will do.
     pub constraint: Option<Arc<Constraint>>,
+    pub tmp_disk_mib: Option<u64>,
 }

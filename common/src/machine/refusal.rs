@@ -119,6 +119,7 @@ pub enum Refusal {
 pub enum Lacking {
     Cpus,
     Memory,
+    TmpDisk,
     /// Not even by itself: all of it together on one node, or a node that is not excluded.
     Nodes,
 }
@@ -134,6 +135,9 @@ impl Refusal {
             }
             Self::CannotEverFit(Lacking::Memory) => {
                 Some("Memory specification can not be satisfied".to_owned())
+            }
+            Self::CannotEverFit(Lacking::TmpDisk) => {
+                Some("Temporary disk specification can not be satisfied".to_owned())
             }
             Self::Policy(limit) => Some(limit.as_str().to_owned()),
             Self::CannotEverFit(Lacking::Nodes)

@@ -6,7 +6,7 @@ use common::{
     config::Config,
     id::JobId,
     job::{Constraint, JobChanges, JobSpec, Layout},
-    machine::{Command, Refusal},
+    machine::{Command, Lacking, Refusal},
 };
 
 use crate::cluster::{ALICE, Cluster, config, spec};
@@ -101,4 +101,21 @@ fn an_old_log_has_no_constraints() {
     let mut cluster = cluster();
     cluster.state.format = 1;
     assert_eq!(cluster.submit(ALICE, asks("fast")), Err(Refusal::Format("constraints")));
+    let disk = JobSpec { tmp_disk_mib: 1, ..spec(ALICE) };
+    assert_eq!(cluster.submit(ALICE, disk), Err(Refusal::Format("requests for temporary disk")));
+}
+
+#[test]
+fn nodes_are_chosen_by_their_temporary_disks() {
+    let mut cluster = cluster();
+    let mut config = featured(&["fast,rack1", "rack1", "rack2"]);
+    config.nodes[1].tmp_disk_mib = 1_000;
+    cluster.send(Command::SetConfig { config: Arc::new(config) }).expect("a disk more");
+    let of = |tmp_disk_mib, asked: JobSpec| JobSpec { tmp_disk_mib, ..asked };
+    let refused = |lacking| Err(Refusal::CannotEverFit(lacking));
+    assert_eq!(cluster.submit(ALICE, of(1_001, spec(ALICE))), refused(Lacking::TmpDisk));
+    assert_eq!(cluster.submit(ALICE, of(1_000, asks("fast"))), refused(Lacking::Nodes));
+    assert!(cluster.submit(ALICE, of(1_000, asks("rack1"))).is_ok());
+    let text = "Temporary disk specification can not be satisfied";
+    assert_eq!(Refusal::CannotEverFit(Lacking::TmpDisk).detail().as_deref(), Some(text));
 }

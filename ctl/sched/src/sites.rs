@@ -1,4 +1,4 @@
-//! Which nodes of its partition a job may have, by their names and features.
+//! Which nodes of its partition a job may have, by their names, features and temporary disks.
 
 use std::{collections::BTreeMap, sync::Arc};
 
@@ -22,10 +22,10 @@ pub(crate) struct Site {
     alternative: usize,
 }
 
-/// The choices that jobs of a partition have, by their constraints, as long as the same nodes may
-/// be given away.
+/// The choices that jobs of a partition have, by their constraints and temporary disks, as long as
+/// the same nodes may be given away.
 #[derive(Debug, Default)]
-pub(crate) struct Sites(BTreeMap<String, Arc<[Site]>>);
+pub(crate) struct Sites(BTreeMap<(String, u64), Arc<[Site]>>);
 
 impl Sites {
     /// Those of the job, among the nodes that may be given away.
@@ -41,12 +41,12 @@ impl Sites {
         if !spec.excluded_nodes.is_empty() {
             return sites(board, config, nodes, spec, may).into();
         }
-        let text = spec.constraint().text.as_str();
-        match self.0.get(text) {
+        let key = (spec.constraint().text.clone(), spec.tmp_disk_mib);
+        match self.0.get(&key) {
             Some(known) => Arc::clone(known),
             None => {
                 let found: Arc<[Site]> = sites(board, config, nodes, spec, may).into();
-                self.0.insert(text.to_owned(), Arc::clone(&found));
+                self.0.insert(key, Arc::clone(&found));
                 found
             }
         }
@@ -109,5 +109,6 @@ impl Site {
 }
 
 fn admits(spec: &JobSpec, alternative: Option<&Features>, node: &NodeConf) -> bool {
-    spec.constraint().admits(alternative, &|name| node.has_feature(name))
+    node.tmp_disk_mib >= spec.tmp_disk_mib
+        && spec.constraint().admits(alternative, &|name| node.has_feature(name))
 }

@@ -131,6 +131,7 @@ impl From<&JobSpec> for wire::JobSpec {
             dependency: spec.dependency.as_deref().map(Into::into),
             kill_on_invalid_dep: spec.kill_on_invalid_dep,
             constraint: asks::constraint_text(spec.constraint.as_ref()),
+            tmp_disk_mib: spec.tmp_disk_mib,
         }
     }
 }
@@ -161,6 +162,7 @@ pub(super) fn slim_spec(spec: &JobSpec) -> wire::JobSpec {
         command: spec.command.clone(),
         work_dir: spec.work_dir.clone(),
         constraint: asks::constraint_text(spec.constraint.as_ref()),
+        tmp_disk_mib: spec.tmp_disk_mib,
         ..wire::JobSpec::default()
     }
 }
@@ -214,6 +216,7 @@ impl TryFrom<wire::JobSpec> for JobSpec {
             dependency: dependency::shared(wire.dependency)?,
             kill_on_invalid_dep: wire.kill_on_invalid_dep,
             constraint: asks::constraint(wire.constraint)?.filter(|asked| !asked.is_empty()),
+            tmp_disk_mib: wire.tmp_disk_mib,
         })
     }
 }
@@ -267,6 +270,7 @@ impl From<&JobChanges> for wire::JobChanges {
             std_err: changes.std_err.clone(),
             dependency: changes.dependency.as_deref().map(Into::into),
             constraint: asks::constraint_text(changes.constraint.as_ref()),
+            tmp_disk_mib: changes.tmp_disk_mib,
         }
     }
 }
@@ -295,6 +299,7 @@ impl TryFrom<wire::JobChanges> for JobChanges {
             std_err: wire.std_err,
             dependency: dependency::shared(wire.dependency)?,
             constraint: asks::constraint(wire.constraint)?,
+            tmp_disk_mib: wire.tmp_disk_mib,
         })
     }
 }

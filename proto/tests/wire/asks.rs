@@ -15,6 +15,8 @@ pub(crate) fn events() -> Vec<Event> {
         submitted(JobSpec { constraint: Some(asked("x&[(a&b)|c]&d*2")), ..bare_spec() }),
         updated(JobChanges { constraint: Some(Arc::default()), ..JobChanges::default() }),
         updated(JobChanges { constraint: Some(asked("[a*1&b*2]")), ..JobChanges::default() }),
+        submitted(JobSpec { tmp_disk_mib: 2_048, ..bare_spec() }),
+        updated(JobChanges { tmp_disk_mib: Some(0), ..JobChanges::default() }),
     ]
 }
 

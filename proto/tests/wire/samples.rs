@@ -327,6 +327,7 @@ pub(crate) fn bare_spec() -> JobSpec {
         dependency: None,
         kill_on_invalid_dep: None,
         constraint: None,
+        tmp_disk_mib: 0,
     }
 }
 
@@ -410,5 +411,6 @@ fn changes() -> JobChanges {
         std_err: Some("err".into()),
         dependency: None,
         constraint: None,
+        tmp_disk_mib: None,
     }
 }

@@ -286,6 +286,7 @@ fn update_spec(spec: &mut JobSpec, changes: &JobChanges) {
     set(&mut spec.memory, changes.memory.as_ref());
     set(&mut spec.required_nodes, changes.required_nodes.as_ref());
     set(&mut spec.excluded_nodes, changes.excluded_nodes.as_ref());
+    set(&mut spec.tmp_disk_mib, changes.tmp_disk_mib.as_ref());
     set(&mut spec.layout.tasks, changes.tasks.as_ref());
     let some = |change: &Option<String>| change.clone().map(Some);
     set(&mut spec.comment, some(&changes.comment).as_ref());

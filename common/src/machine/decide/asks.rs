@@ -1,6 +1,7 @@
 //! What a job may ask for beyond CPUs and memory.
 
 use crate::{
+    config::PartitionConf,
     id::NodeName,
     job::{Features, JobSpec},
     machine::{Refusal, State},
@@ -8,6 +9,9 @@ use crate::{
 
 /// Whether the log can say it, and whether there is such a thing at all.
 pub(super) fn may_ask(state: &State, spec: &JobSpec) -> Result<(), Refusal> {
+    if spec.tmp_disk_mib > 0 && state.format < 2 {
+        return Err(Refusal::Format("requests for temporary disk"));
+    }
     let Some(constraint) = &spec.constraint else { return Ok(()) };
     if state.format < 2 {
         return Err(Refusal::Format("constraints"));
@@ -29,6 +33,15 @@ pub(super) fn widen_for_constraint(spec: &mut JobSpec) {
     }
 }
 
+/// Whether a node of the partition has as much temporary disk as the job asks for.
+pub(super) fn has_tmp_disk(state: &State, partition: &PartitionConf, spec: &JobSpec) -> bool {
+    let enough = |name: &String| {
+        let conf = state.node_conf(&NodeName::from(name.as_str()));
+        conf.is_some_and(|conf| conf.tmp_disk_mib >= spec.tmp_disk_mib)
+    };
+    spec.tmp_disk_mib == 0 || partition.nodes.iter().any(enough)
+}
+
 /// Whether the job may have the node, one of its constraint's alternatives being chosen.
 pub(super) fn admits(
     state: &State,
@@ -37,8 +50,9 @@ pub(super) fn admits(
     node: &NodeName,
 ) -> bool {
     let constraint = spec.constraint();
-    constraint.is_empty()
+    spec.tmp_disk_mib == 0 && constraint.is_empty()
         || state.node_conf(node).is_some_and(|conf| {
-            constraint.admits(alternative, &|feature| conf.has_feature(feature))
+            conf.tmp_disk_mib >= spec.tmp_disk_mib
+                && constraint.admits(alternative, &|feature| conf.has_feature(feature))
         })
 }

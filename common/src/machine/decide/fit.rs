@@ -2,7 +2,7 @@
 
 use std::{cmp::Reverse, collections::BTreeSet};
 
-use super::asks::admits;
+use super::asks::{admits, has_tmp_disk};
 use crate::{
     config::{Config, PartitionConf},
     id::NodeName,
@@ -43,6 +43,9 @@ pub(super) fn lacking(
     // A partition without nodes fails for another reason, which `squeue` shows.
     if partition.nodes.is_empty() {
         return None;
+    }
+    if !has_tmp_disk(state, partition, spec) {
+        return Some(Lacking::TmpDisk);
     }
     let mut lacking = None;
     for alternative in spec.constraint().alternatives() {

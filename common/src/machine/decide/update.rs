@@ -147,6 +147,7 @@ fn changes_layout(changes: &JobChanges) -> bool {
         || changes.required_nodes.is_some()
         || changes.excluded_nodes.is_some()
         || changes.constraint.is_some()
+        || changes.tmp_disk_mib.is_some()
         || changes.std_out.is_some()
         || changes.std_err.is_some()
 }
@@ -160,6 +161,7 @@ fn changed(spec: &JobSpec, changes: &JobChanges) -> JobSpec {
     if let Some(nodes) = &changes.excluded_nodes {
         changed.excluded_nodes.clone_from(nodes);
     }
+    changed.tmp_disk_mib = changes.tmp_disk_mib.unwrap_or(spec.tmp_disk_mib);
     if let Some(constraint) = &changes.constraint {
         changed.constraint = Some(Arc::clone(constraint));
     }

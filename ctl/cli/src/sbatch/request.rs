@@ -90,6 +90,9 @@ pub(super) fn prepare(
         let text = format!("directives of other schedulers are not read: {line}");
         return Err(Complaint::error(text).and("Use #SBATCH, or --ignore-pbs to go without them."));
     }
+    if asked.required.is_empty() {
+        asked.required = std::mem::take(&mut asked.nodefile);
+    }
     let arguments = operands.into_iter().skip(1).collect();
     let layout = layout(&mut asked);
     let environment = job_environment(&asked, submitter)?;
@@ -201,6 +204,7 @@ fn spec(
         trace: telemetry::current_traceparent(),
         dependency: asked.dependency.as_ref().map(Into::into),
         kill_on_invalid_dep: asked.kill_on_invalid_dep,
+        tmp_disk_mib: asked.tmp_disk_mib,
         constraint: asked.constraint.as_ref().map(|constraint| constraint.text.clone()),
         ..wire::JobSpec::default()
     }

@@ -42,6 +42,7 @@ pub(super) enum Opt {
     MinCpus,
     Nice,
     NoRequeue,
+    Nodefile,
     Nodelist,
     Nodes,
     Ntasks,
@@ -60,6 +61,7 @@ pub(super) enum Opt {
     ThreadSpec,
     TestOnly,
     Time,
+    Tmp,
     /// `--uid` and `--gid`.
     Identity,
     Verbose,

@@ -31,6 +31,7 @@ pub(crate) enum Field {
     MaxNodes,
     MinCpus,
     MinMemory,
+    MinTmpDisk,
     Name,
     Nice,
     NodeCount,
@@ -125,6 +126,7 @@ impl Field {
             }
             Self::MinCpus => put_number(out, job.min_cpus()),
             Self::MinMemory => put_memory(out, job.memory_mib(), style.no_convert),
+            Self::MinTmpDisk => put_memory(out, job.spec.tmp_disk_mib, style.no_convert),
             Self::Name => out.push_str(&job.spec.name),
             Self::Nice => put_number(out, job.spec.nice),
             Self::NodeCount => put_number(out, job.node_count()),

@@ -224,7 +224,7 @@ fn nice_to_profile(job: &Job<'_>) -> Fields {
         ("memory_per_cpu", maybe(per_cpu)),
         ("memory_per_node", maybe(per_node)),
         ("minimum_cpus_per_node", number(job.min_cpus().into())),
-        ("minimum_tmp_disk_per_node", number(0)),
+        ("minimum_tmp_disk_per_node", number(job.spec.tmp_disk_mib)),
         ("preempt_time", number(0)),
         ("preemptable_time", number(0)),
         ("pre_sus_time", number(0)),

@@ -81,6 +81,7 @@ fn compare(field: Field, one: &Job<'_>, other: &Job<'_>) -> Ordering {
         F::Cpus => by(|job| job.cpus().into()),
         F::MinCpus => by(|job| job.min_cpus().into()),
         F::MinMemory => by(|job| job.memory_mib()),
+        F::MinTmpDisk => by(|job| job.spec.tmp_disk_mib),
         F::NodeCount => by(|job| job.node_count().into()),
         F::Nice => one.spec.nice.cmp(&other.spec.nice),
         F::Time(time) => moment(time, one).cmp(&moment(time, other)),

@@ -93,9 +93,10 @@ fn what_jobs_wait_for_is_as_slurm_prints_it() {
 fn what_is_asked_beyond_cpus_and_memory_is_shown() {
     let mut view = samples::pending(1, "a", 1, Reason::BadConstraints);
     let spec = view.spec();
+    spec.tmp_disk_mib = 1500;
     spec.constraint = Some("[rack1|rack2]&gpu*1".to_owned());
-    let (ours, _) = run("squeue -h -o '%i|%f|%r'", &[view.clone()], SUBMITTED);
-    assert_eq!(ours, "1|[rack1|rack2]&gpu*1|BadConstraints\n");
+    let (ours, _) = run("squeue -h -o '%i|%f|%d|%r'", &[view.clone()], SUBMITTED);
+    assert_eq!(ours, "1|[rack1|rack2]&gpu*1|1500M|BadConstraints\n");
     let (ours, _) = run("squeue -h -O Feature:25,JobId:3", &[view], SUBMITTED);
     assert_eq!(ours, "[rack1|rack2]&gpu*1      1  \n");
 }

@@ -59,7 +59,7 @@ impl<'a> Pass<'a> {
             return None;
         }
         if !self.could_on(line, job, required, |_| true) {
-            let constrained = job.spec.constraint.is_some();
+            let constrained = job.spec.constraint.is_some() || job.spec.tmp_disk_mib > 0;
             let plain = Job { spec: Arc::new(unconstrained(&job.spec)), ..job.clone() };
             let bad = constrained && self.could_on(line, &plain, required, |_| true);
             return Some(if bad { Reason::BadConstraints } else { Reason::PartitionConfig });
@@ -88,5 +88,5 @@ impl<'a> Pass<'a> {
 }
 
 fn unconstrained(spec: &JobSpec) -> JobSpec {
-    JobSpec { constraint: None, ..spec.clone() }
+    JobSpec { constraint: None, tmp_disk_mib: 0, ..spec.clone() }
 }

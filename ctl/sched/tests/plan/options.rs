@@ -55,6 +55,7 @@ fn apply(spec: &mut JobSpec, name: &str, value: &str, now: Timestamp) {
             let constraint = Constraint::parse(value).expect("the option takes a constraint");
             spec.constraint = Some(Arc::new(constraint));
         }
+        "--tmp" => spec.tmp_disk_mib = mib(),
         "-H" => spec.hold = true,
         "--begin" => {
             let seconds = value.strip_prefix("now+").and_then(|seconds| seconds.parse().ok());

@@ -10,7 +10,7 @@ use proptest::prelude::*;
 use crate::bench::Bench;
 
 pub(crate) const CONF: &str = "NodeName=n[1-3] CPUs=4 RealMemory=1000 Feature=x,y\n\
-    NodeName=n[4-5] CPUs=8 RealMemory=500 Weight=2 Feature=y,z\n\
+    NodeName=n[4-5] CPUs=8 RealMemory=500 TmpDisk=100 Weight=2 Feature=y,z\n\
     PartitionName=a Nodes=n[1-4] Default=YES DefMemPerCPU=50\n\
     PartitionName=b Nodes=n[3-5] PriorityTier=2 MaxNodes=2 DefMemPerCPU=10\n\
     PartitionName=c Nodes=n2 OverSubscribe=EXCLUSIVE\n\
@@ -37,6 +37,7 @@ fn options() -> impl Strategy<Value = String> {
         (1..20_u32).prop_map(|minutes| format!("-t={minutes}")),
         Just("--begin=now+50".to_owned()),
         Just("--nice=3".to_owned()),
+        Just("--tmp=100".to_owned()),
         "-C=(x|y|z|x&y|x&z|x\\|z)",
         r"-C=(\[x\|z\]|x\*2|y\*3&z\*1|\[x\*1&z\*2\]|y&z\*1)",
     ];

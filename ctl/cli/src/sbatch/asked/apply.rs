@@ -112,6 +112,7 @@ impl Asked {
             Opt::MinCpus => self.min_cpus = Some(positive(long, text)?),
             Opt::Nice => self.nice = nice(value)?,
             Opt::NoRequeue => self.requeue = Some(false),
+            Opt::Nodefile => self.nodefile = nodefile(text)?,
             Opt::Nodelist => self.required = nodes(long, text)?,
             Opt::Nodes => {
                 let wrong = |error: count::CountError| Complaint::senseless(error.to_string());
@@ -131,6 +132,10 @@ impl Asked {
             Opt::ThreadSpec => self.not_allowed("--thread-spec"),
             Opt::TestOnly => self.test_only = true,
             Opt::Time => self.time = Some(time(text)?),
+            Opt::Tmp => {
+                self.tmp_disk_mib =
+                    size::parse_mib(text).map_err(|_| Complaint::specification(long))?;
+            }
             Opt::Identity => return Err(identity(long, setting)),
             Opt::Verbose => self.verbose += 1,
             Opt::Wait => self.wait = true,
@@ -228,6 +233,20 @@ fn time(text: &str) -> Result<TimeLimit, Complaint> {
 /// A file, or `none` for no file.
 fn file(text: &str) -> String {
     if text.eq_ignore_ascii_case("none") { "/dev/null".to_owned() } else { text.to_owned() }
+}
+
+/// A file of hostlists, whatever its name is.
+fn nodefile(path: &str) -> Result<Vec<String>, Complaint> {
+    const WRONG: &str = "Invalid --nodefile node file";
+    let content = std::fs::read_to_string(path).map_err(|error| {
+        let error = error.to_string();
+        let why = error.split(" (os error").next().unwrap_or_default();
+        let text = format!("slurm_allocate_resources error opening file {path}, {why}");
+        Complaint::senseless(text).and(WRONG)
+    })?;
+    let text = content.split_whitespace().collect::<Vec<_>>().join(",");
+    let wrong = |error: HostlistError| Complaint::senseless(WRONG).after(error.to_string());
+    Ok(Hostlist::parse(&text).map_err(wrong)?.unique().iter().collect())
 }
 
 /// A hostlist, or a file of hostlists where there is a slash in it.

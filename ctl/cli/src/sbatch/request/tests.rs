@@ -248,6 +248,19 @@ fn texts_become_fields() {
 }
 
 #[test]
+fn a_file_may_name_the_nodes() {
+    let world = World::new();
+    let file = world.folder.path().join("hosts");
+    fs::write(&file, "n1,n2\nn2 n[3-4]\n").expect("a file");
+    let file = file.display();
+    let spec = world.spec(&format!("-F {file} --tmp=2G ok.sh"));
+    assert_eq!(spec.required_nodes, ["n1", "n2", "n3", "n4"]);
+    assert_eq!((spec.layout.expect("a layout").min_nodes, spec.tmp_disk_mib), (4, 2_048));
+    let both = world.spec(&format!("-w n9 -F {file} ok.sh"));
+    assert_eq!(both.required_nodes, ["n9"]);
+}
+
+#[test]
 fn the_command_line_goes_before_the_environment_and_that_before_the_script() {
     let script = "#!/bin/sh\n#SBATCH -p script -t 1 -J script --mem=1G\ntrue\n";
     let world = World::new().script(script);

@@ -66,6 +66,9 @@ pub(super) const KNOWN: &[Row] = &[
     Row::flag("no-requeue", Opt::NoRequeue)
         .or(&["SBATCH_NO_REQUEUE"])
         .help("Do not run it again when a node fails"),
+    Row::value("nodefile", "FILE", Opt::Nodefile)
+        .short('F')
+        .help("Run on the nodes at least that the file names, unless --nodelist does"),
     Row::value("nodelist", "NODES", Opt::Nodelist).short('w').help("Run on these nodes at least"),
     Row::value("nodes", "N[-MAX]", Opt::Nodes).short('N').help("How many nodes"),
     Row::value("ntasks", "N", Opt::Ntasks).short('n').help("How many tasks"),
@@ -103,6 +106,8 @@ pub(super) const KNOWN: &[Row] = &[
         .short('t')
         .or(&["SBATCH_TIMELIMIT"])
         .help("Time limit: minutes, mm:ss, hh:mm:ss, d-hh[:mm[:ss]], or UNLIMITED"),
+    Row::value("tmp", "SIZE", Opt::Tmp)
+        .help("Temporary disk that each node has: MiB, or with K, M, G or T"),
     Row::value("uid", "USER", Opt::Identity),
     Row::flag("usage", Opt::Answered),
     Row::flag("verbose", Opt::Verbose)

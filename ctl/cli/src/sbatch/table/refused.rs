@@ -59,8 +59,6 @@ pub(super) const REFUSED: &[Row] = &[
     Row::may_value("no-kill", "", Opt::Unsupported("a job ends when one of its nodes fails"))
         .short('k')
         .or(&["SBATCH_NO_KILL"]),
-    Row::value("nodefile", "", Opt::Unsupported("use --nodelist, which reads files, too"))
-        .short('F'),
     Row::value("ntasks-per-core", "", PLACEMENT),
     Row::value("ntasks-per-gpu", "", GRES),
     Row::value("ntasks-per-socket", "", PLACEMENT),
@@ -86,7 +84,6 @@ pub(super) const REFUSED: &[Row] = &[
     Row::value("switches", "", TOPOLOGY).or(&["SBATCH_REQ_SWITCH"]),
     Row::value("threads-per-core", "", PLACEMENT).or(&["SBATCH_THREADS_PER_CORE"]),
     Row::value("time-min", "", TIMES),
-    Row::value("tmp", "", Opt::Unsupported("nodes are not chosen by their temporary disks")),
     Row::value("tres-bind", "", GRES).or(&["SBATCH_TRES_BIND"]),
     Row::value("tres-per-task", "", GRES).or(&["SBATCH_TRES_PER_TASK"]),
     Row::flag("use-min-nodes", TOPOLOGY).or(&["SBATCH_USE_MIN_NODES"]),

@@ -142,7 +142,7 @@ fn resources(record: &mut Record<'_>, job: &Job<'_>, details: bool) {
     record
         .pair("MinCPUsNode", job.min_cpus())
         .pair(memory, Mib(mib))
-        .pair("MinTmpDiskNode", 0)
+        .pair("MinTmpDiskNode", Mib(job.spec.tmp_disk_mib))
         .line();
     record
         .pair("Features", or_null(job.spec.constraint.as_deref()))

@@ -199,6 +199,8 @@ fn layout(update: &mut Update, pair: &Pair<'_>) -> Result<(), Wrong> {
     } else if pair.is("MinMemoryNode", 10) {
         let mib = number(pair, "MinMemoryNode")?;
         changes.memory = Some(MemoryRequest { amount: Some(Amount::PerNode(mib)) });
+    } else if pair.is("MinTmpDiskNode", 5) {
+        changes.tmp_disk_mib = Some(number(pair, "MinTmpDiskNode")?);
     } else if pair.is("MinMemoryCPU", 10) {
         let mib = number(pair, "MinMemoryCPU")?;
         changes.memory = Some(MemoryRequest { amount: Some(Amount::PerCpu(mib)) });
@@ -291,6 +293,8 @@ mod tests {
         let features = |line| read(line).unwrap().changes.constraint;
         assert_eq!(features("jobid=5 features=a,b").as_deref(), Some("a&b"));
         assert_eq!(features("jobid=5 f=").as_deref(), Some(""));
+        let disk = read("jobid=5 mintmpdisknode=3000").unwrap().changes.tmp_disk_mib;
+        assert_eq!(disk, Some(3_000));
         let wrong = read("jobid=5 features=a&&b").unwrap().wrong;
         assert_eq!(wrong.as_deref(), Some("Invalid feature specification"));
         let wrong = read("jobid=5 dependency=bogus").unwrap().wrong;
@@ -312,6 +316,7 @@ mod tests {
             ("jobid=5 requeue=no", "scontrol: error: Invalid Requeue value: no\n"),
             ("jobid=5 numtasks=x", "scontrol: error: Invalid NumTasks value: x\n"),
             ("jobid=5 minmemorynode=2G", "scontrol: error: Invalid MinMemoryNode value: 2G\n"),
+            ("jobid=5 mintmpdisk=2G", "scontrol: error: Invalid MinTmpDiskNode value: 2G\n"),
             (
                 "jobid=5 starttime=bogus",
                 "Invalid time specification (pos=0): bogus\nNo changes specified\n",
