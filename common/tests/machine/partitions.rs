@@ -172,3 +172,15 @@ fn what_a_refusal_says_before_itself_is_slurms() {
     assert_eq!(detail(partition).as_deref(), Some("invalid partition specified: nosuch"));
     assert_eq!(detail(Refusal::CannotEverFit(Lacking::Nodes)), None);
 }
+
+#[test]
+fn no_job_gets_a_node_that_it_excludes() {
+    let mut cluster = cluster(|_| {});
+    let both = |spec: &mut JobSpec| {
+        spec.required_nodes = vec!["n1".into()];
+        spec.excluded_nodes = vec!["n1".into()];
+    };
+    let mut spec = spec(ALICE);
+    both(&mut spec);
+    assert_eq!(cluster.submit(ALICE, spec), Err(Refusal::NoSuchNode("n1".into())));
+}

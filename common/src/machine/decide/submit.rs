@@ -1,6 +1,6 @@
 //! How a job enters.
 
-use std::sync::Arc;
+use std::{collections::BTreeSet, sync::Arc};
 
 use bytes::Bytes;
 
@@ -11,7 +11,7 @@ use super::{
 };
 use crate::{
     config::{Config, EnforcePartLimits, MemoryPer, PartitionConf, PartitionState},
-    id::{ContentHash, JobId, PartitionName, UserId},
+    id::{ContentHash, JobId, NodeName, PartitionName, UserId},
     job::{Condition, Dependency, Fate, Hold, JobSpec, MemoryRequest, On},
     machine::{Event, Refusal, State, Submission, command::By},
     time::TimeLimit,
@@ -202,6 +202,11 @@ pub(super) fn check_limits(
         if !state.nodes.contains_key(name) {
             return Err(Refusal::NoSuchNode(name.clone()));
         }
+    }
+    // A node that the job must have and must not have is none, as in Slurm.
+    let excluded: BTreeSet<&NodeName> = spec.excluded_nodes.iter().collect();
+    if let Some(both) = spec.required_nodes.iter().find(|name| excluded.contains(name)) {
+        return Err(Refusal::NoSuchNode(both.clone()));
     }
     may_ask(state, spec)?;
     if exceeds_memory(config, partition, spec) {
