@@ -47,6 +47,7 @@ pub enum Change {
     NotExclusive,
     NoNodeList,
     NoExclude,
+    NoConstraint,
     Partition(PartitionName),
 }
 
@@ -67,6 +68,7 @@ impl Change {
             Self::NotExclusive => "without --exclusive".to_owned(),
             Self::NoNodeList => "without --nodelist".to_owned(),
             Self::NoExclude => "without --exclude".to_owned(),
+            Self::NoConstraint => "without --constraint".to_owned(),
             Self::Partition(name) => format!("--partition={name}"),
         }
     }
@@ -98,6 +100,7 @@ impl Change {
             Self::NotExclusive => spec.exclusive = false,
             Self::NoNodeList => spec.required_nodes.clear(),
             Self::NoExclude => spec.excluded_nodes.clear(),
+            Self::NoConstraint => spec.constraint = None,
             Self::Partition(name) => {
                 changed.partition = name.clone();
                 spec.partition = name.clone();
@@ -236,13 +239,15 @@ impl Search<'_, '_> {
 
     /// Without what it need not ask for.
     fn without(&mut self, conf: &PartitionConf) {
-        let JobSpec { layout, exclusive, required_nodes, excluded_nodes, .. } = &*self.job.spec;
+        let JobSpec { layout, exclusive, required_nodes, excluded_nodes, constraint, .. } =
+            &*self.job.spec;
         let asked = [
             (self.job.begin.is_some_and(|begin| begin > self.now), Change::NoBegin),
             (*exclusive && !conf.exclusive, Change::NotExclusive),
             (layout.nodes_given && layout.tasks_given, Change::AnyNodes),
             (!required_nodes.is_empty(), Change::NoNodeList),
             (!excluded_nodes.is_empty(), Change::NoExclude),
+            (constraint.is_some(), Change::NoConstraint),
         ];
         for (_, change) in asked.into_iter().filter(|(asked, _)| *asked) {
             let start = self.start(&change);
