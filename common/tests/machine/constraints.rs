@@ -87,6 +87,8 @@ fn another_constraint_may_be_asked_for_until_the_job_runs() {
     };
     let read = |text| Constraint::parse(text).expect("it is well formed");
     assert_eq!(update(&mut cluster, read("slow")), Err(Refusal::Features));
+    // A plan that was made for what was asked before.
+    assert_eq!(cluster.allocate(job, "n1", 1), Err(Refusal::Stale));
     assert_eq!(update(&mut cluster, read("fast")), Ok(()));
     assert_eq!(cluster.state.jobs[&job].spec.constraint().text, "fast");
     assert_eq!(update(&mut cluster, Constraint::NONE), Ok(()));
@@ -94,6 +96,25 @@ fn another_constraint_may_be_asked_for_until_the_job_runs() {
     cluster.allocate(job, "n1", 1).expect("there is room");
     assert_eq!(update(&mut cluster, read("fast")), Err(Refusal::NotPending(job)));
     assert_eq!(cluster.replayed(), cluster.state);
+}
+
+#[test]
+fn a_plan_for_other_nodes_than_those_that_are_named_now_is_void() {
+    let mut cluster = cluster();
+    let job = cluster.submit(ALICE, spec(ALICE)).expect("it is plain");
+    let update = |cluster: &mut Cluster, required: &[&str], excluded: &[&str]| {
+        let names = |names: &[&str]| Some(names.iter().map(|name| (*name).into()).collect());
+        let (required_nodes, excluded_nodes) = (names(required), names(excluded));
+        let changes = JobChanges { required_nodes, excluded_nodes, ..JobChanges::default() };
+        let by = cluster.by(ALICE);
+        let changes = Box::new(changes);
+        cluster.send(Command::UpdateJob { by, job, changes }).expect("they are there");
+    };
+    update(&mut cluster, &["n2"], &[]);
+    assert_eq!(cluster.allocate(job, "n1", 1), Err(Refusal::Stale));
+    update(&mut cluster, &[], &["n1"]);
+    assert_eq!(cluster.allocate(job, "n1", 1), Err(Refusal::Stale));
+    assert_eq!(cluster.allocate(job, "n3", 1), Ok(()));
 }
 
 #[test]

@@ -1,7 +1,9 @@
 //! Whether the scheduler's plan still holds.
 
+use super::asks::admits;
 use crate::{
-    job::Hold,
+    id::NodeName,
+    job::{Hold, JobSpec, Place},
     machine::{Allocation, Event, Refusal, Rules, State, Wants},
     time::Timestamp,
 };
@@ -36,6 +38,9 @@ pub(super) fn allocate(
     {
         return Err(Refusal::Stale);
     }
+    if !are_asked_for(state, &job.spec, &places) {
+        return Err(Refusal::Stale);
+    }
     let batch_host = &places[0].node;
     let incarnation = state
         .nodes
@@ -45,4 +50,14 @@ pub(super) fn allocate(
         .ok_or(Refusal::Stale)?;
     let deadline = job.time_limit.span().map(|limit| now + limit);
     Ok(vec![Event::JobAllocated { job: job.id, attempt, incarnation, places, deadline }])
+}
+
+/// Whether the job may have these nodes: it may ask for others since the plan was made.
+fn are_asked_for(state: &State, spec: &JobSpec, places: &[Place]) -> bool {
+    let has = |name: &NodeName| places.iter().any(|place| place.node == *name);
+    let all_admitted =
+        |alternative| places.iter().all(|place| admits(state, spec, alternative, &place.node));
+    spec.required_nodes.iter().all(has)
+        && !spec.excluded_nodes.iter().any(has)
+        && spec.constraint().alternatives().any(all_admitted)
 }
