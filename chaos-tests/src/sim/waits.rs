@@ -78,7 +78,8 @@ impl Happened {
         let ended = |well| self.ended.get(&(parent, well)).copied();
         let any = [ended(true), ended(false)].into_iter().flatten().min();
         let since = match relation {
-            Relation::After => self.began.get(&parent).copied().or(any),
+            // One that was cancelled before it began counts from then on, though it comes back.
+            Relation::After => self.began.get(&parent).copied().into_iter().chain(any).min(),
             Relation::AfterAny => any,
             Relation::AfterOk | Relation::AfterCorr => ended(true),
             Relation::AfterNotOk => ended(false),
