@@ -4,7 +4,8 @@ use std::{rc::Rc, sync::Arc};
 
 use bytes::Bytes;
 use common::{
-    config::{Config, NodeConf, PartitionConf},
+    account,
+    config::{Config, Enforce, NodeConf, PartitionConf},
     id::{Attempt, ClusterId, Term, UserId},
     machine::{Command, Entry, Event, State, decide},
     time::{TimeLimit, Timestamp},
@@ -123,6 +124,15 @@ pub(super) fn node_name(node: usize) -> String {
     format!("n{}", node + 1)
 }
 
+/// What the users may have: less than there is, and enough for each job of theirs.
+const ACCOUNTS: &str = "\
+QOS - 'normal':MaxTRESPerUser=cpu=12
+Cluster - 'sim'
+Account - 'lab':GrpJobs=6:GrpTRES=cpu=10
+Parent - 'lab'
+User - 'alice':MaxJobs=5:MaxTRESPerNode=cpu=4
+";
+
 /// Nodes are given up after ten seconds, and ended jobs are forgotten soon.
 fn config(nodes: usize) -> Config {
     let mut config = Config::defaults("sim");
@@ -131,6 +141,7 @@ fn config(nodes: usize) -> Config {
     config.kill_wait = 5;
     config.return_to_service = 1;
     config.select_memory = false;
+    config.enforce = Enforce { associations: true, limits: true, qos: true };
     let names: Vec<String> = (0..nodes).map(node_name).collect();
     let node = |(at, name): (usize, &String)| NodeConf {
         cpus: 4,
@@ -157,7 +168,9 @@ impl World {
             config: Arc::new(config(self.options.nodes)),
         };
         let at = self.clock(0);
-        let decided = decide(&self.truth, at, form).expect("a first forming");
+        let mut decided = decide(&self.truth, at, form).expect("a first forming");
+        let accounts = account::parse(ACCOUNTS).expect("a good table").accounts;
+        decided.events.push(Event::AccountsLoaded { accounts: Arc::new(accounts) });
         let entry = Entry {
             at,
             term: Term(0),
