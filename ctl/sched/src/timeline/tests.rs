@@ -425,3 +425,30 @@ fn a_full_budget_rounds_ends_up() {
     };
     assert_eq!([at(5), at(25), at(10)], [100, 110, 140]);
 }
+
+/// The node that is counted is taken. Who may have the other one learns nothing from that.
+#[test]
+fn what_is_counted_holds_up_nobody_who_does_not_count() {
+    let totals = vec![Amounts([1, 0, 0]); 2];
+    let running = [Held { node: 1, amounts: totals[1], until: 150 }];
+    let mut timeline = Timeline::new(100, &totals, &running, &Grid::EXACT);
+    let portions = vec![Portion::fixed(totals[0])];
+    let shape = timeline.shape(&Shape { portions, tasks_per_node: 1 });
+    let (mask, second) = (timeline.mask(0..2), timeline.mask([1]));
+    let mut starts = |counts| {
+        let class = timeline.class(&Ask {
+            shape,
+            mask,
+            required: vec![],
+            nodes_min: 1,
+            nodes_max: 1,
+            tasks: 1,
+            limit: Some(10),
+            counts,
+            apart: false,
+        });
+        timeline.earliest(class, u64::MAX).map(|start| (start.at, start.nodes))
+    };
+    assert_eq!(starts(vec![(second, 1)]), Some((150, vec![(1, 1)])));
+    assert_eq!(starts(vec![]), Some((100, vec![(0, 1)])));
+}
