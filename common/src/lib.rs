@@ -7,6 +7,7 @@ pub mod account;
 pub mod config;
 pub mod count;
 pub mod date;
+pub mod gres;
 pub mod hostlist;
 pub mod id;
 pub mod job;

@@ -1,6 +1,9 @@
 //! A node, as the cluster knows it.
 
+use std::sync::Arc;
+
 use crate::{
+    gres::{self, Gres},
     id::{Incarnation, NodeName, UserId},
     resources::Resources,
     time::Timestamp,
@@ -27,6 +30,16 @@ pub struct Inventory {
     /// When the daemon started.
     pub daemon_started: Timestamp,
     pub incarnation: Incarnation,
+    /// What it found of the generic resources that the configuration gives it. None: it does not
+    /// know the configuration yet, or is of a release that did not look.
+    pub gres: Option<Vec<GresFound>>,
+}
+
+/// How much of one generic resource is there, whatever its types.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct GresFound {
+    pub name: String,
+    pub count: u64,
 }
 
 /// Whether a node can be used. Draining is apart: a node may be down and drained.
@@ -58,7 +71,7 @@ pub struct Node {
     /// Where its daemon listens and is known to its users.
     pub address: String,
     pub host_name: String,
-    pub inventory: Option<std::sync::Arc<Inventory>>,
+    pub inventory: Option<Arc<Inventory>>,
     pub availability: Availability,
     pub drain: bool,
     pub reason: Option<NodeReason>,
@@ -68,6 +81,9 @@ pub struct Node {
     pub jobs: u32,
     /// When its last job left it, or it came up.
     pub last_busy: Timestamp,
+    /// Its generic resources, as configured, and what its jobs hold of them.
+    pub gres: Arc<[Gres]>,
+    pub gres_used: Vec<Gres>,
 }
 
 impl Node {
@@ -80,6 +96,18 @@ impl Node {
             cpus: self.total.cpus.saturating_sub(self.used.cpus),
             memory_mib: self.total.memory_mib.saturating_sub(self.used.memory_mib),
         }
+    }
+
+    /// The generic resources that no job holds; none before the node has said that they are there.
+    #[must_use]
+    pub fn free_gres(&self) -> Vec<Gres> {
+        if self.vouches_for_gres() { gres::free(&self.gres, &self.gres_used) } else { vec![] }
+    }
+
+    /// Whether its daemon has looked for its generic resources.
+    #[must_use]
+    pub fn vouches_for_gres(&self) -> bool {
+        self.inventory.as_ref().is_some_and(|inventory| inventory.gres.is_some())
     }
 
     /// Whether a job may start on it.

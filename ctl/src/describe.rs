@@ -2,6 +2,7 @@
 
 use common::{
     account::{Accounts, Parts},
+    gres::Gres,
     hostlist::Hostlist,
     id::{JobId, NodeName},
     job::{End, EndState, Fate, Hold, Place, Requeue},
@@ -115,7 +116,7 @@ fn job_words(event: &Event) -> Option<String> {
         Event::JobReleased { job, .. } => format!("job {job} was released"),
         Event::JobUpdated { job, .. } => format!("job {job} was changed"),
         Event::JobAllocated { job, attempt, places, .. } => {
-            format!("job {job} was given {} (run {attempt})", nodes(places))
+            format!("job {job} was given {}{} (run {attempt})", nodes(places), devices(places))
         }
         Event::JobLaunching { job, .. } => format!("job {job} is being launched"),
         Event::JobRunning { job, .. } => format!("job {job} is running"),
@@ -158,6 +159,16 @@ fn job_words(event: &Event) -> Option<String> {
 
 fn nodes(places: &[Place]) -> String {
     Hostlist::from_names(places.iter().map(|place| place.node.as_str())).to_string()
+}
+
+/// The generic resources of each node.
+fn devices(places: &[Place]) -> String {
+    let with = places.iter().filter(|place| !place.gres.is_empty());
+    let texts = with.map(|place| {
+        let all: Vec<String> = place.gres.iter().map(Gres::detailed).collect();
+        format!(", {} of {}", all.join(","), place.node)
+    });
+    texts.collect()
 }
 
 fn requeued(job: JobId, requeue: Requeue) -> String {

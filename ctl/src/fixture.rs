@@ -74,7 +74,7 @@ impl Cluster {
     pub(crate) fn allocate(&mut self, job: JobId, node: &str, cpus: u32) {
         let attempt = self.head.state().jobs[&job].attempt;
         let held = Resources { cpus, memory_mib: 0 };
-        let places = vec![Place { node: NodeName::from(node), held, tasks: 1 }];
+        let places = vec![Place { node: NodeName::from(node), held, tasks: 1, gres: vec![] }];
         self.send(Command::Allocate(Allocation { job, attempt, places }));
     }
 
@@ -131,6 +131,7 @@ pub(crate) fn inventory(incarnation: u64) -> Inventory {
         booted: Timestamp(0),
         daemon_started: Timestamp(0),
         incarnation: Incarnation(incarnation),
+        gres: None,
     }
 }
 

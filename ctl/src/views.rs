@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use common::{
     config::{Config, MemoryPer, PartitionConf},
+    gres::{GPU, Wanted},
     id::{JobId, NodeName, PartitionName},
     job::{Job, MemoryRequest, Phase},
     machine::State,
@@ -76,7 +77,7 @@ impl Viewer<'_> {
     fn job(&self, job: &Job, partitions: &BTreeMap<&str, &PartitionConf>) -> wire::JobView {
         let reason = types::Reason::from(self.waits.reason(self.config, job, self.now));
         let asked = partitions.get(job.partition.as_str()).map(|conf| self.asked(conf, job));
-        let Asked { cpus, memory_mib, nodes, memory } = asked.unwrap_or_default();
+        let Asked { cpus, memory_mib, nodes, memory, gres } = asked.unwrap_or_default();
         wire::JobView {
             job: Some(if self.whole { job.into() } else { slim_job(job) }),
             reason: reason.into(),
@@ -85,6 +86,7 @@ impl Viewer<'_> {
             nodes,
             memory: Some(memory.into()),
             planned_start: self.waits.start(job, self.now).map(|start| start.0),
+            gres: gres.iter().map(Into::into).collect(),
         }
     }
 
@@ -103,8 +105,15 @@ impl Viewer<'_> {
             }
             asked @ (MemoryRequest::PerNode(_) | MemoryRequest::PerCpu(_)) => asked,
         };
+        let gres = job.spec.gres_in_all(nodes);
+        let by_gpu = job.spec.gres.as_ref().and_then(|gres| gres.memory_per_gpu);
         let memory_mib = match memory {
             _ if !self.config.select_memory => 0,
+            _ if by_gpu.is_some() => {
+                let gpus = gres.iter().filter(|wanted| wanted.name == GPU);
+                let gpus = gpus.fold(0_u64, |sum, wanted| sum.saturating_add(wanted.count));
+                by_gpu.unwrap_or(0).saturating_mul(gpus)
+            }
             // Whole nodes, of which the first stands for all.
             MemoryRequest::Default | MemoryRequest::PerNode(0) => {
                 self.first_node(partition).saturating_mul(u64::from(nodes))
@@ -112,7 +121,7 @@ impl Viewer<'_> {
             MemoryRequest::PerNode(mib) => mib.saturating_mul(u64::from(nodes)),
             MemoryRequest::PerCpu(mib) => mib.saturating_mul(u64::from(cpus)),
         };
-        Asked { cpus, memory_mib, nodes, memory }
+        Asked { cpus, memory_mib, nodes, memory, gres }
     }
 
     /// The memory of the partition's first node.
@@ -128,11 +137,12 @@ struct Asked {
     memory_mib: u64,
     nodes: u32,
     memory: MemoryRequest,
+    gres: Vec<Wanted>,
 }
 
 impl Default for Asked {
     fn default() -> Self {
-        Self { cpus: 0, memory_mib: 0, nodes: 0, memory: MemoryRequest::Default }
+        Self { cpus: 0, memory_mib: 0, nodes: 0, memory: MemoryRequest::Default, gres: vec![] }
     }
 }
 

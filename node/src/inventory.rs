@@ -83,6 +83,7 @@ pub fn measure(pose: Option<u32>, incarnation: Incarnation, now: Timestamp) -> I
         booted: booted().unwrap_or(now),
         daemon_started: now,
         incarnation,
+        gres: None,
     }
 }
 

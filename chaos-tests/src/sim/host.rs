@@ -122,6 +122,7 @@ impl Host {
             booted: Timestamp(self.boot),
             daemon_started: Timestamp(self.life),
             incarnation: Incarnation(self.incarnation),
+            gres: None,
         })
     }
 }

@@ -10,6 +10,7 @@ mod alter;
 mod cluster;
 mod controllers;
 mod enforce;
+mod gres_lines;
 mod keys;
 mod node;
 mod node_lines;
@@ -25,7 +26,8 @@ mod source;
 use std::{collections::BTreeMap, fmt::Display, path::Path};
 
 pub use enforce::Enforce;
-pub use node::{ConfiguredState, NodeConf};
+pub use gres_lines::MOST_KINDS;
+pub use node::{ConfiguredState, GresConf, NodeConf};
 pub use partition::{PartitionConf, PartitionState};
 pub use report::{ConfigError, Fate, KeyFate, Place, Problem};
 pub use shown::{Surroundings, shown};
@@ -89,6 +91,8 @@ pub struct Config {
     pub certificate_lifetime_s: u32,
     /// Hosts and nodes whose `rafterd` may vouch for any user of theirs.
     pub login_hosts: Vec<String>,
+    /// `GresTypes`: the names of generic resources that jobs may ask for.
+    pub gres_types: Vec<String>,
     /// In the order of the file.
     pub nodes: Vec<NodeConf>,
     /// In the order of the file.
@@ -164,7 +168,7 @@ pub fn check<E: Display>(path: &Path, mut read: impl FnMut(&Path) -> Result<Stri
     let lines = source::lines(path, &mut read, &mut report);
     let sections = sections::Sections::sort(lines, &mut report);
     let whole = Place { file: path.display().to_string().into(), line: 0 };
-    let config = sections.into_config(&whole, &mut report);
+    let config = sections.into_config(&whole, (path, &mut read), &mut report);
     let report::Report { mut problems, warnings, fates } = report;
     problems.sort_by(|left, right| left.place.cmp(&right.place));
     let config = problems.is_empty().then_some(config);
@@ -207,6 +211,7 @@ impl Config {
             log_keep: LOG_KEEP,
             certificate_lifetime_s: CERTIFICATE_LIFETIME_S,
             login_hosts: vec![],
+            gres_types: vec![],
             nodes: vec![],
             partitions: vec![],
             settings: BTreeMap::new(),

@@ -1,12 +1,14 @@
 //! A configuration's lines, sorted by what they are about.
 
+use std::path::Path;
+
 use super::{
-    Config, cluster, controllers,
+    Config, cluster, controllers, gres_lines,
     keys::{CLUSTER, DOWN_NODES, Key, NODE, NODE_SET, PARTITION},
     node_lines, partition_lines,
     record::{Record, Setting},
     report::{Place, Report},
-    source::Pair,
+    source::{Pair, Read},
 };
 
 /// What a line about nodes or a partition sets, after the defaults that stood before it.
@@ -80,10 +82,16 @@ impl Sections {
     }
 
     /// The configuration that the lines make. It counts only if no problem was reported.
-    pub(super) fn into_config(self, whole: &Place, report: &mut Report) -> Config {
+    pub(super) fn into_config(
+        self,
+        whole: &Place,
+        (path, read): (&Path, &mut Read<'_>),
+        report: &mut Report,
+    ) -> Config {
         let mut config = cluster::config(&self.cluster, whole, report);
         controllers::fill(&mut config, &self, whole, report);
         node_lines::fill(&mut config, &self, whole, report);
+        gres_lines::fill(&mut config, &self, (path, read), report);
         partition_lines::fill(&mut config, &self, whole, report);
         config.settings = self.cluster.into_texts();
         if let Some(hosts) = config.settings.get_mut("SlurmctldHost") {

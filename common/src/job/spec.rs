@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use super::{Constraint, Dependency};
 use crate::{
+    gres::GresRequest,
     id::{ContentHash, GroupId, NodeName, PartitionName, UserId},
     time::{Span, TimeLimit, Timestamp},
 };
@@ -73,6 +74,8 @@ pub struct JobSpec {
     pub constraint: Option<Arc<Constraint>>,
     /// `--tmp`: MiB of temporary disk that each node must be configured with.
     pub tmp_disk_mib: u64,
+    /// `--gres`, `--gpus` and what is said of GPUs beside; none where none are asked for.
+    pub gres: Option<Arc<GresRequest>>,
 }
 
 /// What a job asks that asks for no constraint.
@@ -130,6 +133,7 @@ impl JobSpec {
             kill_on_invalid_dep: None,
             constraint: None,
             tmp_disk_mib: 0,
+            gres: None,
         }
     }
 }

@@ -14,6 +14,7 @@ use std::sync::Arc;
 
 use super::{Dependency, End, JobSpec, Requeue, SignalScope};
 use crate::{
+    gres::Gres,
     id::{Attempt, Incarnation, JobId, NodeName, PartitionName, Term, UserId},
     resources::Resources,
     time::{TimeLimit, Timestamp},
@@ -103,6 +104,8 @@ pub struct Place {
     /// What is taken from the node's books.
     pub held: Resources,
     pub tasks: u32,
+    /// Its generic resources, with their ids. The scheduler leaves those open.
+    pub gres: Vec<Gres>,
 }
 
 /// How far a launch has come. Each is a fact that its node confirmed, except the first.

@@ -7,6 +7,7 @@ mod asks;
 mod cancel;
 mod fit;
 mod follow;
+mod gres;
 mod node;
 mod report;
 mod submit;
@@ -78,7 +79,7 @@ fn carry_out(state: &State, now: Timestamp, command: Command) -> Result<Vec<Even
         Command::Form { cluster, operator, config } => {
             admin::form(state, cluster, operator, config)
         }
-        Command::SetConfig { config } => admin::set_config(state, config),
+        Command::SetConfig { config } => admin::set_config(state, now, config),
         Command::RaiseFormat { format } => Ok(admin::raise_format(state, format)),
         Command::JoinController { controller, raft_id, address } => {
             admin::join(state, controller, raft_id, address)

@@ -82,6 +82,11 @@ pub enum Refusal {
     Dependency,
     #[error("Circular job dependency")]
     CircularDependency,
+    /// And why, where Slurm says more than that.
+    #[error("Invalid generic resource (gres) specification")]
+    Gres(Option<String>),
+    #[error("Invalid GRES specification (with and without type identification)")]
+    GresMixed,
     /// What the log can't say yet.
     #[error(
         "{0} are understood once all controllers of the cluster run this release (rafter status)"
@@ -140,7 +145,9 @@ impl Refusal {
                 Some("Temporary disk specification can not be satisfied".to_owned())
             }
             Self::Policy(limit) => Some(limit.as_str().to_owned()),
+            Self::Gres(why) => why.clone(),
             Self::CannotEverFit(Lacking::Nodes)
+            | Self::GresMixed
             | Self::NoSuchJob(_)
             | Self::Denied
             | Self::NotOperator
@@ -207,6 +214,7 @@ impl Refusal {
             Self::Dependency => Some(2038),
             Self::Qos => Some(2066),
             Self::CircularDependency => Some(2071),
+            Self::Gres(_) => Some(2072),
             Self::Memory => Some(2044),
             Self::Account => Some(2045),
             Self::Policy(_) => Some(2050),
@@ -216,6 +224,7 @@ impl Refusal {
             Self::ScriptTooLarge => Some(2013),
             Self::NodeState => Some(2024),
             Self::Finished(_)
+            | Self::GresMixed
             | Self::Held(_)
             | Self::ReasonMissing
             | Self::Accounts(_)

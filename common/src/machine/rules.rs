@@ -11,11 +11,12 @@ use std::sync::Arc;
 
 use super::{
     State,
-    tallies::{Tallies, Tally, Whose, number},
+    tallies::{Tallies, Tally, Whose, labelled, number},
 };
 use crate::{
     account::{Accounts, Association, Limits, Most, Qos, Tres, TresLimits},
     config::Enforce,
+    gres::{Gres, Wanted},
     job::{Job, JobSpec, Place, Reason},
     time::TimeLimit,
 };
@@ -36,6 +37,8 @@ pub struct Wants<'a> {
     pub nodes: u64,
     /// Where; empty where that is not known, and the amounts are the least that it may be.
     pub places: &'a [Place],
+    /// Whose generic resources are asked for, where there are no places yet.
+    pub spec: Option<&'a JobSpec>,
 }
 
 impl<'a> Wants<'a> {
@@ -47,6 +50,7 @@ impl<'a> Wants<'a> {
             memory_mib: places.iter().map(|place| place.held.memory_mib).sum(),
             nodes: places.len() as u64,
             places,
+            spec: None,
         }
     }
 
@@ -55,9 +59,24 @@ impl<'a> Wants<'a> {
             Tres::Cpu => self.cpus,
             Tres::Mem => self.memory_mib,
             Tres::Node => self.nodes,
-            // Jobs hold none.
-            Tres::Gres(_) => 0,
+            Tres::Gres(name) => self.gres(name),
         }
+    }
+
+    /// How much of a generic resource, by its name or by its name and type.
+    fn gres(&self, name: &str) -> u64 {
+        let nodes = u32::try_from(self.nodes).unwrap_or(u32::MAX);
+        let asked = self.spec.map(|spec| spec.gres_in_all(nodes)).unwrap_or_default();
+        let asked = asked.into_iter().map(|wanted| {
+            let Wanted { name, kind, count } = wanted;
+            Gres { name, kind, count, ids: vec![] }
+        });
+        let asked: Vec<Gres> = asked.collect();
+        let given = self.places.iter().flat_map(|place| &place.gres);
+        let labels = given.chain(&asked).flat_map(labelled);
+        labels
+            .filter(|(label, _)| label == name)
+            .fold(0, |sum, (_, count)| u64::saturating_add(sum, count))
     }
 
     /// What those would have together, were it one of them. Of nodes, those count that they do

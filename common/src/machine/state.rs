@@ -14,6 +14,7 @@ use super::{
 use crate::{
     account::Accounts,
     config::{Config, NodeConf},
+    gres::{self, Gres},
     id::{
         ClusterId, ContentHash, ControllerName, JobId, NodeName, PartitionName, RequestId, Term,
         UserId,
@@ -226,21 +227,23 @@ impl State {
     }
 
     fn check_books(&self) {
-        let mut used: OrdMap<NodeName, (Resources, u32)> = OrdMap::new();
+        let mut used: OrdMap<NodeName, (Resources, u32, Vec<Gres>)> = OrdMap::new();
         let mut uses: OrdMap<ContentHash, u32> = OrdMap::new();
         for job in self.jobs.values() {
             for hash in [job.spec.script, job.spec.environment] {
                 *uses.entry(hash).or_default() += 1;
             }
             for place in job.holding().iter().flat_map(|run| &run.places) {
-                let (sum, jobs) = used.entry(place.node.clone()).or_default();
+                let (sum, jobs, gres) = used.entry(place.node.clone()).or_default();
                 *sum = sum.plus(place.held);
                 *jobs += 1;
+                gres::take(gres, &place.gres);
             }
         }
         for (name, node) in &self.nodes {
-            let (sum, jobs) = used.remove(name).unwrap_or_default();
+            let (sum, jobs, gres) = used.remove(name).unwrap_or_default();
             assert_eq!((node.used, node.jobs), (sum, jobs), "the books of node {name}");
+            assert_eq!(node.gres_used, gres, "the generic resources of node {name}");
         }
         assert!(used.is_empty(), "jobs hold nodes that are not there: {used:?}");
         let counted: OrdMap<_, _> = self.blobs.iter().map(|(hash, b)| (*hash, b.uses)).collect();
@@ -427,7 +430,8 @@ fn fingerprint_job(job: &Job) -> u64 {
         .with(job.begin.map_or(0, |begin| begin.0));
     let run = job.run().iter().fold(sum, |sum, run| {
         run.places.iter().fold(sum.with(run.started.0).with(run.term.0), |sum, place| {
-            sum.with_text(place.node.as_str()).with(u64::from(place.held.cpus))
+            let sum = sum.with_text(place.node.as_str()).with(u64::from(place.held.cpus));
+            fingerprint_gres(sum, &place.gres)
         })
     });
     let run = job.dependency.iter().flat_map(|all| &all.conditions).fold(run, |sum, condition| {
@@ -441,13 +445,21 @@ fn fingerprint_job(job: &Job) -> u64 {
     job.end().iter().fold(run, |sum, end| sum.with(end.at.0).with(u64::from(end.exit.code))).0
 }
 
+/// Nothing where there is nothing: so a log of format 1 has the sums that it had.
+fn fingerprint_gres(sum: Fingerprint, all: &[Gres]) -> Fingerprint {
+    all.iter().fold(sum, |sum, gres| {
+        let sum = sum.with_text(&gres.name).with(gres.count);
+        gres.ids.iter().fold(sum, |sum, id| sum.with(u64::from(*id)))
+    })
+}
+
 fn fingerprint_node(node: &Node) -> u64 {
-    Fingerprint::new(2)
+    let sum = Fingerprint::new(2)
         .with_text(node.name.as_str())
         .with(node.availability as u64)
         .with(u64::from(node.drain))
         .with(u64::from(node.used.cpus))
         .with(node.used.memory_mib)
-        .with(u64::from(node.jobs))
-        .0
+        .with(u64::from(node.jobs));
+    fingerprint_gres(sum, &node.gres_used).0
 }

@@ -7,6 +7,7 @@ use imbl::OrdMap;
 
 use crate::{
     account::{Accounts, Tres},
+    gres::Gres,
     id::{NodeName, UserId},
     job::{Job, Phase, Place},
 };
@@ -34,6 +35,9 @@ pub struct Tally {
     pub memory_mib: u64,
     /// How many of them hold something of each node.
     pub nodes: OrdMap<NodeName, u32>,
+    /// Generic resources by name, and by name and type: `gpu`, `gpu:a100`. In small letters, as in
+    /// limits.
+    pub gres: OrdMap<String, u64>,
 }
 
 /// See the module. What has nothing is not in it.
@@ -58,6 +62,14 @@ impl Part<'_> {
     }
 }
 
+/// As what a share counts: as its name, and as its type.
+pub(super) fn labelled(gres: &Gres) -> impl Iterator<Item = (String, u64)> {
+    let count = gres.count;
+    let of_type = gres.kind.is_some().then(|| gres.label());
+    let labels = std::iter::once(gres.name.clone()).chain(of_type);
+    labels.map(move |label| (label.to_ascii_lowercase(), count)).filter(|(_, count)| *count > 0)
+}
+
 /// How many jobs it counts for.
 fn submitted(_job: &Job) -> u32 {
     1
@@ -71,8 +83,7 @@ impl Tally {
             Tres::Cpu => self.cpus,
             Tres::Mem => self.memory_mib,
             Tres::Node => self.nodes.len() as u64,
-            // Jobs hold none.
-            Tres::Gres(_) => 0,
+            Tres::Gres(name) => self.gres.get(name).copied().unwrap_or(0),
         }
     }
 
@@ -84,6 +95,9 @@ impl Tally {
             self.cpus += u64::from(place.held.cpus);
             self.memory_mib += place.held.memory_mib;
             *self.nodes.entry(place.node.clone()).or_default() += 1;
+            for (label, count) in place.gres.iter().flat_map(labelled) {
+                *self.gres.entry(label).or_default() += count;
+            }
         }
     }
 
@@ -101,6 +115,13 @@ impl Tally {
             *jobs -= 1;
             if *jobs == 0 {
                 self.nodes.remove(&place.node);
+            }
+            for (label, count) in place.gres.iter().flat_map(labelled) {
+                let held = self.gres.get_mut(&label).expect(COUNTED);
+                *held = held.checked_sub(count).expect(COUNTED);
+                if *held == 0 {
+                    self.gres.remove(&label);
+                }
             }
         }
     }

@@ -4,6 +4,7 @@ mod accounts;
 mod cluster;
 mod constraints;
 mod dependencies;
+mod gres;
 mod limits;
 mod members;
 mod partitions;

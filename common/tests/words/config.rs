@@ -1,6 +1,7 @@
 //! Configurations, whole: what is read, what is refused, and what is shown.
 
 mod files;
+mod gres;
 mod sections;
 mod shown;
 

@@ -9,6 +9,7 @@ mod config;
 mod constraints;
 mod dates;
 mod dependencies;
+mod gres;
 mod hostlists;
 mod patterns;
 mod sizes;

@@ -79,7 +79,12 @@ fn run(invocation: &Invocation) -> u8 {
 
 /// Says why nothing was submitted, and returns the exit code.
 fn failed(trouble: &Trouble) -> u8 {
-    trouble.report_error(FAILED);
+    if trouble.is(&Refusal::Gres(None)) {
+        // Slurm finds this before it counts as a submission.
+        trouble.report_plain();
+    } else {
+        trouble.report_error(FAILED);
+    }
     1
 }
 

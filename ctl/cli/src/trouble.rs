@@ -78,6 +78,12 @@ impl Trouble {
         }
     }
 
+    /// The same, as `sbatch: error: TEXT`.
+    pub(crate) fn report_plain(&self) {
+        self.report_cause();
+        say::error(&self.to_string());
+    }
+
     /// The same, as `sbatch: error: WHAT: TEXT`.
     pub(crate) fn report_error(&self, what: &str) {
         self.report_cause();

@@ -1,9 +1,10 @@
 //! The cluster's nodes on a timeline, and each job's request in its terms.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, sync::Arc};
 
 use common::{
     config::{Config, PartitionConf},
+    gres::Gres,
     id::{JobId, NodeName},
     job::{Job, Phase, Place},
     machine::State,
@@ -12,6 +13,7 @@ use common::{
 };
 
 use crate::{
+    gres::Kinds,
     placement::{Need, amounts, need},
     policy::Policy,
     sites::Site,
@@ -28,6 +30,9 @@ const SLOTS: usize = 320;
 pub(crate) struct Share {
     pub(crate) name: NodeName,
     pub(crate) total: Resources,
+    /// Its generic resources; none before its daemon has found them.
+    gres: Arc<[Gres]>,
+    kinds: Kinds,
     /// Its place in the configuration.
     pub(crate) rank: usize,
     /// Up, and not draining.
@@ -42,6 +47,8 @@ pub(crate) struct Board {
     pub(crate) shares: Vec<Share>,
     by_name: BTreeMap<NodeName, usize>,
     pub(crate) timeline: Timeline,
+    /// For each capacity of the timeline, a node that has it.
+    examples: Vec<usize>,
     shapes: BTreeMap<Need, ShapeId>,
     /// Whether a class could run on its nodes if they were idle, where that was asked.
     could: BTreeMap<ClassId, bool>,
@@ -61,6 +68,8 @@ impl Board {
             .map(|(rank, node)| Share {
                 name: node.name.clone(),
                 total: node.total,
+                kinds: Kinds::of(&node.gres),
+                gres: if node.vouches_for_gres() { Arc::clone(&node.gres) } else { Arc::default() },
                 rank,
                 usable: node.is_usable(),
                 awaited: false,
@@ -68,8 +77,14 @@ impl Board {
             .collect();
         let names = shares.iter().enumerate();
         let by_name: BTreeMap<_, _> = names.map(|(at, share)| (share.name.clone(), at)).collect();
-        let totals: Vec<Amounts> = shares.iter().map(|share| amounts(share.total)).collect();
-        let running = running(view, now, shortly(config), &by_name);
+        let mut classes: BTreeMap<&Kinds, usize> = BTreeMap::new();
+        for share in &shares {
+            let next = classes.len();
+            classes.entry(&share.kinds).or_insert(next);
+        }
+        let total = |share: &Share| (share.all(), classes[&share.kinds]);
+        let totals: Vec<(Amounts, usize)> = shares.iter().map(total).collect();
+        let running = running(view, now, shortly(config), (&by_name, &shares));
         let grid = if policy.strict {
             // Only this moment counts.
             Grid { budget: 1, step: 1, window: 0 }
@@ -77,8 +92,13 @@ impl Board {
             let budget = (WORDS / shares.len().max(1)).clamp(SLOTS, 4 * SLOTS);
             Grid { budget, step: policy.resolution.0, window: policy.window.0 }
         };
-        let timeline = Timeline::new(now.0, &totals, &running, &grid);
-        Self { shares, by_name, timeline, shapes: BTreeMap::new(), could: BTreeMap::new() }
+        let timeline = Timeline::of_classes(now.0, &totals, &running, &grid);
+        let mut examples = vec![0; timeline.capacities().len()];
+        for at in 0..shares.len() {
+            examples[timeline.capacity(at)] = at;
+        }
+        let (shapes, could) = (BTreeMap::new(), BTreeMap::new());
+        Self { shares, by_name, timeline, examples, shapes, could }
     }
 
     pub(crate) fn position(&self, name: &NodeName) -> Option<usize> {
@@ -119,12 +139,11 @@ impl Board {
     }
 
     fn shape(&mut self, need: &Need) -> ShapeId {
-        let mut totals: BTreeMap<usize, Resources> = BTreeMap::new();
-        for (at, share) in self.shares.iter().enumerate() {
-            totals.insert(self.timeline.capacity(at), share.total);
-        }
+        let examples = self.examples.iter().map(|at| &self.shares[*at]);
+        let portion =
+            |share: &Share| need.portion(share.total, &share.kinds, share.kinds.total(&share.gres));
         let shape = self.timeline.shape(&Shape {
-            portions: totals.values().map(|total| need.portion(*total)).collect(),
+            portions: examples.map(portion).collect(),
             tasks_per_node: need.tasks_per_node.unwrap_or(u32::MAX),
         });
         self.shapes.insert(need.of_node(), shape);
@@ -140,19 +159,64 @@ impl Board {
     /// Takes what a start takes, and says what that is, in the order of the ranks: it follows the
     /// configuration, as Slurm's node lists do.
     pub(crate) fn book(&mut self, class: ClassId, need: &Need, start: &Start) -> Vec<Place> {
+        let gifts = self.gifts(need, start);
         self.timeline.book(class, start);
-        self.places(need, start)
+        for Gift { at, besides, .. } in &gifts {
+            if *besides != Amounts::NONE {
+                self.timeline.take(*at, *besides, start.at, start.until);
+            }
+        }
+        self.placed(need, gifts)
     }
 
     /// What a start would take.
     pub(crate) fn places(&self, need: &Need, start: &Start) -> Vec<Place> {
+        self.placed(need, self.gifts(need, start))
+    }
+
+    fn placed(&self, need: &Need, gifts: Vec<Gift>) -> Vec<Place> {
+        let units: Vec<u32> = gifts.iter().map(|gift| gift.units).collect();
+        let tasks = need.gres.as_ref().map(|gres| gres.units.tasks_on(&units));
+        let place = |(gift, tasks): (Gift, u32)| {
+            let share = &self.shares[gift.at];
+            let (node, held) = (share.name.clone(), need.held(share.total, gift.units));
+            Place { node, held, tasks, gres: gift.gres }
+        };
+        gifts.into_iter().zip(tasks.unwrap_or(units)).map(place).collect()
+    }
+
+    fn gifts(&self, need: &Need, start: &Start) -> Vec<Gift> {
         let mut nodes = start.nodes.clone();
         nodes.sort_by_key(|(at, _)| self.shares[*at].rank);
-        let place = |(at, tasks): (usize, u32)| {
-            let share = &self.shares[at];
-            Place { node: share.name.clone(), held: need.held(share.total, tasks), tasks }
-        };
-        nodes.into_iter().map(place).collect()
+        nodes.into_iter().map(|(at, units)| self.gift(at, units, need, start)).collect()
+    }
+
+    fn gift(&self, at: usize, units: u32, need: &Need, start: &Start) -> Gift {
+        let Share { gres: all, kinds, .. } = &self.shares[at];
+        let mut gift = Gift { at, units, gres: vec![], besides: Amounts::NONE };
+        if need.exclusive {
+            gift.gres = all.iter().map(|gres| Gres { ids: vec![], ..gres.clone() }).collect();
+        } else if let Some(wanted) = &need.gres {
+            let free = self.timeline.least(at, start.at, start.until);
+            (gift.gres, gift.besides) = kinds.choose(all, &wanted.on_node(units), free);
+        }
+        gift
+    }
+}
+
+/// What a start gives a job of one node.
+struct Gift {
+    at: usize,
+    units: u32,
+    gres: Vec<Gres>,
+    /// What that takes of types, where the class took of the name alone.
+    besides: Amounts,
+}
+
+impl Share {
+    /// All that it has.
+    fn all(&self) -> Amounts {
+        amounts(self.total).max(self.kinds.total(&self.gres))
     }
 }
 
@@ -166,7 +230,7 @@ fn running(
     view: &State,
     now: Timestamp,
     shortly: Span,
-    by_name: &BTreeMap<NodeName, usize>,
+    (by_name, shares): (&BTreeMap<NodeName, usize>, &[Share]),
 ) -> Vec<Held> {
     let mut jobs: Vec<JobId> = view.holding.values().flatten().copied().collect();
     jobs.sort_unstable();
@@ -177,7 +241,9 @@ fn running(
         let until = until(job, now, shortly);
         for place in job.holding().iter().flat_map(|run| &run.places) {
             if let Some(node) = by_name.get(&place.node) {
-                running.push(Held { node: *node, amounts: amounts(place.held), until });
+                let Share { gres, kinds, .. } = &shares[*node];
+                let amounts = amounts(place.held).max(kinds.held(gres, &place.gres));
+                running.push(Held { node: *node, amounts, until });
             }
         }
     }

@@ -33,16 +33,16 @@ struct Waits {
 }
 
 /// What a job takes at least: what it will be is known only once nodes are found.
-fn least(need: &Need) -> Wants<'static> {
+fn least<'a>(job: &'a Job, need: &Need) -> Wants<'a> {
     let nodes = u64::from(need.nodes_min);
     let cpus = u64::from(need.tasks) * u64::from(need.cpus_per_task);
     let cpus = cpus.max(nodes * u64::from(need.cpus_min));
     let memory_mib = match need.memory {
         Memory::PerNode(mib) => mib.saturating_mul(nodes),
         Memory::PerCpu(mib) => mib.saturating_mul(cpus),
-        Memory::Free | Memory::All(_) => 0,
+        Memory::Free | Memory::All(_) | Memory::PerGpu(_) => 0,
     };
-    Wants { cpus, memory_mib, nodes, places: &[] }
+    Wants { cpus, memory_mib, nodes, places: &[], spec: Some(&job.spec) }
 }
 
 impl Waits {
@@ -67,7 +67,8 @@ impl Limits {
         if let Some(waits) = known.find(|waits| waits.is_of(job, need)) {
             return Err(waits.reason);
         }
-        let may = self.rules.may_start(job).and_then(|()| self.rules.may_have(job, &least(need)));
+        let may =
+            self.rules.may_start(job).and_then(|()| self.rules.may_have(job, &least(job, need)));
         let waits = self.waits.entry(job.spec.user).or_default();
         if let Err(reason) = may
             && waits.len() < REMEMBERED

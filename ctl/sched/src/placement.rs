@@ -1,18 +1,25 @@
 //! What a job needs of each node.
 
+use std::sync::Arc;
+
 use common::{
     config::{Config, MemoryPer, PartitionConf},
-    job::{Job, MemoryRequest},
+    gres::{Units, Wanted},
+    job::{Job, JobSpec, MemoryRequest},
     resources::Resources,
 };
 
-use crate::timeline::{Amounts, KINDS, Portion};
+use crate::{
+    gres::Kinds,
+    timeline::{Amounts, KINDS, Portion},
+};
 
 /// What a job needs, with the cluster's and the partition's defaults filled in.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Need {
     pub nodes_min: u32,
     pub nodes_max: u32,
+    /// Tasks, or what else is placed in one piece (see [`Units`]).
     pub tasks: u32,
     pub cpus_per_task: u32,
     pub tasks_per_node: Option<u32>,
@@ -21,6 +28,40 @@ pub struct Need {
     pub memory: Memory,
     /// Whole nodes.
     pub exclusive: bool,
+    /// None where no generic resources are asked for.
+    pub gres: Option<Arc<GresNeed>>,
+}
+
+/// What a job needs of generic resources.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct GresNeed {
+    pub of_node: Vec<Wanted>,
+    pub units: Units,
+}
+
+impl GresNeed {
+    fn of(spec: &JobSpec, units: &Units) -> Option<Arc<Self>> {
+        let request = spec.gres.as_deref()?;
+        let of_node: Vec<Wanted> = request.of_node().cloned().collect();
+        let any = !of_node.is_empty() || !units.gpus.is_empty();
+        any.then(|| Arc::new(Self { of_node, units: units.clone() }))
+    }
+
+    /// What so many tasks on a node are given.
+    pub(crate) fn on_node(&self, tasks: u32) -> Vec<Wanted> {
+        let many = |wanted: &Wanted| {
+            let count = wanted.count.saturating_mul(u64::from(tasks));
+            Wanted { count, ..wanted.clone() }
+        };
+        self.of_node.iter().cloned().chain(self.units.gpus.iter().map(many)).collect()
+    }
+
+    /// The GPUs among that.
+    fn gpus(&self, tasks: u32) -> u64 {
+        let on_node = self.on_node(tasks);
+        let gpus = on_node.iter().filter(|wanted| wanted.name == common::gres::GPU);
+        gpus.fold(0, |sum, wanted| sum.saturating_add(wanted.count))
+    }
 }
 
 /// How much memory a job takes of each node, in MiB.
@@ -33,6 +74,7 @@ pub enum Memory {
     All(MemoryPer),
     PerNode(u64),
     PerCpu(u64),
+    PerGpu(u64),
 }
 
 /// What `job` needs in `partition`.
@@ -50,15 +92,21 @@ pub fn need(config: &Config, partition: &PartitionConf, job: &Job) -> Need {
     });
     let nodes_min = asked.max(job.spec.constraint().least_nodes());
     let nodes_max = nodes_max.max(named).min(partition.max_nodes.unwrap_or(u32::MAX));
+    let units = job.spec.units(nodes_min);
+    let per_gpu = job.spec.gres.as_ref().and_then(|gres| gres.memory_per_gpu);
     Need {
         nodes_min,
         nodes_max,
-        tasks: layout.tasks.max(nodes_min),
-        cpus_per_task: layout.cpus_per_task.unwrap_or(1).max(1),
-        tasks_per_node: layout.tasks_per_node,
-        cpus_min: layout.min_cpus_per_node.unwrap_or(1).max(1),
-        memory: memory(config, partition, job.spec.memory),
+        tasks: units.count,
+        cpus_per_task: units.cpus,
+        tasks_per_node: units.most_on_node,
+        cpus_min: units.cpus_min,
+        memory: match per_gpu {
+            Some(mib) if config.select_memory => Memory::PerGpu(mib),
+            Some(_) | None => memory(config, partition, job.spec.memory),
+        },
         exclusive: job.spec.exclusive || partition.exclusive,
+        gres: GresNeed::of(&job.spec, &units),
     }
 }
 
@@ -82,34 +130,62 @@ fn memory(config: &Config, partition: &PartitionConf, asked: MemoryRequest) -> M
 impl Need {
     /// What of it concerns one node alone.
     pub(crate) fn of_node(&self) -> Self {
-        Self { nodes_min: 0, nodes_max: 0, tasks: 0, ..*self }
+        Self { nodes_min: 0, nodes_max: 0, tasks: 0, ..self.clone() }
     }
 
-    /// What it takes of a node that has `total` in all.
-    pub(crate) fn portion(&self, total: Resources) -> Portion {
+    /// What it takes of a node of that class that has `total` in all.
+    pub(crate) fn portion(&self, total: Resources, kinds: &Kinds, all: Amounts) -> Portion {
+        let mut portion = self.simple_portion(total);
+        if self.exclusive {
+            // A whole node is all of its generic resources, too (sbatch(1)).
+            portion.least = portion.least.max(all);
+            portion.floor = portion.floor.max(all);
+        }
+        let Some(gres) = &self.gres else { return portion };
+        match (kinds.asked(gres.of_node.iter()), kinds.asked(gres.units.gpus.iter())) {
+            (Some(of_node), Some(of_task)) => {
+                portion.floor = portion.floor.max(of_node);
+                portion.per_task = portion.per_task.max(of_task);
+            }
+            // Nowhere is there as much.
+            (None, _) | (_, None) => portion.least = Amounts([u64::MAX; KINDS]),
+        }
+        portion
+    }
+
+    /// The same without generic resources.
+    fn simple_portion(&self, total: Resources) -> Portion {
         let per_cpu = match self.memory {
             Memory::PerCpu(mib) => mib,
             // What the CPUs that an exclusive job did not ask for bring is in the floor.
             Memory::All(MemoryPer::Cpu(mib)) if !self.exclusive => mib,
             Memory::Free
             | Memory::PerNode(_)
+            | Memory::PerGpu(_)
             | Memory::All(MemoryPer::Unlimited | MemoryPer::Node(_) | MemoryPer::Cpu(_)) => 0,
         };
         let cpus = u64::from(self.cpus_per_task);
         let memory_most = match self.memory {
             Memory::All(_) => total.memory_mib,
-            Memory::Free | Memory::PerNode(_) | Memory::PerCpu(_) => u64::MAX,
+            Memory::Free | Memory::PerNode(_) | Memory::PerCpu(_) | Memory::PerGpu(_) => u64::MAX,
         };
         let mut most = [u64::MAX; KINDS];
         most[1] = memory_most;
         let mut per_task = [0; KINDS];
         (per_task[0], per_task[1]) = (cpus, cpus.saturating_mul(per_cpu));
+        if let Memory::PerGpu(mib) = self.memory {
+            per_task[1] = mib.saturating_mul(self.gpus(1) - self.gpus(0));
+        }
         Portion {
             least: if self.exclusive { amounts(total) } else { Amounts::NONE },
             floor: amounts(self.held(total, 0)),
             per_task: Amounts(per_task),
             most: Amounts(most),
         }
+    }
+
+    fn gpus(&self, tasks: u32) -> u64 {
+        self.gres.as_ref().map_or(0, |gres| gres.gpus(tasks))
     }
 
     /// What `tasks` tasks hold of a node that has `total` in all.
@@ -134,6 +210,7 @@ impl Need {
                 total.memory_mib.min(mib.saturating_mul(u64::from(cpus)))
             }
             Memory::PerCpu(mib) => mib.saturating_mul(u64::from(cpus)),
+            Memory::PerGpu(mib) => mib.saturating_mul(self.gpus(tasks)),
         };
         Resources { cpus, memory_mib }
     }

@@ -141,6 +141,7 @@ impl<'a> Supposed<'a> {
                 booted: self.now,
                 daemon_started: self.now,
                 incarnation: Incarnation(0),
+                gres: model.promised_gres(),
             });
             let (node, address) = (NodeName::from(name.as_str()), name.clone());
             self.send(Command::Register { node, address, inventory })?;

@@ -30,7 +30,7 @@ const NODES: [(usize, [u64; 3]); 4] = [
 #[must_use]
 pub fn nodes(hundreds: usize) -> Vec<Amounts> {
     let kinds = NODES.iter();
-    kinds.flat_map(|(share, kind)| vec![Amounts(*kind); share * hundreds]).collect()
+    kinds.flat_map(|(share, kind)| vec![Amounts::of(*kind); share * hundreds]).collect()
 }
 
 /// A job of the mix: 55 % share one node, 33 % have up to 16 whole ones, 9 % share several, and
@@ -40,7 +40,7 @@ pub fn job(random: &mut Rng) -> Job {
     let limit = limit(random) * MINUTE;
     let shared = |nodes, cpus, per_cpu: u64, gpus| Job {
         nodes,
-        amounts: Some(Amounts([cpus, cpus * per_cpu * GIB, gpus])),
+        amounts: Some(Amounts::of([cpus, cpus * per_cpu * GIB, gpus])),
         limit,
     };
     let whole = |nodes| Job { nodes, amounts: None, limit };

@@ -103,7 +103,7 @@ fn starting(
     running: &[Run],
     queue: &VecDeque<usize>,
 ) -> Vec<usize> {
-    let cpus = |processors| Amounts([processors, 0, 0]);
+    let cpus = |processors| Amounts::of([processors, 0, 0]);
     let held = |run: &Run| Held { node: 0, amounts: cpus(run.processors), until: run.until };
     let held: Vec<Held> = running.iter().map(held).collect();
     let mut timeline = Timeline::new(now, &[cpus(log.processors)], &held, &Grid::EXACT);

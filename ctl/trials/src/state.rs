@@ -1,18 +1,19 @@
-//! The same cluster as a state of the machine's, for what plans on one. It has no GPUs: the state
-//! knows none.
+//! The same cluster as a state of the machine's, for what plans on one.
 
 use std::sync::Arc;
 
 use common::{
     config::{Config, NodeConf, PartitionConf},
+    gres::{self, GPU, Gres, GresRequest, Wanted},
     id::{Attempt, Incarnation, JobId, NodeName, PartitionName, Term, UserId},
     job::{Hold, Job, JobSpec, Layout, MemoryRequest, Phase, Run, Stage},
     machine::{Allocation, State},
-    node::{Availability, Node},
+    node::{Availability, Inventory, Node},
     resources::Resources,
     time::{Span, TimeLimit, Timestamp},
 };
 use fastrand::Rng;
+use sched::timeline::KINDS;
 
 use crate::mix;
 
@@ -35,14 +36,18 @@ pub fn state(hundreds: usize, pending: u32, random: &mut Rng) -> State {
         submit(&mut state, &mut next, random);
     }
     state.rebuild();
-    for Allocation { job, places, .. } in sched::plan_front(&state, NOW, usize::MAX).starts {
+    for Allocation { job, mut places, .. } in sched::plan_front(&state, NOW, usize::MAX).starts {
         let waiting = state.jobs.get(&job).expect("it was planned");
         let limit = waiting.time_limit.span().unwrap_or(Span(1));
         let left = Span(random.u64(1..=limit.0));
-        for place in &places {
+        for place in &mut places {
             let node = state.nodes.get_mut(&place.node).expect("it was planned on it");
             let node = Arc::make_mut(node);
             node.used = node.used.plus(place.held);
+            let free = node.free_gres();
+            let given = gres::choose(&free, &place.gres).expect("it was planned");
+            gres::take(&mut node.gres_used, &given);
+            place.gres = given;
             node.jobs += 1;
         }
         let run = Run {
@@ -83,25 +88,49 @@ fn config(hundreds: usize) -> Config {
     config
 }
 
-fn node(at: usize, [cpus, memory_mib, _]: [u64; 3]) -> Node {
+fn node(at: usize, [cpus, memory_mib, gpus, ..]: [u64; KINDS]) -> Node {
     let cpus = u32::try_from(cpus).expect("nodes are smaller");
+    let ids = 0..u32::try_from(gpus).expect("nodes have few");
+    let gpu = Gres { name: GPU.to_owned(), kind: None, count: gpus, ids: ids.collect() };
     Node {
         name: NodeName::from(name(at).as_str()),
         total: Resources { cpus, memory_mib },
         weight: 1,
         address: name(at),
         host_name: name(at),
-        inventory: None,
+        inventory: Some(Arc::new(inventory())),
         availability: Availability::Up,
         drain: false,
         reason: None,
         used: Resources::default(),
         jobs: 0,
         last_busy: NOW,
+        gres: [gpu].into_iter().filter(|gpu| gpu.count > 0).collect(),
+        gres_used: vec![],
     }
 }
 
-/// A job of the mix; what it would have of GPUs, it does not have.
+/// Its daemon has looked for its GPUs. Of what else it found, nothing counts here.
+fn inventory() -> Inventory {
+    Inventory {
+        cpus: 1,
+        boards: 1,
+        sockets: 1,
+        cores_per_socket: 1,
+        threads_per_core: 1,
+        memory_mib: 1,
+        tmp_disk_mib: 0,
+        architecture: String::new(),
+        operating_system: String::new(),
+        version: String::new(),
+        booted: NOW,
+        daemon_started: NOW,
+        incarnation: Incarnation(1),
+        gres: Some(vec![]),
+    }
+}
+
+/// A job of the mix.
 fn submit(state: &mut State, next: &mut u32, random: &mut Rng) {
     let mix::Job { nodes, amounts, limit } = mix::job(random);
     let id = JobId(*next);
@@ -117,7 +146,12 @@ fn submit(state: &mut State, next: &mut u32, random: &mut Rng) {
         cpus_per_task: cpus,
         ..Layout::SINGLE
     };
+    let gpus = amounts.map_or(0, |amounts| amounts.0[2]);
+    let gpus = Wanted { name: GPU.to_owned(), kind: None, count: gpus };
+    let per_node = vec![gpus];
     let spec = JobSpec {
+        gres: (per_node[0].count > 0)
+            .then(|| Arc::new(GresRequest { per_node, ..GresRequest::default() })),
         user: UserId(1_000 + id.0 % 100),
         partition: PartitionName::from("all"),
         layout,

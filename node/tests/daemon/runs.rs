@@ -39,6 +39,7 @@ pub(crate) fn job(id: u32, attempt: u32, script: &str, folder: &Path) -> Job {
             node: NodeName::from("n1"),
             held: Resources { cpus: 1, memory_mib: 0 },
             tasks: 1,
+            gres: vec![],
         }],
         incarnation: Incarnation(1),
         stage: Stage::Allocated,

@@ -28,6 +28,7 @@ pub(crate) fn captured() -> Job {
         node: NodeName::from(node),
         held: Resources { cpus, memory_mib: 200 },
         tasks,
+        gres: vec![],
     };
     let run = Run {
         started,
@@ -50,6 +51,7 @@ pub(crate) fn plain() -> Job {
             node: NodeName::from("n1"),
             held: Resources { cpus: 1, memory_mib: 100 },
             tasks: 1,
+            gres: vec![],
         }],
         incarnation: Incarnation(1),
         stage: Stage::Allocated,

@@ -84,6 +84,7 @@ impl From<&Config> for wire::Config {
                 CERTIFICATE_LIFETIME_S,
             ),
             login_hosts: config.login_hosts.clone(),
+            gres_types: config.gres_types.clone(),
             nodes: config.nodes.iter().map(Into::into).collect(),
             partitions: config.partitions.iter().map(Into::into).collect(),
             settings: config.settings.clone().into_iter().collect(),
@@ -130,6 +131,7 @@ impl TryFrom<wire::Config> for Config {
             log_keep: wire.log_keep.unwrap_or(LOG_KEEP),
             certificate_lifetime_s: wire.certificate_lifetime_s.unwrap_or(CERTIFICATE_LIFETIME_S),
             login_hosts: wire.login_hosts,
+            gres_types: wire.gres_types,
             nodes: all(wire.nodes)?,
             partitions: all(wire.partitions)?,
             settings: wire.settings.into_iter().collect(),
@@ -184,6 +186,7 @@ impl From<&NodeConf> for wire::NodeConf {
             features: conf.features.clone(),
             state: wire::ConfiguredState::from(conf.state).into(),
             reason: conf.reason.clone(),
+            gres: conf.gres.iter().map(Into::into).collect(),
         }
     }
 }
@@ -208,6 +211,7 @@ impl TryFrom<wire::NodeConf> for NodeConf {
             features: wire.features,
             state: listed::<wire::ConfiguredState, _>(wire.state, "state")?,
             reason: wire.reason,
+            gres: wire.gres.into_iter().map(Into::into).collect(),
         })
     }
 }

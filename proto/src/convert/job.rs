@@ -12,7 +12,7 @@ use common::{
     time::Timestamp,
 };
 
-use super::{byte, dependency, enumeration, listed, need, spec::slim_spec};
+use super::{byte, dependency, enumeration, gres, listed, need, spec::slim_spec};
 use crate::{Invalid, types as wire};
 
 enumeration!(Hold, wire::Hold, "hold", { None = None, User = User, Admin = Admin });
@@ -78,7 +78,12 @@ impl From<wire::Resources> for Resources {
 
 impl From<&Place> for wire::Place {
     fn from(place: &Place) -> Self {
-        Self { node: place.node.to_string(), held: Some(place.held.into()), tasks: place.tasks }
+        Self {
+            node: place.node.to_string(),
+            held: Some(place.held.into()),
+            tasks: place.tasks,
+            gres: gres::several(&place.gres),
+        }
     }
 }
 
@@ -90,6 +95,7 @@ impl TryFrom<wire::Place> for Place {
             node: NodeName::from(wire.node),
             held: need(wire.held, "held")?.into(),
             tasks: wire.tasks,
+            gres: gres::all(wire.gres)?,
         })
     }
 }

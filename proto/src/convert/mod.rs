@@ -6,6 +6,7 @@ mod batch;
 mod config;
 mod dependency;
 mod event;
+mod gres;
 mod inputs;
 mod job;
 mod node;

@@ -8,7 +8,7 @@ use common::{
     time::Timestamp,
 };
 
-use super::{enumeration, listed, need};
+use super::{enumeration, gres, listed, need};
 use crate::{Invalid, types as wire};
 
 enumeration!(Availability, wire::Availability, "availability", {
@@ -31,6 +31,7 @@ impl From<&Inventory> for wire::Inventory {
             booted: inventory.booted.0,
             daemon_started: inventory.daemon_started.0,
             incarnation: inventory.incarnation.0,
+            gres: inventory.gres.as_deref().map(gres::found),
         }
     }
 }
@@ -51,6 +52,7 @@ impl From<wire::Inventory> for Inventory {
             booted: Timestamp(wire.booted),
             daemon_started: Timestamp(wire.daemon_started),
             incarnation: Incarnation(wire.incarnation),
+            gres: wire.gres.map(gres::of_found),
         }
     }
 }
@@ -82,6 +84,8 @@ impl From<&Node> for wire::Node {
             used: Some(node.used.into()),
             jobs: node.jobs,
             last_busy: node.last_busy.0,
+            gres: gres::several(&node.gres),
+            gres_used: gres::several(&node.gres_used),
         }
     }
 }
@@ -103,6 +107,8 @@ impl TryFrom<wire::Node> for Node {
             used: need(wire.used, "used")?.into(),
             jobs: wire.jobs,
             last_busy: Timestamp(wire.last_busy),
+            gres: gres::all(wire.gres)?.into(),
+            gres_used: gres::all(wire.gres_used)?,
         })
     }
 }

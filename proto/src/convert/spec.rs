@@ -9,7 +9,7 @@ use common::{
     time::{Span, TimeLimit, Timestamp},
 };
 
-use super::{asks, byte, dependency, enumeration, exact, need};
+use super::{asks, byte, dependency, enumeration, exact, gres, need};
 use crate::{Invalid, types as wire};
 
 enumeration!(SignalScope, wire::SignalScope, "scope", {
@@ -132,6 +132,7 @@ impl From<&JobSpec> for wire::JobSpec {
             kill_on_invalid_dep: spec.kill_on_invalid_dep,
             constraint: asks::constraint_text(spec.constraint.as_ref()),
             tmp_disk_mib: spec.tmp_disk_mib,
+            gres: spec.gres.as_deref().map(Into::into),
         }
     }
 }
@@ -163,6 +164,7 @@ pub(super) fn slim_spec(spec: &JobSpec) -> wire::JobSpec {
         work_dir: spec.work_dir.clone(),
         constraint: asks::constraint_text(spec.constraint.as_ref()),
         tmp_disk_mib: spec.tmp_disk_mib,
+        gres: spec.gres.as_deref().map(Into::into),
         ..wire::JobSpec::default()
     }
 }
@@ -217,6 +219,7 @@ impl TryFrom<wire::JobSpec> for JobSpec {
             kill_on_invalid_dep: wire.kill_on_invalid_dep,
             constraint: asks::constraint(wire.constraint)?.filter(|asked| !asked.is_empty()),
             tmp_disk_mib: wire.tmp_disk_mib,
+            gres: gres::shared(wire.gres),
         })
     }
 }

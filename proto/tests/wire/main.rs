@@ -3,6 +3,7 @@
 mod accounts;
 mod asks;
 mod golden;
+mod gres;
 mod properties;
 mod samples;
 mod story;

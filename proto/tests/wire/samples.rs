@@ -19,7 +19,7 @@ use common::{
     time::{Span, TimeLimit, Timestamp},
 };
 
-use crate::{accounts, asks};
+use crate::{accounts, asks, gres};
 
 /// The entry that holds `event` in the golden files.
 pub(crate) fn entry(event: Event) -> Entry {
@@ -83,6 +83,7 @@ pub(crate) fn events() -> Vec<Event> {
     events.extend(accounts::events());
     events.push(Event::ConfigSet { config: Arc::new(selective()) });
     events.extend(asks::events());
+    events.extend(gres::events());
     events
 }
 
@@ -193,6 +194,7 @@ fn runs() -> Vec<Event> {
         node: NodeName::from(node),
         held: Resources { cpus, memory_mib: 2_048 },
         tasks: 2,
+        gres: vec![],
     };
     let allocated = |deadline| Event::JobAllocated {
         job: JOB,
@@ -228,7 +230,7 @@ fn runs() -> Vec<Event> {
     ]
 }
 
-fn inventory() -> Inventory {
+pub(crate) fn inventory() -> Inventory {
     Inventory {
         cpus: 64,
         boards: 1,
@@ -243,6 +245,7 @@ fn inventory() -> Inventory {
         booted: Timestamp(1_000),
         daemon_started: Timestamp(2_000),
         incarnation: Incarnation(0xFEED_FACE_CAFE_BEEF),
+        gres: None,
     }
 }
 
@@ -328,6 +331,7 @@ pub(crate) fn bare_spec() -> JobSpec {
         kill_on_invalid_dep: None,
         constraint: None,
         tmp_disk_mib: 0,
+        gres: None,
     }
 }
 

@@ -47,6 +47,7 @@ fn commands() -> Vec<Command> {
         booted: Timestamp(1),
         daemon_started: Timestamp(2),
         incarnation: Incarnation(9),
+        gres: None,
     };
     let allocate = Command::Allocate(Allocation {
         job: JobId(1),
@@ -55,6 +56,7 @@ fn commands() -> Vec<Command> {
             node: n1.clone(),
             held: Resources { cpus: 2, memory_mib: 0 },
             tasks: 1,
+            gres: vec![],
         }],
     });
     let report = |report| Command::Report {

@@ -95,7 +95,7 @@ impl Head {
     /// Runs a job to its end.
     pub(crate) fn run(&mut self, job: JobId) -> Vec<Entry> {
         let held = Resources { cpus: 1, memory_mib: 0 };
-        let places = vec![Place { node: NodeName::from("n1"), held, tasks: 1 }];
+        let places = vec![Place { node: NodeName::from("n1"), held, tasks: 1, gres: vec![] }];
         let attempt = Attempt::FIRST;
         let allocated = self.send(Command::Allocate(Allocation { job, attempt, places })).0;
         let node = NodeName::from("n1");
@@ -126,6 +126,7 @@ fn inventory() -> Inventory {
         booted: Timestamp(0),
         daemon_started: Timestamp(0),
         incarnation: Incarnation(1),
+        gres: None,
     }
 }
 

@@ -75,7 +75,7 @@ impl Leader {
         let job = self.submit(number)?;
         let (node, attempt) = (name(number as usize % NODES), Attempt::FIRST);
         let held = Resources { cpus: 1, memory_mib: 0 };
-        let places = vec![Place { node: node.clone(), held, tasks: 1 }];
+        let places = vec![Place { node: node.clone(), held, tasks: 1, gres: vec![] }];
         self.send(Command::Allocate(Allocation { job, attempt, places }))?;
         let exit = ExitStatus { code: 0, signal: 0 };
         let ended = Report::Ended { at: self.now, exit, out_of_memory: false };
@@ -129,6 +129,7 @@ fn inventory() -> Inventory {
         booted: Timestamp(0),
         daemon_started: Timestamp(0),
         incarnation: Incarnation(1),
+        gres: None,
     }
 }
 

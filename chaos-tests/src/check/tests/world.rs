@@ -191,7 +191,7 @@ impl World {
 
     pub(super) fn allocate(&mut self, job: u32, node: &str, cpus: u32) {
         let held = Resources { cpus, memory_mib: 0 };
-        let places = vec![Place { node: NodeName::from(node), held, tasks: 1 }];
+        let places = vec![Place { node: NodeName::from(node), held, tasks: 1, gres: vec![] }];
         let attempt = self.attempt(job);
         let allocation = Allocation { job: JobId(job), attempt, places };
         self.send(Command::Allocate(allocation)).expect("there is room");
@@ -339,6 +339,7 @@ fn inventory() -> Inventory {
         booted: Timestamp(0),
         daemon_started: Timestamp(0),
         incarnation: Incarnation(1),
+        gres: None,
     }
 }
 

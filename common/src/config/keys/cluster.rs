@@ -8,7 +8,7 @@ const CHECKPOINT: &str = "jobs are not checkpointed";
 const COMPLETION: &str = "the log itself is the record of ended jobs";
 const EXIT_CODE: &str = "jobs are not requeued for their exit code";
 const FREQUENCY: &str = "the frequency of CPUs is not set";
-const GRES: &str = "generic resources are not scheduled; a job that asks for some is refused";
+const PER_GPU: &str = "a job says itself what it wants with each GPU";
 const GROUPS: &str = "groups are looked up where a job enters or starts, each time";
 const HEALTH: &str = "no health check is run";
 const HTTP: &str = "the controllers do not speak HTTP";
@@ -105,9 +105,9 @@ pub(in crate::config) static CLUSTER: &[Key] = &[
     idle("DefaultStoragePort", ACCOUNTING),
     idle("DefaultStorageType", ACCOUNTING),
     idle("DefaultStorageUser", ACCOUNTING),
-    idle("DefCpuPerGPU", GRES),
+    idle("DefCpuPerGPU", PER_GPU),
     honoured("DefMemPerCPU"),
-    idle("DefMemPerGPU", GRES),
+    idle("DefMemPerGPU", PER_GPU),
     honoured("DefMemPerNode"),
     options(
         "DependencyParameters",
@@ -129,8 +129,8 @@ pub(in crate::config) static CLUSTER: &[Key] = &[
     honoured("FirstJobId"),
     refused("FrontendName", "each node runs a daemon of its own"),
     idle("GetEnvTimeout", "the environment is that of the submitting process"),
-    idle("GpuFreqDef", GRES),
-    idle("GresTypes", GRES),
+    idle("GpuFreqDef", FREQUENCY),
+    honoured("GresTypes"),
     idle("GroupUpdateForce", GROUPS),
     idle("GroupUpdateTime", GROUPS),
     idle("HashPlugin", TLS),
@@ -156,7 +156,7 @@ pub(in crate::config) static CLUSTER: &[Key] = &[
     unless("JobContainerType", &["job_container/none", "none", "(null)"], NAMESPACE),
     idle("JobCredentialPrivateKey", TLS),
     idle("JobCredentialPublicCertificate", TLS),
-    idle("JobDefaults", GRES),
+    idle("JobDefaults", PER_GPU),
     honoured("JobFileAppend"),
     honoured("JobRequeue"),
     unless("JobSubmitPlugins", &["none"], SUBMIT),

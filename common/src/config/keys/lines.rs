@@ -2,7 +2,7 @@
 
 use super::{Key, alias, honoured, idle, only, refused, unless};
 
-const GENERIC: &str = "generic resources are not scheduled; a job that asks for some is refused";
+const PER_GPU: &str = "a job says itself what it wants with each GPU";
 const POWER: &str = "nodes are not switched off and on";
 const BINDING: &str = "tasks are not bound to CPUs";
 const SET_APART: &str = "nothing would be set apart for the system";
@@ -22,16 +22,16 @@ pub(in crate::config) static NODE: &[Key] = &[
     refused("CpuSpecList", SET_APART),
     alias("Feature", "Features"),
     honoured("Features"),
-    idle("Gres", GENERIC),
+    honoured("Gres"),
     refused("MemSpecLimit", SET_APART),
     honoured("NodeAddr"),
     honoured("NodeHostname"),
-    idle("Parameters", GENERIC),
+    idle("Parameters", "none of them concerns anything that is done here"),
     honoured("Port"),
     alias("Procs", "CPUs"),
     honoured("RealMemory"),
     honoured("Reason"),
-    idle("RestrictedCoresPerGPU", GENERIC),
+    idle("RestrictedCoresPerGPU", "no CPUs are kept for those who want GPUs"),
     honoured("Sockets"),
     honoured("SocketsPerBoard"),
     only(
@@ -67,9 +67,9 @@ pub(in crate::config) static PARTITION: &[Key] = &[
     idle("CpuBind", BINDING),
     honoured("Default"),
     honoured("DefaultTime"),
-    idle("DefCpuPerGPU", GENERIC),
+    idle("DefCpuPerGPU", PER_GPU),
     honoured("DefMemPerCPU"),
-    idle("DefMemPerGPU", GENERIC),
+    idle("DefMemPerGPU", PER_GPU),
     honoured("DefMemPerNode"),
     honoured("DenyAccounts"),
     refused("DenyQos", ACCESS),
@@ -79,7 +79,7 @@ pub(in crate::config) static PARTITION: &[Key] = &[
     unless("ExclusiveUser", &["NO"], "nodes are shared by all users or given to one job alone"),
     idle("GraceTime", "no job is preempted"),
     honoured("Hidden"),
-    idle("JobDefaults", GENERIC),
+    idle("JobDefaults", PER_GPU),
     unless("LLN", &["NO"], "the least loaded nodes would not be preferred"),
     unless("MaxCPUsPerNode", &["UNLIMITED"], SHARE),
     unless("MaxCPUsPerSocket", &["UNLIMITED"], SHARE),
@@ -111,4 +111,23 @@ pub(in crate::config) static PARTITION: &[Key] = &[
     idle("SuspendTimeout", POWER),
     idle("Topology", TOPOLOGY),
     idle("TRESBillingWeights", "the use of resources is not billed"),
+];
+
+/// Of lines of `gres.conf`.
+pub(in crate::config) static GRES: &[Key] = &[
+    unless(
+        "AutoDetect",
+        &["off", "none", "(null)"],
+        "devices are not looked for; name them by File, and set AutoDetect=off",
+    ),
+    idle("Cores", "CPUs are counted, and jobs are not bound to some"),
+    honoured("Count"),
+    alias("CPUs", "Cores"),
+    honoured("File"),
+    idle("Flags", "the variables of all vendors are set for GPUs"),
+    idle("Links", "GPUs are chosen without regard to the links between them"),
+    refused("MultipleFiles", "one file stands for each device"),
+    honoured("Name"),
+    honoured("NodeName"),
+    honoured("Type"),
 ];

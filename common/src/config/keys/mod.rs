@@ -5,7 +5,7 @@ mod lines;
 mod scheduler;
 
 pub(super) use cluster::CLUSTER;
-pub(super) use lines::{DOWN_NODES, NODE, NODE_SET, PARTITION};
+pub(super) use lines::{DOWN_NODES, GRES, NODE, NODE_SET, PARTITION};
 pub(super) use scheduler::SCHEDULER;
 
 use super::report::Fate;

@@ -4,6 +4,7 @@ use std::{cmp::Ordering, sync::Arc};
 
 use super::super::{Event, State};
 use crate::{
+    gres,
     id::{Attempt, JobId, Term},
     job::{
         Dependency, End, Fate, Hold, Job, JobChanges, JobSpec, On, PendingSignal, Phase, Requeue,
@@ -115,6 +116,7 @@ impl State {
         for place in places {
             self.with_node(&place.node, |node| {
                 node.used = node.used.plus(place.held);
+                gres::take(&mut node.gres_used, &place.gres);
                 node.jobs += 1;
             });
         }
@@ -232,6 +234,7 @@ impl State {
                 let Resources { cpus, memory_mib } =
                     node.used.checked_sub(place.held).expect("what is given back was taken");
                 node.used = Resources { cpus, memory_mib };
+                gres::give_back(&mut node.gres_used, &place.gres);
                 node.jobs = node.jobs.checked_sub(1).expect("the job was counted");
                 node.last_busy = at;
             });

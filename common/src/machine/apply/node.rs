@@ -29,6 +29,7 @@ impl State {
             let node = match self.nodes.get(&name) {
                 Some(known) => Node {
                     total: total(conf, config),
+                    gres: conf.gres_total().into(),
                     weight: conf.weight,
                     address: conf.address.clone(),
                     host_name: conf.hostname.clone(),
@@ -102,6 +103,8 @@ fn fresh(at: Timestamp, name: NodeName, conf: &NodeConf, config: &Config) -> Nod
         used: Resources::default(),
         jobs: 0,
         last_busy: at,
+        gres: conf.gres_total().into(),
+        gres_used: vec![],
         name,
     }
 }

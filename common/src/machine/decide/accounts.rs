@@ -88,7 +88,7 @@ fn fill(state: &State, partition: &PartitionConf, spec: &mut JobSpec) -> Result<
 }
 
 /// What the job takes at least.
-fn least(config: &Config, partition: &PartitionConf, spec: &JobSpec) -> Wants<'static> {
+fn least<'a>(config: &Config, partition: &PartitionConf, spec: &'a JobSpec) -> Wants<'a> {
     let layout = &spec.layout;
     let nodes = u64::from(layout.min_nodes).max(spec.required_nodes.len() as u64).max(1);
     let cpus = u64::from(layout.tasks).max(nodes) * u64::from(layout.cpus_per_task.unwrap_or(1));
@@ -104,5 +104,5 @@ fn least(config: &Config, partition: &PartitionConf, spec: &JobSpec) -> Wants<'s
         MemoryPer::Node(mib) => mib.saturating_mul(nodes),
         MemoryPer::Cpu(mib) => mib.saturating_mul(cpus),
     };
-    Wants { cpus, memory_mib, nodes, places: &[] }
+    Wants { cpus, memory_mib, nodes, places: &[], spec: Some(spec) }
 }

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 
+use super::node;
 use crate::{
     config::Config,
     id::{ClusterId, ContentHash, ControllerName, JobId, UserId},
@@ -29,7 +30,12 @@ pub(super) fn form(
 }
 
 /// A node that leaves the configuration must be empty: what its jobs hold would have no books.
-pub(super) fn set_config(state: &State, config: Arc<Config>) -> Result<Vec<Event>, Refusal> {
+pub(super) fn set_config(
+    state: &State,
+    now: Timestamp,
+    config: Arc<Config>,
+) -> Result<Vec<Event>, Refusal> {
+    let config = readable(state, config);
     if state.config.as_ref() == Some(&config) {
         return Ok(vec![]);
     }
@@ -46,7 +52,20 @@ pub(super) fn set_config(state: &State, config: Arc<Config>) -> Result<Vec<Event
             return Err(Refusal::Config(format!("node {name} has jobs and would vanish")));
         }
     }
-    Ok(vec![Event::ConfigSet { config }])
+    let lacking = node::lacking_from_now(state, now, &config);
+    Ok(std::iter::once(Event::ConfigSet { config }).chain(lacking).collect())
+}
+
+/// The configuration without what not all controllers would read of it: they would not have the
+/// same from then on.
+fn readable(state: &State, config: Arc<Config>) -> Arc<Config> {
+    if state.format >= 2 || config.gres_types.is_empty() {
+        return config;
+    }
+    let mut config = Arc::unwrap_or_clone(config);
+    config.gres_types.clear();
+    config.nodes.iter_mut().for_each(|node| node.gres.clear());
+    Arc::new(config)
 }
 
 pub(super) fn raise_format(state: &State, format: u32) -> Vec<Event> {

@@ -2,6 +2,7 @@
 
 use super::asks::admits;
 use crate::{
+    gres::choose,
     id::NodeName,
     job::{Hold, JobSpec, Place},
     machine::{Allocation, Event, Refusal, Rules, State, Wants},
@@ -15,7 +16,7 @@ pub(super) fn allocate(
     now: Timestamp,
     allocation: Allocation,
 ) -> Result<Vec<Event>, Refusal> {
-    let Allocation { job, attempt, places } = allocation;
+    let Allocation { job, attempt, mut places } = allocation;
     let job = state.jobs.get(&job).ok_or(Refusal::Stale)?;
     let waits = job.is_pending()
         && job.attempt == attempt
@@ -32,6 +33,9 @@ pub(super) fn allocate(
         if twice || !node.is_usable() || !place.held.fits_in(node.free()) {
             return Err(Refusal::Stale);
         }
+    }
+    for place in &mut places {
+        name_gres(state, place)?;
     }
     if let Some(rules) = Rules::of(state)
         && rules.may_start(job).and_then(|()| rules.may_have(job, &Wants::of(&places))).is_err()
@@ -60,4 +64,15 @@ fn are_asked_for(state: &State, spec: &JobSpec, places: &[Place]) -> bool {
     spec.required_nodes.iter().all(has)
         && !spec.excluded_nodes.iter().any(has)
         && spec.constraint().alternatives().any(all_admitted)
+}
+
+/// The plan says how many of which type; which of them, is said here, where nobody else can take
+/// them meanwhile.
+fn name_gres(state: &State, place: &mut Place) -> Result<(), Refusal> {
+    if place.gres.is_empty() {
+        return Ok(());
+    }
+    let node = state.nodes.get(&place.node).ok_or(Refusal::Stale)?;
+    place.gres = choose(&node.free_gres(), &place.gres).ok_or(Refusal::Stale)?;
+    Ok(())
 }

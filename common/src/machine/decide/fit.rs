@@ -2,9 +2,13 @@
 
 use std::{cmp::Reverse, collections::BTreeSet};
 
-use super::asks::{admits, has_tmp_disk};
+use super::{
+    asks::{admits, has_tmp_disk},
+    gres,
+};
 use crate::{
     config::{Config, PartitionConf},
+    gres::Units,
     id::NodeName,
     job::{Features, JobSpec, MemoryRequest, assign},
     machine::{Lacking, State},
@@ -28,7 +32,7 @@ pub(super) fn cpus_on_node(spec: &JobSpec) -> u32 {
     let layout = &spec.layout;
     let of_tasks =
         layout.cpus_per_task.unwrap_or(1).saturating_mul(layout.tasks_per_node.unwrap_or(1));
-    of_tasks.max(layout.min_cpus_per_node.unwrap_or(1))
+    of_tasks.max(spec.units(1).cpus_min)
 }
 
 /// What keeps the job from ever running in the partition, were it idle and up; nothing where that
@@ -64,6 +68,7 @@ fn lacking_with(
 ) -> Option<Lacking> {
     let least = least_on_node(config, spec);
     let excluded: BTreeSet<&NodeName> = spec.excluded_nodes.iter().collect();
+    let units = spec.units(nodes_min(spec));
     let admitted = |name: &NodeName| admits(state, spec, alternative, name);
     if !spec.required_nodes.iter().all(admitted) {
         return Some(Lacking::Nodes);
@@ -73,11 +78,17 @@ fn lacking_with(
     let any = |fits: &dyn Fn(Resources) -> bool| left().any(|node| fits(node.total));
     if any(&|total| least.fits_in(total)) {
         let fit = |node: &Node| {
-            if least.fits_in(node.total) { tasks_on(config, spec, node) } else { 0 }
+            if least.fits_in(node.total) {
+                tasks_on(config, spec, &units, node).min(gres::units_on(spec, &units, node))
+            } else {
+                0
+            }
         };
         let suffices = match spec.constraint().counts.is_empty() {
-            true => suffice(left().map(fit), spec),
-            false => suffice_and_count(state, left().map(|node| (node, fit(node))), spec),
+            true => suffice(left().map(fit), spec, units.count),
+            false => {
+                suffice_and_count(state, left().map(|node| (node, fit(node))), spec, units.count)
+            }
         };
         let suffices = suffices || exceeds_partition(members(state, partition), partition, spec);
         (!suffices).then_some(Lacking::Nodes)
@@ -99,17 +110,15 @@ fn least_on_node(config: &Config, spec: &JobSpec) -> Resources {
     let cpus = cpus_on_node(spec);
     let memory_mib = match spec.memory {
         _ if !config.select_memory => 0,
-        MemoryRequest::Default | MemoryRequest::PerNode(0) => 0,
+        MemoryRequest::Default | MemoryRequest::PerNode(0) => gres::memory_on_node(spec),
         MemoryRequest::PerNode(mib) => mib,
         MemoryRequest::PerCpu(mib) => mib.saturating_mul(u64::from(cpus)),
     };
     Resources { cpus, memory_mib }
 }
 
-/// How many of its tasks fit on the node when it is idle.
-fn tasks_on(config: &Config, spec: &JobSpec, node: &Node) -> u32 {
-    let layout = &spec.layout;
-    let cpus_per_task = layout.cpus_per_task.unwrap_or(1).max(1);
+/// How many of its tasks (or what else is placed in one piece) fit on the node when it is idle.
+fn tasks_on(config: &Config, spec: &JobSpec, units: &Units, node: &Node) -> u32 {
     let cpus = match spec.memory {
         MemoryRequest::PerCpu(mib) if config.select_memory && mib > 0 => {
             u32::try_from(node.total.memory_mib / mib).unwrap_or(u32::MAX).min(node.total.cpus)
@@ -118,7 +127,8 @@ fn tasks_on(config: &Config, spec: &JobSpec, node: &Node) -> u32 {
             node.total.cpus
         }
     };
-    (cpus / cpus_per_task).min(layout.tasks_per_node.unwrap_or(u32::MAX))
+    let fit = cpus.checked_div(units.cpus).unwrap_or(u32::MAX);
+    fit.min(units.most_on_node.unwrap_or(u32::MAX))
 }
 
 /// Whether nodes on which as many tasks fit are enough for all of them, and for what is counted.
@@ -126,12 +136,12 @@ fn suffice_and_count<'a>(
     state: &State,
     fits: impl Iterator<Item = (&'a Node, u32)>,
     spec: &JobSpec,
+    tasks: u32,
 ) -> bool {
     let nodes_min = nodes_min(spec) as usize;
     let nodes_max = spec.layout.max_nodes.map(|most| nodes_min.max(most as usize));
     let none_given = if spec.layout.nodes_given { nodes_min } else { usize::MAX };
     let nodes_max = nodes_max.unwrap_or(none_given);
-    let tasks = spec.layout.tasks.max(spec.layout.min_nodes);
     let (counts, apart) = (&spec.constraint().counts, spec.constraint().apart);
     let asked: Vec<u32> = counts.iter().map(|(_, count)| *count).collect();
     let mut fits: Vec<_> = fits.filter(|(_, fit)| *fit > 0).collect();
@@ -154,16 +164,15 @@ fn suffice_and_count<'a>(
     enough(&fits)
 }
 
-fn nodes_min(spec: &JobSpec) -> u32 {
+pub(super) fn nodes_min(spec: &JobSpec) -> u32 {
     let named = u32::try_from(spec.required_nodes.len()).unwrap_or(u32::MAX);
     spec.layout.min_nodes.max(named).max(1)
 }
 
 /// Whether nodes on which as many tasks fit are enough for all of them.
-fn suffice(fits: impl Iterator<Item = u32>, spec: &JobSpec) -> bool {
+fn suffice(fits: impl Iterator<Item = u32>, spec: &JobSpec, tasks: u32) -> bool {
     let nodes_min = nodes_min(spec);
     let nodes_max = spec.layout.max_nodes.map_or(usize::MAX, |most| most.max(nodes_min) as usize);
-    let tasks = spec.layout.tasks.max(nodes_min);
     let mut all = vec![];
     let mut room = 0_u32;
     for fit in fits.filter(|fit| *fit > 0) {

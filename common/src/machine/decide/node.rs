@@ -4,10 +4,12 @@ use std::sync::Arc;
 
 use super::report::{node_failed, node_taken};
 use crate::{
+    config::{Config, NodeConf},
+    gres::{Gres, count_of},
     id::{NodeName, UserId},
     job::Job,
     machine::{Event, NodeChange, NodeChanges, NodeTarget, Refusal, State},
-    node::{Availability, Inventory, Node, NodeReason},
+    node::{Availability, GresFound, Inventory, Node, NodeReason},
     time::Timestamp,
 };
 
@@ -71,6 +73,7 @@ pub(super) fn register(
     let known = node.inventory.as_deref() == Some(&inventory) && node.address == address;
     let mut events = Vec::new();
     let shrank = node.inventory.as_ref().and_then(|before| shrunk(before, &inventory));
+    let shrank = shrank.or_else(|| lacks_gres(node, &inventory));
     if !known {
         let inventory = Arc::new(inventory);
         events.push(Event::NodeRegistered { node: name, address, inventory });
@@ -102,6 +105,45 @@ fn shrunk(before: &Inventory, after: &Inventory) -> Option<String> {
     } else {
         None
     }
+}
+
+/// What a node has less of than its configuration says. One that is drained for it already is not
+/// drained again: an operator may have put it back to work all the same.
+fn lacks_gres(node: &Node, after: &Inventory) -> Option<String> {
+    let found = after.gres.as_ref()?;
+    if node.inventory.as_ref().is_some_and(|before| before.gres.as_ref() == Some(found)) {
+        return None;
+    }
+    short_of(&node.gres, found)
+}
+
+/// The first generic resource of which less was found than the node should have.
+fn short_of(total: &[Gres], found: &[GresFound]) -> Option<String> {
+    let count = |name: &str| {
+        let named = found.iter().filter(|found| found.name == name);
+        named.fold(0_u64, |sum, found| sum.saturating_add(found.count))
+    };
+    total.iter().find_map(|gres| {
+        let (there, wanted) = (count(&gres.name), count_of(total, &gres.name));
+        let text = "count reported lower than configured";
+        (there < wanted).then(|| format!("gres/{} {text} ({there} < {wanted})", gres.name))
+    })
+}
+
+/// Drains the nodes that have less than the configuration promises, and had enough before it.
+pub(super) fn lacking_from_now(state: &State, now: Timestamp, config: &Config) -> Vec<Event> {
+    let lacking = |conf: &NodeConf| {
+        let node = state.nodes.get(&NodeName::from(conf.name.as_str()))?;
+        let found = node.inventory.as_ref()?.gres.as_ref()?;
+        if short_of(&node.gres, found).is_some() {
+            return None;
+        }
+        let text = short_of(&conf.gres_total(), found)?;
+        let reason = Some(NodeReason { text, by: UserId::ROOT, at: now });
+        let change = NodeChange { availability: node.availability, drain: true, reason };
+        Some(Event::NodeChanged { node: node.name.clone(), change })
+    };
+    config.nodes.iter().filter_map(lacking).collect()
 }
 
 /// The node was silent for too long: what ran on it has failed, for all that anybody knows.

@@ -8,6 +8,7 @@ use super::{
     accounts::admit,
     asks::{may_ask, widen_for_constraint},
     fit::{cpus_on_node, lacking, members},
+    gres,
 };
 use crate::{
     config::{Config, EnforcePartLimits, MemoryPer, PartitionConf, PartitionState},
@@ -35,6 +36,7 @@ pub(super) fn submit(
     may_use(state, partition, by.user, spec.user)?;
     widen_for_memory(config, partition, &mut spec);
     widen_for_constraint(&mut spec);
+    gres::settle(state, config, &mut spec)?;
     spec.limits.retain(|limit| config.propagates(limit.resource));
     let max_wall = admit(state, config, partition, &mut spec)?;
     check_limits(state, config, partition, &spec)?;
@@ -215,6 +217,7 @@ pub(super) fn check_limits(
     if spec.layout.min_nodes == 0 {
         return Err(Refusal::NodeCount);
     }
+    gres::check(spec)?;
     // Slurm looks for nodes as a job comes in, and not for one that is held: whether it will ever
     // fit, `squeue` says once it is released.
     if !spec.hold

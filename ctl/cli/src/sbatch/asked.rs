@@ -2,10 +2,12 @@
 //! line, each going before the one before it.
 
 mod apply;
+mod gres;
 mod signal;
 
 use common::{
     count::Count,
+    gres::GresRequest,
     job::{Constraint, Dependency, MemoryRequest, OpenMode, WarnSignal},
     time::{TimeLimit, Timestamp},
 };
@@ -47,6 +49,9 @@ pub(super) struct Asked {
     pub(super) exclusive: bool,
     pub(super) export: Option<String>,
     pub(super) export_file: Option<String>,
+    pub(super) gres: GresRequest,
+    /// Where `--mem-per-gpu` was given.
+    pub(super) gpu_memory_at: Option<Level>,
     pub(super) hold: bool,
     pub(super) ignore_pbs: bool,
     pub(super) kill_on_invalid_dep: Option<bool>,

@@ -15,10 +15,15 @@ const MOST: u64 = 64 << 20;
 
 /// What a job that submits another must not hand on: it tells of the job that submits, and where
 /// the other one has no such thing, nobody would replace it.
-const OF_THE_JOB: [&str; 17] = [
+const OF_THE_JOB: [&str; 22] = [
+    "CUDA_VISIBLE_DEVICES",
+    "GPU_DEVICE_ORDINAL",
+    "ROCR_VISIBLE_DEVICES",
+    "ZE_AFFINITY_MASK",
     "SLURM_ARRAY_",
     "SLURM_CPUS_",
     "SLURM_EXPORT_ENV",
+    "SLURM_GPUS",
     "SLURM_GTIDS",
     "SLURM_JOB",
     "SLURM_LOCALID",

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use common::job::OpenMode;
+use common::{gres::GresRequest, job::OpenMode};
 use proto::{ctl::SubmitRequest, types as wire};
 
 use super::{
@@ -206,6 +206,7 @@ fn spec(
         kill_on_invalid_dep: asked.kill_on_invalid_dep,
         tmp_disk_mib: asked.tmp_disk_mib,
         constraint: asked.constraint.as_ref().map(|constraint| constraint.text.clone()),
+        gres: (asked.gres != GresRequest::default()).then(|| (&asked.gres).into()),
         ..wire::JobSpec::default()
     }
 }

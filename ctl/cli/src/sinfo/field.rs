@@ -50,6 +50,8 @@ pub(crate) enum OfNode {
     Address,
     AllocatedMemory,
     Features,
+    Gres,
+    GresUsed,
     HostName,
     Reason,
     ReasonTime,
@@ -201,6 +203,12 @@ impl OfNode {
             Self::Features => {
                 let features = node.and_then(Node::features);
                 out.push_str(features.as_deref().unwrap_or("(null)"));
+            }
+            Self::Gres => {
+                out.push_str(node.and_then(Node::gres).as_deref().unwrap_or("(null)"));
+            }
+            Self::GresUsed => {
+                out.push_str(node.and_then(Node::gres_used).as_deref().unwrap_or("(null)"));
             }
             Self::HostName => out.push_str(node.map_or("", |node| &node.node.host_name)),
             Self::Reason => out.push_str(reason.map_or("none", |reason| &reason.text)),

@@ -21,6 +21,7 @@ pub(crate) enum Field {
     Constraint,
     Cpus,
     CpusPerTask,
+    CpusPerTres,
     Dependency,
     ExcNodes,
     Exclusive,
@@ -29,6 +30,7 @@ pub(crate) enum Field {
     GroupId,
     JobId,
     MaxNodes,
+    MemPerTres,
     MinCpus,
     MinMemory,
     MinTmpDisk,
@@ -50,6 +52,8 @@ pub(crate) enum Field {
     Tasks,
     TasksPerNode,
     TresAlloc,
+    TresPerJob,
+    TresPerNode,
     TresPerTask,
     User,
     UserId,
@@ -113,6 +117,7 @@ impl Field {
             Self::Constraint => out.push_str(job.spec.constraint.as_deref().unwrap_or(NULL)),
             Self::Cpus => put_number(out, job.cpus()),
             Self::CpusPerTask => put_number(out, job.cpus_per_task()),
+            Self::CpusPerTres => put_tres(out, job.cpus_per_tres()),
             Self::Dependency => out.push_str(job.dependency().as_deref().unwrap_or(NULL)),
             Self::ExcNodes => put_list(out, &job.spec.excluded_nodes),
             Self::Exclusive => out.push_str(job.exclusive()),
@@ -124,6 +129,7 @@ impl Field {
             Self::MaxNodes => {
                 put_number(out, job.layout.max_nodes.unwrap_or(0).max(job.node_count()));
             }
+            Self::MemPerTres => put_tres(out, job.mem_per_tres()),
             Self::MinCpus => put_number(out, job.min_cpus()),
             Self::MinMemory => put_memory(out, job.memory_mib(), style.no_convert),
             Self::MinTmpDisk => put_memory(out, job.spec.tmp_disk_mib, style.no_convert),
@@ -156,10 +162,9 @@ impl Field {
             Self::TresAlloc => {
                 out.push_str(&job.allocated().unwrap_or_else(|| job.requested()));
             }
-            Self::TresPerTask => match job.layout.cpus_per_task {
-                Some(cpus) => write!(out, "cpu={cpus}").expect("a String takes it"),
-                None => out.push_str("N/A"),
-            },
+            Self::TresPerJob => put_tres(out, job.tres_per_job()),
+            Self::TresPerNode => put_tres(out, job.tres_per_node()),
+            Self::TresPerTask => put_tres(out, job.tres_per_task()),
             Self::User => out.push_str(&job.spec.user_name),
             Self::UserId => put_number(out, job.spec.user),
             Self::WorkDir => out.push_str(&job.spec.work_dir),
@@ -221,6 +226,10 @@ impl File {
 
 fn put_number(out: &mut String, number: impl std::fmt::Display) {
     write!(out, "{number}").expect("a String takes it");
+}
+
+fn put_tres(out: &mut String, text: Option<String>) {
+    out.push_str(text.as_deref().unwrap_or("N/A"));
 }
 
 fn put_list(out: &mut String, names: &[String]) {

@@ -10,7 +10,7 @@ pub(super) use crate::render::json::Meta;
 use crate::{
     render::json::{self, infinite, maybe, number, or_infinite, unset},
     signal,
-    view::{Job, State, job},
+    view::{Job, State, gres::detailed, job},
 };
 
 /// The whole answer.
@@ -81,7 +81,7 @@ fn account_to_cron(job: &Job<'_>, cluster: &str) -> Fields {
         ("cpu_frequency_minimum", unset()),
         ("cpu_frequency_maximum", unset()),
         ("cpu_frequency_governor", unset()),
-        ("cpus_per_tres", json!("")),
+        ("cpus_per_tres", json!(job.cpus_per_tres().unwrap_or_default())),
         ("cron", json!("")),
     ]
 }
@@ -123,7 +123,7 @@ fn deadline_to_job(job: &Job<'_>) -> Fields {
         ("federation_origin", json!("")),
         ("federation_siblings_active", json!("")),
         ("federation_siblings_viable", json!("")),
-        ("gres_detail", json!([])),
+        ("gres_detail", details(job)),
         ("group_id", json!(job.spec.group)),
         ("group_name", json!(job.spec.group_name)),
         ("het_job_id", number(0)),
@@ -131,6 +131,12 @@ fn deadline_to_job(job: &Job<'_>) -> Fields {
         ("het_job_offset", number(0)),
         ("job_id", json!(job.id())),
     ]
+}
+
+/// Of each node, where it has anything.
+fn details(job: &Job<'_>) -> Value {
+    let texts = job.places().iter().map(detailed).filter(|text| !text.is_empty());
+    texts.map(Value::from).collect()
 }
 
 fn exit_code(code: u32, signal: u32) -> Value {
@@ -164,7 +170,7 @@ fn job_to_nodes(job: &Job<'_>) -> Fields {
         ("max_cpus", number(0)),
         ("max_nodes", number(most.unwrap_or(0).into())),
         ("mcs_label", json!("")),
-        ("memory_per_tres", json!("")),
+        ("memory_per_tres", json!(job.mem_per_tres().unwrap_or_default())),
         ("memory_update_delay", json!(0)),
         ("memory_update_margin", json!(0)),
         ("name", json!(job.spec.name)),
@@ -272,7 +278,6 @@ fn standard_to_working(job: &Job<'_>) -> Fields {
         None => job::DEFAULT_OUTPUT.to_owned(),
     };
     let error = job.std_err().unwrap_or_default();
-    let per_task = job.layout.cpus_per_task.map(|cpus| format!("cpu={cpus}"));
     let limit = job.time_limit().span().map(|limit| limit.seconds() / 60);
     vec![
         ("standard_input", json!(job.std_in())),
@@ -290,10 +295,10 @@ fn standard_to_working(job: &Job<'_>) -> Fields {
         ("threads_per_core", unset()),
         ("tres_bind", json!("")),
         ("tres_freq", json!("")),
-        ("tres_per_job", json!("")),
-        ("tres_per_node", json!("")),
+        ("tres_per_job", json!(job.tres_per_job().unwrap_or_default())),
+        ("tres_per_node", json!(job.tres_per_node().unwrap_or_default())),
         ("tres_per_socket", json!("")),
-        ("tres_per_task", json!(per_task.unwrap_or_default())),
+        ("tres_per_task", json!(job.tres_per_task().unwrap_or_default())),
         ("tres_req_str", json!(job.requested())),
         ("tres_alloc_str", json!(job.allocated().unwrap_or_default())),
         ("user_id", json!(job.spec.user)),

@@ -94,18 +94,22 @@ fn compare(field: Field, one: &Job<'_>, other: &Job<'_>) -> Ordering {
         | F::Command
         | F::Comment
         | F::CpusPerTask
+        | F::CpusPerTres
         | F::ExcNodes
         | F::Exclusive
         | F::ExitCode
         | F::File(_)
         | F::Fixed(_)
         | F::MaxNodes
+        | F::MemPerTres
         | F::ReqNodes
         | F::Requeue
         | F::Restarts
         | F::Tasks
         | F::TasksPerNode
         | F::TresAlloc
+        | F::TresPerJob
+        | F::TresPerNode
         | F::TresPerTask
         | F::WorkDir => Ordering::Equal,
     }

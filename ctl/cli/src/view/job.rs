@@ -120,13 +120,14 @@ impl<'a> Job<'a> {
 
     /// What it asks for, as `ReqTRES=` has it.
     pub(crate) fn requested(&self) -> String {
-        tres(self.view.cpus, self.view.memory_mib, self.view.nodes)
+        let tres = tres(self.view.cpus, self.view.memory_mib, self.view.nodes);
+        tres + &self.requested_gres()
     }
 
     /// What it holds or held, as `AllocTRES=` has it.
     pub(crate) fn allocated(&self) -> Option<String> {
         let (cpus, mib) = self.held()?;
-        Some(tres(cpus, mib, self.node_count()))
+        Some(tres(cpus, mib, self.node_count()) + &self.allocated_gres())
     }
 
     /// How long it has run.

@@ -68,6 +68,7 @@ pub(crate) fn pending(id: u32, name: &str, priority: u32, reason: Reason) -> Job
         nodes: 1,
         memory: Some(MemoryRequest { amount: Some(Amount::PerCpu(100)) }),
         planned_start: None,
+        gres: vec![],
     }
 }
 
@@ -151,7 +152,8 @@ impl Sample for JobView {
 }
 
 pub(crate) fn place(node: &str, cpus: u32, memory_mib: u64) -> Place {
-    Place { node: node.to_owned(), held: Some(Resources { cpus, memory_mib }), tasks: 1 }
+    let held = Some(Resources { cpus, memory_mib });
+    Place { node: node.to_owned(), held, tasks: 1, gres: vec![] }
 }
 
 /// The jobs of squeue.txt and scontrol-show-job.txt, but for arrays, dependencies and jobs of

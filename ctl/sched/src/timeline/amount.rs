@@ -1,14 +1,20 @@
 //! Amounts of what nodes have, and how they are packed into one word.
 
-/// How many kinds of resources are planned.
-pub const KINDS: usize = 3;
+/// How many kinds of resources are planned at most.
+pub const KINDS: usize = 2 + common::config::MOST_KINDS;
 
-/// CPUs, MiB of memory, GPUs; in this order.
+/// CPUs, MiB of memory, and then generic resources, of which each kind of node has its own.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Amounts(pub [u64; KINDS]);
 
 impl Amounts {
     pub const NONE: Self = Self([0; KINDS]);
+
+    /// The first kinds; of the others, nothing.
+    #[must_use]
+    pub fn of<const N: usize>(first: [u64; N]) -> Self {
+        Self(std::array::from_fn(|kind| first.get(kind).copied().unwrap_or(0)))
+    }
 
     /// Of each kind the larger one.
     #[must_use]
@@ -40,9 +46,14 @@ struct Field {
 
 /// How amounts lie in a word, so that one subtraction compares all kinds: each field has a guard
 /// bit above it, which a borrow clears. The top bit of the word stays free.
+///
+/// A kind of which no node has anything has no place: what is asked of it is nowhere.
 #[derive(Clone, Debug)]
 pub(super) struct Packing {
-    fields: [Field; KINDS],
+    /// Of the kinds that there are.
+    fields: Vec<Field>,
+    /// For each of them, which kind it is.
+    kinds: Vec<usize>,
     guards: u64,
 }
 
@@ -50,11 +61,13 @@ impl Packing {
     /// Wide enough for `most` of each kind. Where that is more than a word holds, the widest kinds
     /// are counted in larger units: what is there is rounded down, and what is asked for up.
     pub(super) fn new(most: Amounts) -> Self {
-        let mut fields = most.0.map(|most| Field {
+        let kinds: Vec<usize> = (0..KINDS).filter(|kind| most.0[*kind] > 0).collect();
+        let field = |kind: &usize| Field {
             shift: 0,
-            bits: (u64::BITS - most.leading_zeros()).max(1),
+            bits: u64::BITS - most.0[*kind].leading_zeros(),
             unit: 0,
-        });
+        };
+        let mut fields: Vec<Field> = kinds.iter().map(field).collect();
         let width = |fields: &[Field]| fields.iter().map(|field| field.bits + 1).sum::<u32>();
         while width(&fields) > u64::BITS - 1 {
             let widest = fields.iter_mut().max_by_key(|field| field.bits);
@@ -68,22 +81,38 @@ impl Packing {
             guards |= 1 << (shift + field.bits);
             shift += field.bits + 1;
         }
-        Self { fields, guards }
+        Self { fields, kinds, guards }
+    }
+
+    fn with(&self, amounts: Amounts) -> impl Iterator<Item = (&Field, u64)> {
+        self.fields.iter().zip(self.kinds.iter().map(move |kind| amounts.0[*kind]))
     }
 
     /// What is there.
     pub(super) fn there(&self, amounts: Amounts) -> u64 {
-        let fields = self.fields.iter().zip(amounts.0);
-        fields.fold(0, |word, (field, amount)| {
+        self.with(amounts).fold(0, |word, (field, amount)| {
             let most = (1 << field.bits) - 1;
             word | (amount >> field.unit).min(most) << field.shift
         })
     }
 
+    /// The amounts of a word.
+    pub(super) fn unpacked(&self, word: u64) -> Amounts {
+        let mut amounts = Amounts::NONE;
+        for (field, kind) in self.fields.iter().zip(&self.kinds) {
+            amounts.0[*kind] = ((word >> field.shift) & ((1 << field.bits) - 1)) << field.unit;
+        }
+        amounts
+    }
+
     /// What is asked for; nothing where no node has as much.
     pub(super) fn asked(&self, amounts: Amounts) -> Option<u64> {
+        let placed = |kind: &usize| self.kinds.contains(kind);
+        if (0..KINDS).any(|kind| amounts.0[kind] > 0 && !placed(&kind)) {
+            return None;
+        }
         let mut word = 0;
-        for (field, amount) in self.fields.iter().zip(amounts.0) {
+        for (field, amount) in self.with(amounts) {
             let amount = amount.div_ceil(1 << field.unit);
             if amount >> field.bits != 0 {
                 return None;
@@ -101,7 +130,11 @@ impl Packing {
     /// Of which kinds less is `there` than `asked`.
     pub(super) fn lacking(&self, asked: u64, there: u64) -> [bool; KINDS] {
         let left = (there | self.guards) - asked;
-        self.fields.map(|field| left >> (field.shift + field.bits) & 1 == 0)
+        let mut lacking = [false; KINDS];
+        for (field, kind) in self.fields.iter().zip(&self.kinds) {
+            lacking[*kind] = left >> (field.shift + field.bits) & 1 == 0;
+        }
+        lacking
     }
 
     /// One bit for each of 64 nodes at most: whether `asked` is there.
@@ -133,8 +166,9 @@ impl Packing {
     /// How often `each` fits into `there`, at most `times` times; where `most` of a kind is there,
     /// that kind sets no limit.
     pub(super) fn times(&self, each: Amounts, most: Amounts, there: u64, times: u32) -> u32 {
-        let kinds = self.fields.iter().zip(each.0).zip(most.0);
-        kinds.fold(times, |times, ((field, each), most)| {
+        let kinds = self.with(each).zip(&self.kinds);
+        kinds.fold(times, |times, ((field, each), kind)| {
+            let most = most.0[*kind];
             let there = ((there >> field.shift) & ((1 << field.bits) - 1)) << field.unit;
             match there.checked_div(each) {
                 Some(fits) if there < most => times.min(u32::try_from(fits).unwrap_or(u32::MAX)),
@@ -155,7 +189,7 @@ mod tests {
     }
 
     fn amounts(most: u64) -> impl Strategy<Value = Amounts> {
-        [0..=most, 0..=most, 0..=most].prop_map(Amounts)
+        [0..=most, 0..=most, 0..=most].prop_map(Amounts::of)
     }
 
     proptest! {
@@ -164,7 +198,7 @@ mod tests {
             most in prop_oneof![Just(3_u64), Just(130), Just(1_000_000)],
             pairs in proptest::collection::vec((amounts(130), amounts(130)), 1..64),
         ) {
-            let packing = Packing::new(Amounts([most.max(130), 130, 131]));
+            let packing = Packing::new(Amounts::of([most.max(130), 130, 131]));
             for (left, right) in &pairs {
                 let (one, other) = (packing.there(*left), packing.there(*right));
                 let asked = packing.asked(*left).expect("it is in the range");
@@ -172,6 +206,7 @@ mod tests {
                 prop_assert_eq!(packing.fits(one, other), fits(*left, *right));
                 let least = Amounts(std::array::from_fn(|kind| left.0[kind].min(right.0[kind])));
                 prop_assert_eq!(packing.min(one, other), packing.there(least));
+                prop_assert_eq!(packing.unpacked(one), *left);
             }
             let there: Vec<u64> = pairs.iter().map(|(_, right)| packing.there(*right)).collect();
             let asked = packing.there(pairs[0].0);
@@ -187,7 +222,7 @@ mod tests {
             left in amounts(u64::MAX),
             right in amounts(u64::MAX),
         ) {
-            let packing = Packing::new(Amounts([u64::MAX; KINDS]));
+            let packing = Packing::new(Amounts::of([u64::MAX; 3]));
             if let Some(asked) = packing.asked(left) {
                 prop_assert!(!packing.fits(asked, packing.there(right)) || fits(left, right));
             }
@@ -196,15 +231,15 @@ mod tests {
 
     #[test]
     fn tasks_are_limited_by_the_scarcest_kind() {
-        let packing = Packing::new(Amounts([128, 1 << 21, 8]));
-        let there = packing.there(Amounts([100, 1_000, 4]));
-        let times = |each, most| packing.times(Amounts(each), most, there, 60);
+        let packing = Packing::new(Amounts::of([128, 1 << 21, 8]));
+        let there = packing.there(Amounts::of([100, 1_000, 4]));
+        let times = |each, most| packing.times(Amounts::of(each), most, there, 60);
         let all = Amounts([u64::MAX; KINDS]);
         assert_eq!(times([2, 0, 0], all), 50);
         assert_eq!(times([2, 300, 0], all), 3);
-        assert_eq!(times([2, 300, 0], Amounts([u64::MAX, 1_000, 0])), 50, "all of it is there");
+        assert_eq!(times([2, 300, 0], Amounts::of([u64::MAX, 1_000, 0])), 50, "all of it is there");
         assert_eq!(times([2, 300, 3], all), 1);
         assert_eq!(times([0, 0, 0], all), 60);
-        assert_eq!(packing.asked(Amounts([256, 0, 0])), None);
+        assert_eq!(packing.asked(Amounts::of([256, 0, 0])), None);
     }
 }

@@ -49,7 +49,7 @@ pub struct Held {
 #[derive(Clone, Debug)]
 pub struct Timeline {
     packing: Packing,
-    /// What kinds of nodes there are: each amount once.
+    /// What kinds of nodes there are: for each class of nodes, each amount once.
     capacities: Vec<Amounts>,
     /// The same, packed.
     totals: Vec<u64>,
@@ -75,11 +75,19 @@ impl Timeline {
     /// filled; runs give back what they hold when they end.
     #[must_use]
     pub fn new(now: u64, nodes: &[Amounts], running: &[Held], grid: &Grid) -> Self {
-        let mut capacities: Vec<Amounts> = nodes.to_vec();
-        capacities.sort_unstable();
-        capacities.dedup();
-        let place = |total: &Amounts| capacities.binary_search(total).expect("all are there");
+        let nodes: Vec<(Amounts, usize)> = nodes.iter().map(|total| (*total, 0)).collect();
+        Self::of_classes(now, &nodes, running, grid)
+    }
+
+    /// The same, of nodes of several classes: a kind of resource need not mean the same in each.
+    #[must_use]
+    pub fn of_classes(now: u64, nodes: &[(Amounts, usize)], running: &[Held], grid: &Grid) -> Self {
+        let mut known: Vec<(Amounts, usize)> = nodes.to_vec();
+        known.sort_unstable();
+        known.dedup();
+        let place = |node| known.binary_search(node).expect("all are there");
         let capacity: Vec<usize> = nodes.iter().map(place).collect();
+        let capacities: Vec<Amounts> = known.into_iter().map(|(total, _)| total).collect();
         let most = capacities.iter().fold(Amounts::NONE, |most, one| most.max(*one));
         let packing = Packing::new(most);
         let uniform = capacity
@@ -228,6 +236,28 @@ impl Timeline {
             slot.changes += u32::try_from(start.nodes.len()).unwrap_or(u32::MAX);
         }
         self.slots.get(to).map_or(u64::MAX, |slot| slot.begin)
+    }
+
+    /// The least that is free of the node from one moment until another, of each kind.
+    #[must_use]
+    pub fn least(&self, node: usize, from: u64, until: u64) -> Amounts {
+        let from = self.position(from);
+        let to = self.end(until).max(from + 1);
+        let free = self.slots[from..to].iter().map(|slot| slot.free[node]);
+        let least = free.reduce(|least, free| self.packing.min(least, free));
+        self.packing.unpacked(least.expect("there is a slot"))
+    }
+
+    /// Takes amounts of a node beside what was booked; of what there is less of, all.
+    pub fn take(&mut self, node: usize, amounts: Amounts, from: u64, until: u64) {
+        let from = self.position(from);
+        let to = self.end(until).max(from + 1);
+        let taken = self.packing.there(amounts);
+        for slot in &mut self.slots[from..to] {
+            let free = &mut slot.free[node];
+            *free -= self.packing.min(*free, taken);
+            slot.changes += 1;
+        }
     }
 
     /// Gives back what was taken of nodes from `from` until `until`, both borders. Classes look

@@ -92,7 +92,8 @@ struct Want {
 impl Want {
     fn portion(&self, total: Amounts) -> Portion {
         let all = if self.whole { total } else { Amounts::NONE };
-        let most = Amounts([u64::MAX, self.cap.max(self.floor.0[1]).max(all.0[1]), u64::MAX]);
+        let mut most = Amounts([u64::MAX; KINDS]);
+        most.0[1] = self.cap.max(self.floor.0[1]).max(all.0[1]);
         Portion { least: all, floor: self.floor.max(all), per_task: self.per_task, most }
     }
 
@@ -140,7 +141,7 @@ impl Want {
 const NODES: usize = 5;
 
 fn want() -> impl Strategy<Value = Want> {
-    let amounts = || [0..3_u64, 0..4_u64, 0..2_u64].prop_map(Amounts);
+    let amounts = || [0..3_u64, 0..4_u64, 0..2_u64].prop_map(Amounts::of);
     let size = (1..4_u32, 0..3_u32, 0..6_u32, 1..5_u32);
     // Few different values, so that classes are met again.
     let limit = prop_oneof![8 => (1..9_u64).prop_map(Some), 1 => Just(None)];
@@ -158,7 +159,7 @@ fn want() -> impl Strategy<Value = Want> {
                 most: if counts.is_empty() { least + more } else { u32::MAX },
                 tasks: least + tasks,
                 tasks_per_node,
-                per_task: Amounts([per_task.0[0].max(1), per_task.0[1], per_task.0[2]]),
+                per_task: Amounts::of([per_task.0[0].max(1), per_task.0[1], per_task.0[2]]),
                 floor,
                 cap,
                 whole,
@@ -172,7 +173,7 @@ fn want() -> impl Strategy<Value = Want> {
 
 fn cluster() -> (Vec<Amounts>, Plain) {
     let totals: Vec<Amounts> =
-        [[4, 8, 0], [4, 8, 0], [2, 8, 2], [4, 8, 0], [8, 4, 1]].map(Amounts).to_vec();
+        [[4, 8, 0], [4, 8, 0], [2, 8, 2], [4, 8, 0], [8, 4, 1]].map(Amounts::of).to_vec();
     let plain = Plain { totals: totals.clone(), taken: vec![] };
     (totals, plain)
 }
@@ -181,7 +182,7 @@ fn running() -> impl Strategy<Value = Vec<Held>> {
     let one = (0..NODES, 0..3_u64, 0..4_u64, prop_oneof![1..9_u64, Just(u64::MAX)]).prop_map(
         |(node, cpus, memory, until)| Held {
             node,
-            amounts: Amounts([cpus, memory, 0]),
+            amounts: Amounts::of([cpus, memory, 0]),
             until: until.saturating_add(100),
         },
     );
@@ -252,8 +253,8 @@ proptest! {
     fn classes_that_are_alike_learn_from_each_other_and_forget_nothing(
         limits in proptest::collection::vec((1..3_u64, 1..9_u64), 8..40),
     ) {
-        let totals = vec![Amounts([2, 0, 0]); 300];
-        let cpus = |cpus| Amounts([cpus, 0, 0]);
+        let totals = vec![Amounts::of([2, 0, 0]); 300];
+        let cpus = |cpus| Amounts::of([cpus, 0, 0]);
         let running: Vec<Held> = (0..298)
             .map(|node| Held { node, amounts: cpus(2), until: 101 + node as u64 * 7 % 13 })
             .collect();
@@ -373,10 +374,10 @@ proptest! {
 
 #[test]
 fn required_nodes_come_first_and_are_waited_for() {
-    let totals = [Amounts([4, 0, 0]); 3];
-    let held = Held { node: 2, amounts: Amounts([4, 0, 0]), until: 150 };
+    let totals = [Amounts::of([4, 0, 0]); 3];
+    let held = Held { node: 2, amounts: Amounts::of([4, 0, 0]), until: 150 };
     let mut timeline = Timeline::new(100, &totals, &[held], &Grid::EXACT);
-    let portions = vec![Portion::fixed(Amounts([1, 0, 0]))];
+    let portions = vec![Portion::fixed(Amounts::of([1, 0, 0]))];
     let shape = timeline.shape(&Shape { portions, tasks_per_node: u32::MAX });
     let mask = timeline.mask(0..3);
     let ask = Ask {
@@ -398,7 +399,7 @@ fn required_nodes_come_first_and_are_waited_for() {
 
 #[test]
 fn a_full_budget_rounds_ends_up() {
-    let totals = [Amounts([1, 0, 0])];
+    let totals = [Amounts::of([1, 0, 0])];
     let held: Vec<Held> =
         (1..40).map(|at| Held { node: 0, amounts: Amounts::NONE, until: 100 + 7 * at }).collect();
     let grid = Grid { budget: 16, step: 10, window: 1_000 };
@@ -429,7 +430,7 @@ fn a_full_budget_rounds_ends_up() {
 /// The node that is counted is taken. Who may have the other one learns nothing from that.
 #[test]
 fn what_is_counted_holds_up_nobody_who_does_not_count() {
-    let totals = vec![Amounts([1, 0, 0]); 2];
+    let totals = vec![Amounts::of([1, 0, 0]); 2];
     let running = [Held { node: 1, amounts: totals[1], until: 150 }];
     let mut timeline = Timeline::new(100, &totals, &running, &Grid::EXACT);
     let portions = vec![Portion::fixed(totals[0])];

@@ -2,22 +2,19 @@
 
 use common::machine::State;
 
-use crate::{
-    placement::need,
-    reached::Reached,
-    timeline::{ClassId, KINDS},
-};
+use crate::{placement::need, reached::Reached, timeline::ClassId};
 
-/// A kind of resource, as the timeline counts them.
+/// A kind of resource.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Kind {
     Cpus,
     Memory,
+    /// GPUs, and other generic resources.
     Gpus,
 }
 
 impl Kind {
-    pub const ALL: [Self; KINDS] = [Self::Cpus, Self::Memory, Self::Gpus];
+    pub const ALL: [Self; 3] = [Self::Cpus, Self::Memory, Self::Gpus];
 }
 
 /// How the nodes of a job's partition stand to what it asks for, beside what runs.
@@ -58,7 +55,7 @@ pub(super) fn room(reached: &Reached<'_>, view: &State, class: ClassId) -> Room 
         needs: need.nodes_min,
         tasks: elastic.then_some((need.tasks, 0)),
     };
-    let mut short = [0; KINDS];
+    let mut short = [0; 3];
     for at in line.nodes.iter().copied() {
         let node = view.nodes.get(&shares[at].name).expect("the board's nodes are there");
         if !node.is_usable() {
@@ -72,7 +69,8 @@ pub(super) fn room(reached: &Reached<'_>, view: &State, class: ClassId) -> Room 
                 *fitting += u64::from(tasks);
             }
         } else {
-            let lacking = timeline.lacking(class, at, now);
+            let [cpus, memory, gres @ ..] = timeline.lacking(class, at, now);
+            let lacking = [cpus, memory, gres.contains(&true)];
             for (short, lacks) in short.iter_mut().zip(lacking) {
                 *short += u32::from(lacks);
             }

@@ -219,7 +219,8 @@ impl Search<'_, '_> {
         self.halve(1, cpus.saturating_sub(1), |cpus| Change::CpusPerTask(small(cpus)));
         let memory = need(self.reached.pass.config, conf, self.job).memory;
         let (most, request): (u64, fn(u64) -> MemoryRequest) = match memory {
-            Memory::Free => return,
+            // No change of a job says how much it wants with each GPU.
+            Memory::Free | Memory::PerGpu(_) => return,
             Memory::All(_) => (most_memory, MemoryRequest::PerNode),
             Memory::PerNode(mib) => (mib, MemoryRequest::PerNode),
             Memory::PerCpu(mib) => (mib, MemoryRequest::PerCpu),

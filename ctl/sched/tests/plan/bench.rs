@@ -4,14 +4,15 @@ use std::{fmt::Write, path::Path, sync::Arc};
 
 use bytes::Bytes;
 use common::{
-    config::{self, Config},
+    config::{self, Config, GresConf},
+    gres::Gres,
     id::{Attempt, ClusterId, Incarnation, JobId, NodeName, RequestId, Term, UserId},
     job::{ExitStatus, JobChanges, Place},
     machine::{
         Allocation, Answer, By, Command, Entry, NodeChanges, NodeTarget, Refusal, Report, State,
         Submission, decide,
     },
-    node::Inventory,
+    node::{GresFound, Inventory},
     size::Mib,
     time::{Span, Timestamp},
 };
@@ -33,7 +34,10 @@ impl Bench {
     pub(crate) fn new(conf: &str) -> Self {
         let (conf, table) = accounts::split(conf);
         let text = format!("ClusterName=test\nSlurmctldHost=ctl1\n{conf}\n");
-        let config = config::parse(Path::new("scenario"), |_| Ok::<_, String>(text.clone()));
+        let config = config::parse(Path::new("scenario"), |path| match path.to_str() {
+            Some("scenario") => Ok(text.clone()),
+            _ => Err("no such file"),
+        });
         let config = Arc::new(config.unwrap_or_else(|error| panic!("{error}")));
         let now = Timestamp::from_seconds(1_000_000);
         let mut bench = Self { state: State::default(), now, requests: 0 };
@@ -52,6 +56,7 @@ impl Bench {
     }
 
     fn register(&mut self, config: &Config) {
+        let found = |gres: &GresConf| GresFound { name: gres.name.clone(), count: gres.count };
         for node in &config.nodes {
             let inventory = Inventory {
                 cpus: node.cpus,
@@ -67,6 +72,7 @@ impl Bench {
                 booted: Timestamp(0),
                 daemon_started: Timestamp(0),
                 incarnation: Incarnation(1),
+                gres: Some(node.gres.iter().map(found).collect()),
             };
             let register = Command::Register {
                 node: NodeName::from(node.name.as_str()),
@@ -108,6 +114,7 @@ impl Bench {
             "submit" => self.submit(rest),
             "plan" => self.told(&self.plan()),
             "start" => self.start(),
+            "holds" => self.holds(JobId(rest.parse().expect("a job's number"))),
             "end" => self.end(JobId(rest.parse().expect("a job's number"))),
             "node" => self.node(rest),
             "why" => {
@@ -186,6 +193,16 @@ impl Bench {
         String::new()
     }
 
+    /// What of the nodes the job has.
+    fn holds(&self, job: JobId) -> String {
+        let Some(run) = self.state.jobs[&job].holding() else { return "nothing\n".to_owned() };
+        let texts = run.places.iter().map(|place| {
+            let gres: Vec<String> = place.gres.iter().map(Gres::detailed).collect();
+            format!("{}: {}\n", place.node, gres.join(","))
+        });
+        texts.collect()
+    }
+
     fn node(&mut self, change: &str) -> String {
         let (name, target) = change.split_once(' ').expect("a node, and what becomes of it");
         let target = match target {
@@ -244,10 +261,11 @@ impl Bench {
 }
 
 fn place(place: &Place) -> String {
-    let Place { node, held, tasks } = place;
+    let Place { node, held, tasks, gres } = place;
+    let gres: String = gres.iter().map(|gres| format!(", {gres}")).collect();
     let memory = match held.memory_mib {
         0 => String::new(),
         mib => format!(", {}", Mib(mib)),
     };
-    format!("{node} tasks={tasks} cpus={}{memory}", held.cpus)
+    format!("{node} tasks={tasks} cpus={}{memory}{gres}", held.cpus)
 }

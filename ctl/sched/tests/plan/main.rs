@@ -10,6 +10,7 @@
 //! | `submit OPTIONS` | a job, by some of sbatch's options |
 //! | `plan` | what would be done |
 //! | `start` | the same, and does it |
+//! | `holds JOB` | which generic resources it has |
 //! | `end JOB` | it ends everywhere |
 //! | `node NAME drain` | or `down` or `resume` |
 //! | `hold JOB` | by its owner |

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use common::{
     count,
+    gres::{GresRequest, Wanted},
     hostlist::Hostlist,
     id::{GroupId, NodeName, PartitionName, UserId},
     job::{Constraint, JobSpec, MemoryRequest},
@@ -67,6 +68,16 @@ fn apply(spec: &mut JobSpec, name: &str, value: &str, now: Timestamp) {
             spec.user = accounts::user(value);
             value.clone_into(&mut spec.user_name);
         }
+        "--gres" => gres(spec).per_node = Wanted::parse_list(value).expect("the option takes it"),
+        "--gpus" => gres(spec).gpus = Wanted::parse_gpus(value).expect("the option takes it"),
+        "--gpus-per-node" => {
+            gres(spec).gpus_per_node = Wanted::parse_gpus(value).expect("the option takes it");
+        }
+        "--gpus-per-task" => {
+            gres(spec).gpus_per_task = Wanted::parse_gpus(value).expect("the option takes it");
+        }
+        "--cpus-per-gpu" => gres(spec).cpus_per_gpu = Some(number()),
+        "--mem-per-gpu" => gres(spec).memory_per_gpu = Some(mib()),
         "--nice" => spec.nice = i64::from(number()),
         _ => panic!("scenarios have no option {name}"),
     }
@@ -80,4 +91,8 @@ fn plain(user: UserId) -> JobSpec {
         group_name: "users".into(),
         ..JobSpec::plain()
     }
+}
+
+fn gres(spec: &mut JobSpec) -> &mut GresRequest {
+    Arc::make_mut(spec.gres.get_or_insert_default())
 }

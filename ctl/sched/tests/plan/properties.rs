@@ -9,8 +9,9 @@ use proptest::prelude::*;
 
 use crate::bench::Bench;
 
-pub(crate) const CONF: &str = "NodeName=n[1-3] CPUs=4 RealMemory=1000 Feature=x,y\n\
-    NodeName=n[4-5] CPUs=8 RealMemory=500 TmpDisk=100 Weight=2 Feature=y,z\n\
+pub(crate) const CONF: &str = "GresTypes=gpu\n\
+    NodeName=n[1-3] CPUs=4 RealMemory=1000 Feature=x,y Gres=gpu:a:1,gpu:b:2\n\
+    NodeName=n[4-5] CPUs=8 RealMemory=500 TmpDisk=100 Weight=2 Feature=y,z Gres=gpu:b:2\n\
     PartitionName=a Nodes=n[1-4] Default=YES DefMemPerCPU=50\n\
     PartitionName=b Nodes=n[3-5] PriorityTier=2 MaxNodes=2 DefMemPerCPU=10\n\
     PartitionName=c Nodes=n2 OverSubscribe=EXCLUSIVE\n\
@@ -35,6 +36,8 @@ fn options() -> impl Strategy<Value = String> {
         Just("--exclusive".to_owned()),
         (1..20_u32).prop_map(|minutes| format!("-t={minutes}")),
         (1..20_u32).prop_map(|minutes| format!("-t={minutes}")),
+        prop_oneof!["--gres=gpu:[1-4]", "--gres=gpu:a:1", "--gres=gpu:b:[12]"],
+        prop_oneof!["--gpus=[1-6]", "--gpus=b:[1-4]", "--gpus-per-task=[12]"],
         Just("--begin=now+50".to_owned()),
         Just("--nice=3".to_owned()),
         Just("--tmp=100".to_owned()),

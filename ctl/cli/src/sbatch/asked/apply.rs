@@ -9,7 +9,7 @@ use common::{
 };
 use jiff::tz::TimeZone;
 
-use super::{Asked, Level, Memory, signal};
+use super::{Asked, Level, Memory, gres, signal};
 use crate::{
     options::getopt::{Getopt, Takes},
     sbatch::{
@@ -92,6 +92,7 @@ impl Asked {
             Opt::Clusters => self.clusters = owned(),
             Opt::Comment => self.comment = owned(),
             Opt::Constraint => self.constraint = constraint(text)?,
+            Opt::CpusPerGpu => self.gres.cpus_per_gpu = Some(positive(long, text)?),
             Opt::CpusPerTask => self.cpus_per_task = Some(positive(long, text)?),
             Opt::Dependency => self.dependency = Some(dependency(text)?),
             Opt::Error => self.std_err = Some(file(text)),
@@ -99,6 +100,10 @@ impl Asked {
             Opt::Exclusive => self.exclusive = exclusive(value)?,
             Opt::Export => self.export = owned(),
             Opt::ExportFile => self.export_file = owned(),
+            Opt::Gpus => self.gres.gpus = gres::gpus(text)?,
+            Opt::GpusPerNode => self.gres.gpus_per_node = gres::gpus(text)?,
+            Opt::GpusPerTask => self.gres.gpus_per_task = gres::gpus(text)?,
+            Opt::Gres => self.gres.per_node = gres::list(text)?,
             Opt::Hold => self.hold = true,
             Opt::Answered => {}
             Opt::IgnorePbs => self.ignore_pbs = true,
@@ -109,6 +114,7 @@ impl Asked {
             Opt::MailUser => return Err(mail::not_configured(long)),
             Opt::Mem => self.ask_memory(level, long, text, MemoryRequest::PerNode)?,
             Opt::MemPerCpu => self.ask_memory(level, long, text, MemoryRequest::PerCpu)?,
+            Opt::MemPerGpu => self.ask_gpu_memory(level, long, text)?,
             Opt::MinCpus => self.min_cpus = Some(positive(long, text)?),
             Opt::Nice => self.nice = nice(value)?,
             Opt::NoRequeue => self.requeue = Some(false),
@@ -159,9 +165,9 @@ impl Asked {
         let same_kind =
             |old: &Memory| std::mem::discriminant(&old.request) == std::mem::discriminant(&request);
         if self.memory.as_ref().is_some_and(|old| old.level == level && !same_kind(old)) {
-            let text = "--mem, --mem-per-cpu, and --mem-per-gpu are mutually exclusive.";
-            return Err(Complaint::error(text));
+            return Err(gres::one_memory());
         }
+        self.forget_gpu_memory(level)?;
         self.memory = Some(Memory { level, request });
         Ok(())
     }

@@ -122,6 +122,7 @@ fn the_captures_are_met_or_the_option_is_refused_by_name() {
             }
             // What its controller refused is for ours to refuse; a script's own end is no error.
             Ok(_) if stderr.contains("submission failed") || stderr.contains("by database") => {}
+            Ok(_) if stderr.contains("(gres) specification") => {}
             Ok(_) if line.contains("--wait ") || line.contains("-W ") => {}
             Ok(_) if exit == 0 && ["-v ", "--test-only "].iter().any(|o| line.contains(o)) => {}
             Ok(prepared) if exit == 0 => {

@@ -20,6 +20,9 @@ pub(super) const KNOWN: &[Row] = &[
         .or(&["SBATCH_CONSTRAINT"])
         .help("Features of the nodes: a&b, a|b, a*2 (on two of them), [a|b] (the same on all)"),
     Row::value("core-spec", "N", Opt::CoreSpec).short('S').or(&["SBATCH_CORE_SPEC"]),
+    Row::value("cpus-per-gpu", "N", Opt::CpusPerGpu)
+        .or(&["SBATCH_CPUS_PER_GPU"])
+        .help("CPUs for each GPU"),
     Row::value("cpus-per-task", "N", Opt::CpusPerTask).short('c').help("CPUs for each task"),
     Row::value("dependency", "KIND:JOBS", Opt::Dependency).short('d').help(
         "Start once other jobs have: after, afterany, afterok, afternotok, aftercorr; singleton",
@@ -38,6 +41,19 @@ pub(super) const KNOWN: &[Row] = &[
     Row::value("export-file", "FILE", Opt::ExportFile)
         .help("Take the environment from this file (or descriptor): NAME=VALUE, each with a NUL"),
     Row::value("gid", "GROUP", Opt::Identity),
+    Row::value("gpus", "[TYPE:]N", Opt::Gpus)
+        .short('G')
+        .or(&["SBATCH_GPUS"])
+        .help("GPUs on all nodes together"),
+    Row::value("gpus-per-node", "[TYPE:]N", Opt::GpusPerNode)
+        .or(&["SBATCH_GPUS_PER_NODE"])
+        .help("GPUs on each node"),
+    Row::value("gpus-per-task", "[TYPE:]N", Opt::GpusPerTask)
+        .or(&["SBATCH_GPUS_PER_TASK"])
+        .help("GPUs for each task"),
+    Row::value("gres", "NAME[:TYPE]:N", Opt::Gres)
+        .or(&["SBATCH_GRES"])
+        .help("Generic resources on each node, such as gpu:2 or gpu:a100:2,tmp:1"),
     Row::flag("help", Opt::Answered).short('h'),
     Row::flag("hold", Opt::Hold).short('H').help("Wait to be released"),
     Row::flag("ignore-pbs", Opt::IgnorePbs)
@@ -61,6 +77,9 @@ pub(super) const KNOWN: &[Row] = &[
     Row::value("mem-per-cpu", "SIZE", Opt::MemPerCpu)
         .or(&["SBATCH_MEM_PER_CPU"])
         .help("Memory for each CPU"),
+    Row::value("mem-per-gpu", "SIZE", Opt::MemPerGpu)
+        .or(&["SBATCH_MEM_PER_GPU"])
+        .help("Memory for each GPU"),
     Row::value("mincpus", "N", Opt::MinCpus).help("At least so many CPUs on each node"),
     Row::may_value("nice", "N", Opt::Nice).help("Lower the priority by so much, 100 by itself"),
     Row::flag("no-requeue", Opt::NoRequeue)

@@ -6,7 +6,8 @@ const ARRAY: Opt = Opt::Unsupported("there are no job arrays");
 const BURST: Opt = Opt::Unsupported("there are no burst buffers");
 const CONTAINER: Opt = Opt::Unsupported("jobs run in no containers");
 const FEATURE: Opt = Opt::Unsupported("use --constraint, which all nodes of a job meet");
-const GRES: Opt = Opt::Unsupported("there are no generic resources such as GPUs");
+const GPUS: Opt =
+    Opt::Unsupported("GPUs are given to a job's nodes, not bound to some of its tasks");
 const LICENSE: Opt = Opt::Unsupported("there are no licences to count");
 const PLACEMENT: Opt = Opt::Unsupported("tasks are not placed or bound within a node");
 const SHARE: Opt = Opt::Unsupported("CPUs are not shared by jobs");
@@ -31,7 +32,6 @@ pub(super) const REFUSED: &[Row] = &[
     Row::flag("contiguous", TOPOLOGY),
     Row::value("cores-per-socket", "", PLACEMENT),
     Row::value("cpu-freq", "", Opt::Unsupported("the frequency of CPUs is not set")),
-    Row::value("cpus-per-gpu", "", GRES).or(&["SBATCH_CPUS_PER_GPU"]),
     Row::value("deadline", "", TIMES),
     Row::value("delay-boot", "", Opt::Unsupported("nodes are not booted"))
         .or(&["SBATCH_DELAY_BOOT"]),
@@ -41,28 +41,24 @@ pub(super) const REFUSED: &[Row] = &[
     Row::value("extra-node-info", "", PLACEMENT).short('B'),
     Row::flag("get-user-env", Opt::Unsupported("use --export, or a login shell in the script"))
         .or(&["SBATCH_GET_USER_ENV"]),
-    Row::value("gpu-bind", "", GRES).or(&["SBATCH_GPU_BIND"]),
-    Row::value("gpu-freq", "", GRES).or(&["SBATCH_GPU_FREQ"]),
-    Row::value("gpus", "", GRES).short('G').or(&["SBATCH_GPUS"]),
-    Row::value("gpus-per-node", "", GRES).or(&["SBATCH_GPUS_PER_NODE"]),
-    Row::value("gpus-per-socket", "", GRES).or(&["SBATCH_GPUS_PER_SOCKET"]),
-    Row::value("gpus-per-task", "", GRES).or(&["SBATCH_GPUS_PER_TASK"]),
-    Row::value("gres", "", GRES).or(&["SBATCH_GRES"]),
-    Row::value("gres-flags", "", GRES).or(&["SBATCH_GRES_FLAGS"]),
+    Row::value("gpu-bind", "", GPUS).or(&["SBATCH_GPU_BIND"]),
+    Row::value("gpu-freq", "", Opt::Unsupported("the frequency of GPUs is not set"))
+        .or(&["SBATCH_GPU_FREQ"]),
+    Row::value("gpus-per-socket", "", GPUS).or(&["SBATCH_GPUS_PER_SOCKET"]),
+    Row::value("gres-flags", "", GPUS).or(&["SBATCH_GRES_FLAGS"]),
     Row::value("hint", "", PLACEMENT).or(&["SBATCH_HINT", "SLURM_HINT"]),
     Row::value("licenses", "", LICENSE).short('L'),
     Row::value("mcs-label", "", Opt::Unsupported("jobs have no security label")),
     Row::value("mem-bind", "", PLACEMENT).or(&["SBATCH_MEM_BIND"]),
-    Row::value("mem-per-gpu", "", GRES).or(&["SBATCH_MEM_PER_GPU"]),
     Row::value("mem-update", "", Opt::Unsupported("a job's memory stays as it was asked for")),
     Row::value("network", "", TOPOLOGY).or(&["SBATCH_NETWORK"]),
     Row::may_value("no-kill", "", Opt::Unsupported("a job ends when one of its nodes fails"))
         .short('k')
         .or(&["SBATCH_NO_KILL"]),
     Row::value("ntasks-per-core", "", PLACEMENT),
-    Row::value("ntasks-per-gpu", "", GRES),
+    Row::value("ntasks-per-gpu", "", GPUS),
     Row::value("ntasks-per-socket", "", PLACEMENT),
-    Row::value("ntasks-per-tres", "", GRES),
+    Row::value("ntasks-per-tres", "", GPUS),
     Row::may_value("oom-kill-step", "", Opt::Unsupported("a job that runs out of memory ends"))
         .or(&["SBATCH_OOM_KILL_STEP"]),
     Row::flag("overcommit", SHARE).short('O').or(&["SBATCH_OVERCOMMIT"]),
@@ -84,8 +80,8 @@ pub(super) const REFUSED: &[Row] = &[
     Row::value("switches", "", TOPOLOGY).or(&["SBATCH_REQ_SWITCH"]),
     Row::value("threads-per-core", "", PLACEMENT).or(&["SBATCH_THREADS_PER_CORE"]),
     Row::value("time-min", "", TIMES),
-    Row::value("tres-bind", "", GRES).or(&["SBATCH_TRES_BIND"]),
-    Row::value("tres-per-task", "", GRES).or(&["SBATCH_TRES_PER_TASK"]),
+    Row::value("tres-bind", "", GPUS).or(&["SBATCH_TRES_BIND"]),
+    Row::value("tres-per-task", "", GPUS).or(&["SBATCH_TRES_PER_TASK"]),
     Row::flag("use-min-nodes", TOPOLOGY).or(&["SBATCH_USE_MIN_NODES"]),
     Row::value("wait-all-nodes", "", Opt::Unsupported("a script starts when its node is ready"))
         .or(&["SBATCH_WAIT_ALL_NODES"]),

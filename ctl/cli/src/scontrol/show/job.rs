@@ -1,7 +1,7 @@
 //! A job's record.
 
 use common::{hostlist::Hostlist, size::Mib, time::Timestamp};
-use proto::types::memory_request::Amount;
+use proto::types::{Place, memory_request::Amount};
 
 use super::{
     super::session::Flags,
@@ -9,7 +9,7 @@ use super::{
 };
 use crate::{
     render::Clock,
-    view::{Job, State, job},
+    view::{Job, State, gres::detailed, job},
 };
 
 /// Appends the record, in Slurm's order.
@@ -121,8 +121,9 @@ fn resources(record: &mut Record<'_>, job: &Job<'_>, details: bool) {
         .line();
     let holds = matches!(job.state(), State::Configuring | State::Running | State::Completing(_));
     if details && holds {
-        record.pair("JOB_GRES", "(null)").line();
-        for alike in job.places().chunk_by(|one, other| one.held == other.held) {
+        record.pair("JOB_GRES", or_null(job.job_gres().as_deref())).line();
+        let alike = |one: &Place, other: &Place| one.held == other.held && one.gres == other.gres;
+        for alike in job.places().chunk_by(alike) {
             let held = alike[0].held.unwrap_or_default();
             let nodes = Hostlist::from_names(alike.iter().map(|place| &place.node));
             record
@@ -130,7 +131,7 @@ fn resources(record: &mut Record<'_>, job: &Job<'_>, details: bool) {
                 // Which CPUs they are is left to the node.
                 .pair("CPU_IDs", "N/A")
                 .pair("Mem", held.memory_mib)
-                .pair("GRES", "")
+                .pair("GRES", detailed(&alike[0]))
                 .line();
         }
     }
@@ -180,7 +181,15 @@ fn files(record: &mut Record<'_>, job: &Job<'_>) {
     record.pair("StdErr", error.unwrap_or_default()).line();
     record.pair("StdIn", job.expanded(&job.std_in())).line();
     record.pair("StdOut", job.expanded(&job.std_out()));
-    if let Some(cpus) = job.layout.cpus_per_task {
-        record.line().pair("TresPerTask", format_args!("cpu={cpus}"));
+    for (name, text) in [
+        ("CpusPerTres", job.cpus_per_tres()),
+        ("MemPerTres", job.mem_per_tres()),
+        ("TresPerJob", job.tres_per_job()),
+        ("TresPerNode", job.tres_per_node()),
+        ("TresPerTask", job.tres_per_task()),
+    ] {
+        if let Some(text) = text {
+            record.line().pair(name, text);
+        }
     }
 }

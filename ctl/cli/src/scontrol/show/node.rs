@@ -51,9 +51,12 @@ fn hardware(record: &mut Record<'_>, node: &Node<'_>, details: bool) {
     let features = node.features();
     record.pair("AvailableFeatures", or_null(features.as_deref())).line();
     record.pair("ActiveFeatures", or_null(features.as_deref())).line();
-    record.pair("Gres", "(null)").line();
+    record.pair("Gres", or_null(node.gres().as_deref())).line();
     if details {
         record.pair("GresDrain", "N/A").line();
+        if let Some(used) = node.gres_used() {
+            record.pair("GresUsed", used).line();
+        }
     }
     record
         .pair("NodeAddr", &node.node.address)
@@ -121,14 +124,15 @@ fn times(record: &mut Record<'_>, node: &Node<'_>, clock: &Clock) {
 /// All that the node has.
 pub(super) fn total(node: &Node<'_>) -> String {
     let (cpus, memory) = (node.total.cpus, Mib(node.total.memory_mib));
-    format!("cpu={cpus},mem={memory},billing={cpus}")
+    format!("cpu={cpus},mem={memory},billing={cpus}{}", node.gres_tres())
 }
 
 /// What jobs hold of it; nothing where there is none.
 pub(super) fn used(node: &Node<'_>) -> String {
-    match (node.used.cpus, node.used.memory_mib) {
-        (0, 0) => String::new(),
+    let used = match (node.used.cpus, node.used.memory_mib) {
+        (0, 0) => return String::new(),
         (cpus, 0) => format!("cpu={cpus}"),
         (cpus, mib) => format!("cpu={cpus},mem={}", Mib(mib)),
-    }
+    };
+    used + &node.gres_used_tres()
 }

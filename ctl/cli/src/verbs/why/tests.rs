@@ -17,6 +17,7 @@ fn reply() -> WhyReply {
         node: node.to_owned(),
         held: Some(Resources { cpus: 1, memory_mib: 100 }),
         tasks: 1,
+        gres: vec![],
     };
     let earlier = |job, by: Lead| Earlier {
         job,

@@ -28,6 +28,8 @@ fn node(name: &str) -> Node {
         used: Resources::default(),
         jobs: 0,
         last_busy: Timestamp(0),
+        gres: Arc::default(),
+        gres_used: vec![],
     }
 }
 
