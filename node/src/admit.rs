@@ -109,7 +109,7 @@ impl Admitted {
         let listener = vouch::listen(&options.socket)?;
         let inputs = mpsc::channel(QUEUE);
         let mut host = settings.host;
-        host.node = name;
+        host.node.clone_from(&name);
         let ground = Ground { spool, boot, host };
         let disk = Disk::new(ground, Arc::clone(&controllers), inputs.0.clone());
 
@@ -118,6 +118,7 @@ impl Admitted {
         tokio::spawn(renewal);
         tokio::spawn(stream::keep_warm(Arc::clone(&controllers)));
         Ok(Daemon::new(Parts {
+            name,
             inventory: inventory::measure(options.cpus, incarnation, now()),
             pose: options.cpus,
             life,

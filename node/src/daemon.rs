@@ -49,6 +49,8 @@ const SETTLING: Duration = Duration::from_secs(5);
 
 /// What the daemon is made of.
 pub struct Parts {
+    /// The node's name.
+    pub name: String,
     pub life: Life,
     pub cluster: ClusterId,
     pub inventory: Inventory,
@@ -214,6 +216,10 @@ impl Daemon {
         self.parts.controllers.note_leader(Some(&leader));
         self.link = Link::Attached { leader, reports, orders: Box::new(orders) };
         self.configure(config, controllers);
+        if self.has_looked() {
+            // No job may count on what nobody has found.
+            return self.detach("the generic resources were not told yet");
+        }
         self.tell(Input::Attached { term });
     }
 
@@ -226,6 +232,9 @@ impl Daemon {
             }
             Said::Welcome { config, controllers } => {
                 self.configure(*config, controllers);
+                if self.has_looked() {
+                    self.detach("the generic resources are to be told anew");
+                }
             }
             Said::Order(order) => {
                 tracing::debug!(%term, ?order, "ordered");
@@ -266,6 +275,20 @@ impl Daemon {
         self.config = Some(Arc::new(config));
     }
 
+    /// Looks for the generic resources that the configuration gives the node. Says whether that is
+    /// something else than what the leader was told.
+    fn has_looked(&mut self) -> bool {
+        let conf = self.config.as_ref().and_then(|config| config.node(&self.parts.name));
+        let found = conf.and_then(inventory::gres_found);
+        let known = &mut self.parts.inventory.gres;
+        let news = *known != found;
+        if news {
+            tracing::info!(?found, "looked for generic resources");
+            *known = found;
+        }
+        news
+    }
+
     /// Looks for a leader anew.
     fn detach(&mut self, reason: &str) {
         if let Link::Attached { leader, .. } = &self.link {
@@ -295,8 +318,10 @@ impl Daemon {
             return false;
         }
         self.measured_at = Instant::now();
-        let Parts { inventory: known, pose, .. } = &mut self.parts;
+        let Parts { inventory: known, pose, name, .. } = &mut self.parts;
+        let conf = self.config.as_ref().and_then(|config| config.node(name));
         let measured = inventory::measure(*pose, known.incarnation, known.daemon_started);
+        let measured = Inventory { gres: conf.and_then(inventory::gres_found), ..measured };
         let changed = inventory::has_changed(known, &measured);
         if changed {
             tracing::warn!(?known, ?measured, "the machine has changed");

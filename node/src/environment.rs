@@ -3,6 +3,8 @@
 //! The variables and their forms are those of Slurm 26.05's batch jobs. `SLURM_TASK_PID` is added
 //! by the supervisor, who alone knows it.
 
+mod gpus;
+
 use std::{collections::BTreeMap, fmt::Display};
 
 use common::{
@@ -30,9 +32,11 @@ pub struct Host {
 
 /// Variables of other jobs that a submission from within a job brings along: what is said of this
 /// job is said anew, or not at all.
-const OF_ONE_JOB: [&str; 17] = [
+const OF_ONE_JOB: [&str; 19] = [
     "SLURM_ARRAY_",
+    "SLURM_CPUS_PER_GPU",
     "SLURM_CPUS_PER_TASK",
+    "SLURM_GPUS",
     "SLURM_GTIDS",
     "SLURM_JOB_",
     "SLURM_LAUNCH_NODE_IPADDR",
@@ -66,6 +70,7 @@ pub fn of_batch(
     variables.of_user(account);
     variables.of_job(job, account);
     variables.of_resources(job, run, config);
+    variables.of_gpus(job, run);
     variables.of_host(job, config, host);
     variables.encoded()
 }
@@ -171,9 +176,13 @@ impl Variables {
         }
         if let Some(cpus) = layout.cpus_per_task {
             self.set("SLURM_CPUS_PER_TASK", cpus);
-            self.set("SLURM_TRES_PER_TASK", format_args!("cpu={cpus}"));
         }
+        if let Some(per_task) = gpus::per_task(job) {
+            self.set("SLURM_TRES_PER_TASK", per_task);
+        }
+        let per_gpu = job.spec.gres.as_ref().is_some_and(|gres| gres.memory_per_gpu.is_some());
         match memory(job, config) {
+            _ if per_gpu => {}
             MemoryPer::Unlimited => {}
             MemoryPer::Node(mib) => self.set("SLURM_MEM_PER_NODE", mib),
             MemoryPer::Cpu(mib) => self.set("SLURM_MEM_PER_CPU", mib),

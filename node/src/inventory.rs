@@ -5,7 +5,12 @@
 
 use std::{collections::BTreeSet, fs, path::Path};
 
-use common::{id::Incarnation, node::Inventory, time::Timestamp};
+use common::{
+    config::NodeConf,
+    id::Incarnation,
+    node::{GresFound, Inventory},
+    time::Timestamp,
+};
 use nix::{
     sched::{CpuSet, sched_getaffinity},
     sys::{statvfs::statvfs, utsname::uname},
@@ -87,13 +92,30 @@ pub fn measure(pose: Option<u32>, incarnation: Incarnation, now: Timestamp) -> I
     }
 }
 
+/// What is there of the generic resources that the configuration gives the node: devices by their
+/// files, and what has none as it is counted. None where it gives none.
+#[must_use]
+pub fn gres_found(conf: &NodeConf) -> Option<Vec<GresFound>> {
+    let mut found: Vec<GresFound> = vec![];
+    for gres in &conf.gres {
+        let files = gres.files.iter().filter(|file| Path::new(file).exists()).count();
+        let count = if gres.files.is_empty() { gres.count } else { files as u64 };
+        match found.iter_mut().find(|known| known.name == gres.name) {
+            Some(known) => known.count = known.count.saturating_add(count),
+            None => found.push(GresFound { name: gres.name.clone(), count }),
+        }
+    }
+    (!found.is_empty()).then_some(found)
+}
+
 /// Whether the machine itself has become another one, as by a CPU taken offline. A kernel moves its
 /// total of memory by a few MiB, which is no change.
 #[must_use]
 pub fn has_changed(before: &Inventory, now: &Inventory) -> bool {
     let layout = |it: &Inventory| (it.cpus, it.sockets, it.cores_per_socket, it.threads_per_core);
     let moved = before.memory_mib.abs_diff(now.memory_mib);
-    layout(before) != layout(now) || moved > before.memory_mib / 50
+    let gres = before.gres != now.gres;
+    layout(before) != layout(now) || moved > before.memory_mib / 50 || gres
 }
 
 /// The CPUs that this process, and so its jobs, may use.

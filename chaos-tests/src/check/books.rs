@@ -21,6 +21,8 @@ struct Books {
     /// What each node has.
     capacity: BTreeMap<NodeName, Resources>,
     used: BTreeMap<NodeName, Resources>,
+    /// Who has which device: by the node, the name and the id.
+    devices: BTreeMap<(NodeName, String, u32), JobId>,
     held: BTreeMap<JobId, Vec<Place>>,
     /// Which nodes may be given to jobs.
     open: BTreeMap<NodeName, bool>,
@@ -67,6 +69,7 @@ impl Books {
             used.cpus = used.cpus.saturating_sub(place.held.cpus);
             used.memory_mib = used.memory_mib.saturating_sub(place.held.memory_mib);
         }
+        self.devices.retain(|_, holder| *holder != job);
     }
 
     fn take(&mut self, job: JobId, places: &[Place]) -> Vec<String> {
@@ -74,7 +77,17 @@ impl Books {
         if self.held.contains_key(&job) {
             wrong.push(format!("job {job} is given nodes while it holds some"));
         }
-        for Place { node, held, .. } in places {
+        for Place { node, held, gres, .. } in places {
+            for (gres, id) in gres.iter().flat_map(|gres| gres.ids.iter().map(move |id| (gres, id)))
+            {
+                let device = (node.clone(), gres.name.clone(), *id);
+                if let Some(other) = self.devices.insert(device, job) {
+                    wrong.push(format!(
+                        "{} {id} of {node} is given to {other} and {job}",
+                        gres.name
+                    ));
+                }
+            }
             let used = self.used.entry(node.clone()).or_default();
             used.cpus = used.cpus.saturating_add(held.cpus);
             used.memory_mib = used.memory_mib.saturating_add(held.memory_mib);

@@ -5,7 +5,8 @@ use std::{rc::Rc, sync::Arc};
 use bytes::Bytes;
 use common::{
     account,
-    config::{Config, Enforce, NodeConf, PartitionConf},
+    config::{Config, Enforce, GresConf, NodeConf, PartitionConf},
+    gres::GPU,
     id::{Attempt, ClusterId, Term, UserId},
     machine::{Command, Entry, Event, State, decide},
     time::{TimeLimit, Timestamp},
@@ -15,6 +16,7 @@ use raft_store::records::{self, Content, Record, Restored};
 
 use super::{
     disk::{self, Disk, Write},
+    gpus::GPUS,
     log::{Item, Log},
     raft::Lead,
     trace::brief,
@@ -143,8 +145,12 @@ fn config(nodes: usize) -> Config {
     config.select_memory = false;
     config.enforce = Enforce { associations: true, limits: true, qos: true };
     let names: Vec<String> = (0..nodes).map(node_name).collect();
+    config.gres_types = vec![GPU.to_owned()];
+    let gpus =
+        GresConf { name: GPU.to_owned(), kind: None, count: GPUS, files: vec![], cores: None };
     let node = |(at, name): (usize, &String)| NodeConf {
         cpus: 4,
+        gres: vec![gpus.clone()],
         features: vec![["odd", "even"][at % 2].to_owned(), "any".to_owned()],
         ..NodeConf::defaults(name)
     };

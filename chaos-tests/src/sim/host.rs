@@ -3,10 +3,11 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use common::{
+    gres::GPU,
     id::{Incarnation, Term},
     job::ExitStatus,
     machine::Report,
-    node::Inventory,
+    node::{GresFound, Inventory},
     time::Timestamp,
 };
 use node::{
@@ -19,6 +20,7 @@ use step::spool::{Begun, Found, Started, Tracking};
 
 use super::{
     controller::node_name,
+    gpus::GPUS,
     network::Place,
     orders,
     spool::Spool,
@@ -122,7 +124,7 @@ impl Host {
             booted: Timestamp(self.boot),
             daemon_started: Timestamp(self.life),
             incarnation: Incarnation(self.incarnation),
-            gres: None,
+            gres: Some(vec![GresFound { name: GPU.into(), count: GPUS }]),
         })
     }
 }

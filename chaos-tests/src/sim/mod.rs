@@ -35,6 +35,7 @@ mod controller;
 mod disk;
 mod elect;
 mod faults;
+mod gpus;
 mod host;
 mod leader;
 mod log;

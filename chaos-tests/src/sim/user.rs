@@ -12,6 +12,7 @@ use common::{
 
 use super::{
     controller::node_name,
+    gpus,
     leader::{Outcome, Rejected},
     network::Place,
     waits::ALONE,
@@ -29,6 +30,8 @@ pub(super) enum Want {
     Submit {
         cpus: u32,
         nodes: u32,
+        /// On each node.
+        gpus: u64,
         minutes: Option<u32>,
         requeue: bool,
         /// What it is to wait for, and whether it is to end where it waits in vain.
@@ -136,12 +139,13 @@ impl Ask {
     }
 
     fn submission(&self, by: By) -> Submission {
-        let Want::Submit { cpus, nodes, minutes, requeue, after, kill } = &self.want else {
+        let Want::Submit { cpus, nodes, gpus, minutes, requeue, after, kill } = &self.want else {
             unreachable!("the caller saw a submission");
         };
         let layout = Layout { min_nodes: *nodes, tasks: *cpus, ..Layout::SINGLE };
         let mut spec = spec(layout, *minutes, *requeue);
         spec.constraint = constraint(self.id, *nodes);
+        spec.gres = gpus::asked(*gpus);
         if let Some(after) = after {
             let dependency = dependency(after);
             if dependency.singleton().is_some() {
@@ -247,6 +251,7 @@ impl World {
             let want = Want::Submit {
                 cpus: 1 + u32::try_from(self.random.below(4)).expect("small"),
                 nodes: 1 + u32::from(two),
+                gpus: self.some_gpus(),
                 minutes: self.random.chance(300).then_some(1),
                 requeue: self.random.chance(500),
                 after: self.something_to_wait_for(),

@@ -11,7 +11,7 @@ use common::{
 use node::run::RunId;
 use step::spool::Ended;
 
-use super::{controller::node_name, network::Place, waits::Happened, world::World};
+use super::{controller::node_name, gpus::Devices, network::Place, waits::Happened, world::World};
 
 #[derive(Debug, Default)]
 pub(super) struct Witness {
@@ -39,6 +39,8 @@ pub(super) struct Witness {
     unsure: BTreeSet<RunId>,
     /// What happened to those that others wait for.
     happened: Happened,
+    /// Who has which GPU.
+    devices: Devices,
 }
 
 impl Witness {
@@ -58,6 +60,7 @@ impl Witness {
             self.event(entry, event, before);
         }
         self.happened.entry(entry);
+        self.devices.entry(entry);
     }
 
     fn event(&mut self, entry: &Entry, event: &Event, before: &State) {

@@ -4,6 +4,7 @@
 mod called;
 mod certificates;
 mod cluster;
+mod gpus;
 mod host;
 mod leaders;
 mod runs;

@@ -2,7 +2,10 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use common::job::{Job, MemoryRequest};
+use common::{
+    gres::{Gres, GresRequest, Wanted},
+    job::{Job, MemoryRequest, Phase},
+};
 use node::environment::of_batch;
 
 use crate::jobs::{alice, captured, config, host, plain};
@@ -100,4 +103,62 @@ fn restarts_exclusive_nodes_and_export_are_told() {
     assert_eq!(environment["SLURM_JOB_EXCLUSIVE"], "NODE");
     assert_eq!(environment["SLURM_EXPORT_ENV"], "NONE");
     assert_eq!(environment["SLURM_NTASKS_PER_NODE"], "4");
+}
+
+/// As the real one was seen to: `sbatch --gres=gpu:a100:2,tmp:3`, `sbatch --gpus=5 -N2`, and
+/// `sbatch -n2 --gpus-per-task=a100:1 --cpus-per-gpu=2 --mem-per-gpu=100`.
+#[test]
+fn a_script_is_told_of_its_gpus() {
+    let gres = |name: &str, kind: Option<&str>, count, ids: &[u32]| Gres {
+        name: name.into(),
+        kind: kind.map(Into::into),
+        count,
+        ids: ids.to_vec(),
+    };
+    let told = |request: GresRequest, given: Vec<Gres>| {
+        let mut job = plain();
+        std::sync::Arc::make_mut(&mut job.spec).gres = Some(std::sync::Arc::new(request));
+        let Phase::Active(run) = &mut job.phase else { panic!("it runs") };
+        run.places[0].gres = given;
+        let stale = b"SLURM_GPUS=9\0SLURM_CPUS_PER_GPU=9\0SLURM_GPUS_PER_NODE=9\0";
+        let of_gpus = |name: &str| {
+            let words = ["GPU", "CUDA", "ROCR", "ZE_", "MEM_PER", "TRES"];
+            words.iter().any(|word| name.contains(word))
+        };
+        let variables = environment(&job, stale).into_iter();
+        let variables = variables.filter(|(name, _)| of_gpus(name));
+        variables.map(|(name, value)| format!("{name}={value}")).collect::<Vec<_>>()
+    };
+    let per_node = Wanted::parse_list("gpu:a100:2,tmp:3").expect("a list");
+    let given = vec![gres("gpu", Some("a100"), 2, &[0, 1]), gres("tmp", None, 3, &[])];
+    let expected = [
+        "CUDA_VISIBLE_DEVICES=0,1",
+        "GPU_DEVICE_ORDINAL=0,1",
+        "ROCR_VISIBLE_DEVICES=0,1",
+        "SLURM_GPUS_ON_NODE=2",
+        "SLURM_JOB_GPUS=0,1",
+        "SLURM_MEM_PER_CPU=100",
+        "ZE_AFFINITY_MASK=0,1",
+    ];
+    assert_eq!(told(GresRequest { per_node, ..GresRequest::default() }, given), expected);
+
+    let gpus = Wanted::parse_gpus("5").expect("a list");
+    let types = vec![gres("gpu", Some("v100"), 1, &[3]), gres("gpu", Some("a100"), 2, &[0, 1])];
+    let said = told(GresRequest { gpus, ..GresRequest::default() }, types);
+    assert!(said.contains(&"CUDA_VISIBLE_DEVICES=0,1,3".to_owned()), "{said:?}");
+    assert!(said.contains(&"SLURM_GPUS=5".to_owned()), "{said:?}");
+
+    let request = GresRequest {
+        gpus_per_task: Wanted::parse_gpus("a100:1").expect("a list"),
+        cpus_per_gpu: Some(2),
+        memory_per_gpu: Some(100),
+        ..GresRequest::default()
+    };
+    let expected = [
+        "SLURM_CPUS_PER_GPU=2",
+        "SLURM_GPUS_PER_TASK=a100:1",
+        "SLURM_MEM_PER_GPU=100",
+        "SLURM_TRES_PER_TASK=gres/gpu:a100=1",
+    ];
+    assert_eq!(told(request, vec![]), expected);
 }
