@@ -92,6 +92,8 @@ fn words(event: &Event) -> Option<String> {
         | Event::JobCompleting { .. }
         | Event::JobEnded { .. }
         | Event::JobRequeued { .. }
+        | Event::TaskSplit { .. }
+        | Event::TasksCancelled { .. }
         | Event::ConditionSettled { .. }
         | Event::JobForgotten { .. } => return job_words(event),
     })
@@ -135,6 +137,12 @@ fn job_words(event: &Event) -> Option<String> {
             format!("job {job} has ended: {}", ending(end))
         }
         Event::JobRequeued { job, requeue, .. } => requeued(*job, *requeue),
+        Event::TaskSplit { array, index, job } => {
+            format!("task {index} of array {array} is job {job} from here on")
+        }
+        Event::TasksCancelled { array, tasks, end } => {
+            format!("tasks {tasks} of array {array} have ended: {}", ending(end))
+        }
         Event::ConditionSettled { job, fate, .. } => waits(*job, *fate),
         Event::JobForgotten { job } => {
             format!("job {job} left the live state for the history")
@@ -238,6 +246,8 @@ fn node(event: &Event) -> Option<&NodeName> {
         | Event::JobCompleting { .. }
         | Event::JobEnded { .. }
         | Event::JobRequeued { .. }
+        | Event::TaskSplit { .. }
+        | Event::TasksCancelled { .. }
         | Event::ConditionSettled { .. }
         | Event::JobForgotten { .. } => None,
         #[cfg(feature = "next-event")]

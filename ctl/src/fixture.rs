@@ -75,7 +75,7 @@ impl Cluster {
         let attempt = self.head.state().jobs[&job].attempt;
         let held = Resources { cpus, memory_mib: 0 };
         let places = vec![Place { node: NodeName::from(node), held, tasks: 1, gres: vec![] }];
-        self.send(Command::Allocate(Allocation { job, attempt, places }));
+        self.send(Command::Allocate(Allocation { job, attempt, task: None, places }));
     }
 
     pub(crate) fn report(&mut self, node: &str, job: JobId, report: Report) {

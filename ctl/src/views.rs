@@ -54,7 +54,13 @@ impl Viewer<'_> {
         let mut views = Vec::with_capacity(limit.min(self.state.jobs.len()));
         let partitions = self.partitions();
         if !filter.jobs.is_empty() {
-            let known = filter.jobs.iter().filter_map(|id| self.state.jobs.get(id));
+            // An array's number means it and all of its tasks, the youngest first.
+            let known = filter.jobs.iter().flat_map(|id| {
+                let tasks = self.state.tasks(*id).map(|(_, task)| task);
+                let mut tasks: Vec<_> = tasks.filter(|task| task.id != *id).collect();
+                tasks.sort_unstable_by_key(|task| std::cmp::Reverse(task.id));
+                self.state.jobs.get(id).into_iter().chain(tasks)
+            });
             let admitted = known.filter(|job| filter.admits(job));
             views.extend(admitted.map(|job| self.job(job, &partitions)));
             return (views, None);
@@ -87,7 +93,12 @@ impl Viewer<'_> {
             memory: Some(memory.into()),
             planned_start: self.waits.start(job, self.now).map(|start| start.0),
             gres: gres.iter().map(Into::into).collect(),
+            array_limit: self.array_limit(job),
         }
+    }
+
+    fn array_limit(&self, job: &Job) -> Option<u32> {
+        self.state.arrays.get(&job.array_id()?)?.limit
     }
 
     fn asked(&self, partition: &PartitionConf, job: &Job) -> Asked {

@@ -10,7 +10,7 @@ use std::{collections::BTreeMap, fmt::Display};
 use common::{
     config::{Config, MemoryPer},
     hostlist::Hostlist,
-    job::{Job, MemoryRequest, Run},
+    job::{ArrayPart, Job, MemoryRequest, Run},
     time::Span,
 };
 
@@ -69,6 +69,7 @@ pub fn of_batch(
     variables.submitted(submitted);
     variables.of_user(account);
     variables.of_job(job, account);
+    variables.of_array(job);
     variables.of_resources(job, run, config);
     variables.of_gpus(job, run);
     variables.of_host(job, config, host);
@@ -148,6 +149,20 @@ impl Variables {
             self.set(rank, 0);
         }
         self.set("ENVIRONMENT", "BATCH");
+    }
+
+    fn of_array(&mut self, job: &Job) {
+        let (Some(ArrayPart::Task { array, index }), Some(asked)) = (&job.array, &job.spec.array)
+        else {
+            return;
+        };
+        let tasks = &asked.tasks;
+        self.set("SLURM_ARRAY_JOB_ID", array);
+        self.set("SLURM_ARRAY_TASK_ID", index);
+        self.set("SLURM_ARRAY_TASK_COUNT", tasks.len());
+        self.set("SLURM_ARRAY_TASK_MIN", tasks.first().unwrap_or(*index));
+        self.set("SLURM_ARRAY_TASK_MAX", tasks.last().unwrap_or(*index));
+        self.set("SLURM_ARRAY_TASK_STEP", tasks.step());
     }
 
     fn of_resources(&mut self, job: &Job, run: &Run, config: &Config) {

@@ -3,7 +3,7 @@
 use common::{
     config::Config,
     id::Term,
-    job::{Job, OpenMode, Run},
+    job::{ArrayPart, Job, OpenMode, Run},
     pattern::{BATCH, Names, expand},
 };
 use step::{
@@ -18,6 +18,9 @@ use crate::{
 
 /// Where output goes that nobody directed elsewhere, in the work directory.
 const DEFAULT_OUTPUT: &str = "slurm-%j.out";
+
+/// The same of a task of an array.
+const DEFAULT_OF_TASK: &str = "slurm-%A_%a.out";
 
 /// Why a run's folder could not be made.
 #[derive(Debug, thiserror::Error)]
@@ -93,7 +96,7 @@ impl Ground {
         let held = run.places.first().map(|place| place.held).unwrap_or_default();
         let names = Names {
             job: job.id.0,
-            array: None,
+            array: array(job),
             step: BATCH,
             node: Some(&self.host.node),
             node_index: 0,
@@ -101,6 +104,7 @@ impl Ground {
             user: &account.name,
             job_name: &spec.name,
         };
+        let default = if names.array.is_some() { DEFAULT_OF_TASK } else { DEFAULT_OUTPUT };
         let file = |pattern: &String| expand(pattern, &names);
         let limits = spec.limits.iter().map(|limit| Limit {
             resource: limit.resource,
@@ -126,12 +130,20 @@ impl Ground {
             std_out: spec
                 .std_out
                 .as_ref()
-                .map_or_else(|| expand(DEFAULT_OUTPUT, &names), |pattern| expand(pattern, &names)),
+                .map_or_else(|| expand(default, &names), |pattern| expand(pattern, &names)),
             std_err: spec.std_err.as_ref().map(file),
             append: spec.open_mode.unwrap_or(config.open_mode()) == OpenMode::Append,
             cpus: held.cpus,
             memory_mib: Some(held.memory_mib).filter(|mib| *mib > 0),
             user_name: account.name,
         }
+    }
+}
+
+/// The array and the number in it, where the job is a task of one.
+fn array(job: &Job) -> Option<(u32, u32)> {
+    match job.array {
+        Some(ArrayPart::Task { array, index }) => Some((array.0, index)),
+        Some(ArrayPart::Waiting(_)) | None => None,
     }
 }

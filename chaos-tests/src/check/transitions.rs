@@ -40,7 +40,8 @@ pub(super) fn check(facts: &Facts) -> Findings {
     for (position, event) in facts.events() {
         let Some(id) = event.job() else { continue };
         findings.count();
-        let before = jobs.get(&id.0).copied();
+        let known = if let Event::TaskSplit { array, .. } = event { *array } else { id };
+        let before = jobs.get(&known.0).copied();
         match next(before, event) {
             Some(job) => {
                 jobs.insert(id.0, job);
@@ -99,6 +100,10 @@ fn next(before: Option<Job>, event: &Event) -> Option<Job> {
             let next =
                 Job { at: At::Pending, attempt: job.attempt + 1, held: job.held || requeue.hold };
             runs.then_some(next)
+        }
+        // Of a task that waits as what stood for it does.
+        Event::TaskSplit { .. } | Event::TasksCancelled { .. } => {
+            goes(job.at == At::Pending, At::Pending)
         }
         Event::ConditionSettled { .. } => goes(job.at == At::Pending, At::Pending),
         Event::JobForgotten { .. } => goes(job.at == At::Ended, At::Forgotten),

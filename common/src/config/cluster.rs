@@ -7,6 +7,7 @@ use super::{
     record::{Record, Setting, flag, hostlist, is_unlimited, mib, number, text, word},
     report::{Place, Report},
 };
+use crate::job::MOST_TASKS;
 
 /// The highest id that a job can have in Slurm, which keeps bits of it for clusters' numbers.
 const MAX_JOB_ID: u32 = 0x03ff_0000;
@@ -62,6 +63,7 @@ fn jobs(config: &mut Config, cluster: &Record, report: &mut Report) {
     cluster.set("MinJobAge", &mut config.min_job_age, report, number(0..=u32::MAX - 2));
     cluster.set("MaxJobCount", &mut config.max_job_count, report, number(1..=u32::MAX - 2));
     cluster.set("FirstJobId", &mut config.first_job_id, report, number(1..=MAX_JOB_ID));
+    cluster.set("MaxArraySize", &mut config.max_array_size, report, number(0..=MOST_TASKS));
     cluster.set("MaxJobId", &mut config.max_job_id, report, number(1..=MAX_JOB_ID));
     if config.first_job_id >= config.max_job_id
         && let Some(Setting { place, .. }) =

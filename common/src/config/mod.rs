@@ -32,7 +32,7 @@ pub use partition::{PartitionConf, PartitionState};
 pub use report::{ConfigError, Fate, KeyFate, Place, Problem};
 pub use shown::{Surroundings, shown};
 
-use crate::job::OpenMode;
+use crate::job::{MAX_ARRAY_SIZE, OpenMode};
 
 /// A whole configuration.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -72,6 +72,8 @@ pub struct Config {
     pub enforce: Enforce,
     /// `kill_invalid_depend`: whether jobs that can never start are cancelled.
     pub kill_invalid_depend: bool,
+    /// `MaxArraySize`: tasks' numbers are below it. 0: there are no arrays.
+    pub max_array_size: u32,
     /// Whether memory is a consumable resource (`SelectTypeParameters=CR_..._Memory`).
     pub select_memory: bool,
     pub def_memory: MemoryPer,
@@ -200,6 +202,7 @@ impl Config {
             enforce_part_limits: EnforcePartLimits::No,
             enforce: Enforce::default(),
             kill_invalid_depend: false,
+            max_array_size: MAX_ARRAY_SIZE,
             select_memory: true,
             def_memory: MemoryPer::Unlimited,
             max_memory: MemoryPer::Unlimited,

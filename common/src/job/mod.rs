@@ -1,5 +1,6 @@
 //! A job, as data: what was asked for, where it is in its life, and how it ended.
 
+mod array;
 mod constraint;
 mod dependency;
 mod end;
@@ -7,6 +8,7 @@ mod reason;
 mod spec;
 mod state;
 
+pub use array::{ArrayError, ArrayPart, ArraySpec, MAX_ARRAY_SIZE, MOST_TASKS, TaskRun, TaskSet};
 pub use constraint::{Constraint, ConstraintError, Features, Join, assign};
 pub use dependency::{Condition, Dependency, DependencyError, Fate, On, Progress, Relation, Task};
 pub use end::{End, EndState, ExitStatus, Requeue};

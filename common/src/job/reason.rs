@@ -12,6 +12,8 @@ pub enum Reason {
     /// A job that it waits for is not that far.
     Dependency,
     DependencyNeverSatisfied,
+    /// As many tasks of its array run as may.
+    JobArrayTaskLimit,
     JobHeldUser,
     JobHeldAdmin,
     PartitionDown,
@@ -101,6 +103,7 @@ impl Reason {
             Self::BeginTime => "BeginTime",
             Self::Dependency => "Dependency",
             Self::DependencyNeverSatisfied => "DependencyNeverSatisfied",
+            Self::JobArrayTaskLimit => "JobArrayTaskLimit",
             Self::JobHeldUser => "JobHeldUser",
             Self::JobHeldAdmin => "JobHeldAdmin",
             Self::PartitionDown => "PartitionDown",

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::{Constraint, Dependency};
+use super::{ArraySpec, Constraint, Dependency};
 use crate::{
     gres::GresRequest,
     id::{ContentHash, GroupId, NodeName, PartitionName, UserId},
@@ -70,6 +70,8 @@ pub struct JobSpec {
     pub dependency: Option<Arc<Dependency>>,
     /// `--kill-on-invalid-dep`; none: `kill_invalid_depend` of the configuration holds.
     pub kill_on_invalid_dep: Option<bool>,
+    /// `--array`.
+    pub array: Option<Arc<ArraySpec>>,
     /// `--constraint`: what its nodes must have.
     pub constraint: Option<Arc<Constraint>>,
     /// `--tmp`: MiB of temporary disk that each node must be configured with.
@@ -131,6 +133,7 @@ impl JobSpec {
             trace: None,
             dependency: None,
             kill_on_invalid_dep: None,
+            array: None,
             constraint: None,
             tmp_disk_mib: 0,
             gres: None,
@@ -244,6 +247,8 @@ pub struct JobChanges {
     pub std_err: Option<String>,
     /// One without conditions: the job waits for nothing any more.
     pub dependency: Option<Arc<Dependency>>,
+    /// How many tasks of its array may run at a time; 0: all.
+    pub array_limit: Option<u32>,
     /// An empty one: any nodes will do.
     pub constraint: Option<Arc<Constraint>>,
     pub tmp_disk_mib: Option<u64>,

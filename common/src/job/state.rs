@@ -12,7 +12,7 @@
 
 use std::sync::Arc;
 
-use super::{Dependency, End, JobSpec, Requeue, SignalScope};
+use super::{ArrayPart, Dependency, End, JobSpec, Requeue, SignalScope};
 use crate::{
     gres::Gres,
     id::{Attempt, Incarnation, JobId, NodeName, PartitionName, Term, UserId},
@@ -46,6 +46,8 @@ pub struct Job {
     pub signals: Vec<PendingSignal>,
     /// How many signals were ever sent to this attempt: the next one's number.
     pub signals_sent: u32,
+    /// What it has to do with an array.
+    pub array: Option<ArrayPart>,
     /// What it waits for of other jobs, and what became of that.
     pub dependency: Option<Arc<Dependency>>,
 }
@@ -177,6 +179,25 @@ impl Job {
         match self.spec.warn_signal {
             Some(warn) if !run.warned => Some(deadline - warn.before),
             Some(_) | None => Some(deadline),
+        }
+    }
+
+    /// The array that it stands for, or is a task of.
+    #[must_use]
+    pub fn array_id(&self) -> Option<JobId> {
+        match self.array {
+            Some(ArrayPart::Waiting(_)) => Some(self.id),
+            Some(ArrayPart::Task { array, .. }) => Some(array),
+            None => None,
+        }
+    }
+
+    /// How many tasks it stands for.
+    #[must_use]
+    pub fn tasks(&self) -> u32 {
+        match &self.array {
+            Some(ArrayPart::Waiting(tasks)) => tasks.len(),
+            Some(ArrayPart::Task { .. }) | None => 1,
         }
     }
 

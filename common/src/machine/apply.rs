@@ -1,5 +1,6 @@
 //! How the state follows the log.
 
+mod array;
 mod job;
 mod node;
 
@@ -90,11 +91,7 @@ impl State {
                 self.register_node(node, address, inventory);
             }
             Event::NodeChanged { node, change } => self.change_node(at, node, change),
-            Event::BlobStored { hash, content } => {
-                let blob = Blob { size: content.len() as u64, uses: 0 };
-                let known = self.blobs.insert(*hash, blob);
-                assert!(known.is_none(), "blob {hash} is stored once");
-            }
+            Event::BlobStored { hash, content } => self.store_blob(*hash, content.len() as u64),
             Event::JobSubmitted { .. }
             | Event::JobHeld { .. }
             | Event::JobReleased { .. }
@@ -107,6 +104,8 @@ impl State {
             | Event::JobCompleting { .. }
             | Event::JobEnded { .. }
             | Event::JobRequeued { .. }
+            | Event::TaskSplit { .. }
+            | Event::TasksCancelled { .. }
             | Event::ConditionSettled { .. }
             | Event::JobForgotten { .. } => self.apply_job_event(at, term, event),
         }
@@ -129,6 +128,11 @@ impl State {
         let known = self.requests.insert(request, Remembered { answer, forget_at });
         assert!(known.is_none(), "request {request} is answered once");
         self.forgetting.insert((forget_at, request));
+    }
+
+    fn store_blob(&mut self, hash: ContentHash, size: u64) {
+        let known = self.blobs.insert(hash, Blob { size, uses: 0 });
+        assert!(known.is_none(), "blob {hash} is stored once");
     }
 
     fn use_blob(&mut self, hash: ContentHash) {

@@ -9,7 +9,7 @@ use crate::{
     account::Accounts,
     config::Config,
     id::{Attempt, ClusterId, ContentHash, ControllerName, JobId, NodeName, RequestId, UserId},
-    job::{ExitStatus, JobChanges, JobSpec, Place, SignalScope},
+    job::{ExitStatus, JobChanges, JobSpec, Place, SignalScope, TaskSet},
     node::{Availability, Inventory},
     time::Timestamp,
 };
@@ -90,6 +90,13 @@ pub enum Command {
         job: JobId,
         changes: Box<JobChanges>,
     },
+    /// On some tasks of an array, or on all of them.
+    OnTasks {
+        by: By,
+        array: JobId,
+        tasks: Option<TaskSet>,
+        act: TaskAct,
+    },
     UpdateNode {
         by: By,
         node: NodeName,
@@ -162,7 +169,19 @@ pub struct Submission {
 pub struct Allocation {
     pub job: JobId,
     pub attempt: Attempt,
+    /// Which of the waiting tasks it is, where the job stands for those of an array.
+    pub task: Option<u32>,
     pub places: Vec<Place>,
+}
+
+/// What is done to tasks of an array.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum TaskAct {
+    Cancel { signal: Option<(u8, SignalScope)> },
+    Hold { admin: bool },
+    Release,
+    Requeue { hold: bool },
+    Update { changes: Box<JobChanges> },
 }
 
 /// What a node says of a run.

@@ -11,17 +11,19 @@ mod gres;
 mod node;
 mod report;
 mod submit;
+mod tasks;
 mod update;
 
 pub(super) use follow::{fate, followed};
 
-use super::{Answer, Answered, Command, Event, Refusal, State, command::By};
+use super::{Answer, Answered, Command, Event, Refusal, State, TaskAct, command::By};
 use crate::{
     id::{JobId, RequestId, UserId},
     job::Job,
     planted::{Bug, planted},
     time::{Span, Timestamp},
 };
+use tasks::on_tasks;
 
 /// How long the answer to a request is remembered, at least. A client gives up long before, and
 /// leaders whose clocks are ahead of each other take a stride each from it.
@@ -105,11 +107,20 @@ fn carry_out(state: &State, now: Timestamp, command: Command) -> Result<Vec<Even
             accounts::load(state, accounts)
         }
         Command::ExpireToken { secret } => Ok(admin::expire_token(state, now, secret)),
-        Command::Cancel { by, job, signal } => cancel::cancel(state, now, &by, job, signal),
-        Command::Hold { by, job, admin } => update::hold(state, &by, job, admin),
-        Command::Release { by, job } => update::release(state, &by, job),
-        Command::Requeue { by, job, hold } => cancel::requeue(state, now, &by, job, hold),
-        Command::UpdateJob { by, job, changes } => update::update_job(state, &by, job, *changes),
+        Command::Cancel { by, job, signal } => {
+            on_job(state, now, &by, job, TaskAct::Cancel { signal })
+        }
+        Command::Hold { by, job, admin } => on_job(state, now, &by, job, TaskAct::Hold { admin }),
+        Command::Release { by, job } => on_job(state, now, &by, job, TaskAct::Release),
+        Command::Requeue { by, job, hold } => {
+            on_job(state, now, &by, job, TaskAct::Requeue { hold })
+        }
+        Command::UpdateJob { by, job, changes } => {
+            on_job(state, now, &by, job, TaskAct::Update { changes })
+        }
+        Command::OnTasks { by, array, tasks, act } => {
+            on_tasks(state, now, &by, array, tasks.as_ref(), &act)
+        }
         Command::UpdateNode { by, node, changes } => {
             operator(state, &by)?;
             node::update(state, now, &node, changes, by.user)
@@ -129,6 +140,26 @@ fn carry_out(state: &State, now: Timestamp, command: Command) -> Result<Vec<Even
     }
 }
 
+/// On a job, or on all tasks of the array that has its number.
+fn on_job(
+    state: &State,
+    now: Timestamp,
+    by: &By,
+    job: JobId,
+    act: TaskAct,
+) -> Result<Vec<Event>, Refusal> {
+    if state.arrays.contains_key(&job) {
+        return on_tasks(state, now, by, job, None, &act);
+    }
+    match act {
+        TaskAct::Cancel { signal } => cancel::cancel(state, now, by, job, signal),
+        TaskAct::Hold { admin } => update::hold(state, by, job, admin),
+        TaskAct::Release => update::release(state, by, job),
+        TaskAct::Requeue { hold } => cancel::requeue(state, now, by, job, hold),
+        TaskAct::Update { changes } => update::update_job(state, by, job, *changes),
+    }
+}
+
 /// The request that a command carries whose answer is remembered.
 fn requested(command: &Command) -> Option<RequestId> {
     match command {
@@ -139,6 +170,7 @@ fn requested(command: &Command) -> Option<RequestId> {
         | Command::Release { by, .. }
         | Command::Requeue { by, .. }
         | Command::UpdateJob { by, .. }
+        | Command::OnTasks { by, .. }
         | Command::UpdateNode { by, .. }
         | Command::BringAuthority { by, .. }
         | Command::LeaveController { by, .. }

@@ -21,14 +21,17 @@ pub struct Dependents {
     due: OrdSet<(Timestamp, JobId)>,
     /// All jobs that are not over, by user and name: first those that have nodes.
     namesakes: OrdSet<Namesake>,
-    /// The pending ones with `singleton`, by user, name, and whether it is met.
-    singles: OrdSet<(Family, bool, JobId)>,
+    /// The pending ones with `singleton`, by user, name, whether it is met, and array.
+    singles: OrdSet<Single>,
 }
 
 /// A user, and a name, as a number that other names practically never have.
 type Family = (UserId, u64);
 
-type Namesake = (Family, Standing, JobId);
+/// The job, behind the array that it belongs to: tasks of one run beside each other.
+type Namesake = (Family, Standing, JobId, JobId);
+
+type Single = (Family, bool, JobId, JobId);
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 enum Standing {
@@ -93,29 +96,46 @@ impl Dependents {
     /// Whether a job of this one's name waits to be the only one that runs.
     pub(super) fn has_singles(&self, user: UserId, name: &str) -> bool {
         let family = family(user, name);
-        self.singles.range((family, false, FIRST)..=(family, true, LAST)).next().is_some()
+        let all = (family, false, FIRST, FIRST)..=(family, true, LAST, LAST);
+        self.singles.range(all).next().is_some()
     }
 
-    /// The job that may be the only one that runs: none while one has nodes, or where the first
-    /// that waits did not ask to be the only one.
+    /// The job, or array, that may be the only one that runs: none while another has nodes, or
+    /// where the first that waits did not ask to be the only one.
     pub(super) fn may_be_alone(&self, user: UserId, name: &str) -> Option<JobId> {
         let family = family(user, name);
-        let (_, standing, first) = self
-            .namesakes
-            .range((family, Standing::HasNodes, FIRST)..=(family, Standing::Waits, LAST))
-            .next()?;
-        let asked = |met| self.singles.contains(&(family, met, *first));
-        (*standing == Standing::Waits && (asked(false) || asked(true))).then_some(*first)
+        let of = |standing| {
+            self.namesakes.range((family, standing, FIRST, FIRST)..=(family, standing, LAST, LAST))
+        };
+        let (_, _, first, _) = of(Standing::Waits).next()?;
+        let others = |(_, _, other, _): &Namesake| other != first;
+        let (low, high) = (of(Standing::HasNodes).next(), of(Standing::HasNodes).next_back());
+        let occupied = low.is_some_and(others) || high.is_some_and(others);
+        (!occupied && self.asked(family, *first).next().is_some()).then_some(*first)
     }
 
-    /// Which of the name are taken to be the only ones.
-    pub(super) fn taken_for_alone(
+    /// Those of a job or array that wait to be the only ones.
+    fn asked(&self, family: Family, group: JobId) -> impl Iterator<Item = &Single> {
+        [false, true].into_iter().flat_map(move |met| {
+            self.singles.range((family, met, group, FIRST)..=(family, met, group, LAST))
+        })
+    }
+
+    /// Those of which that changes where it is `next` that may be alone, and what becomes of them.
+    pub(super) fn changed_for_alone(
         &self,
         user: UserId,
         name: &str,
-    ) -> impl Iterator<Item = JobId> + '_ {
+        next: Option<JobId>,
+    ) -> Vec<(JobId, bool)> {
         let family = family(user, name);
-        self.singles.range((family, true, FIRST)..=(family, true, LAST)).map(|(_, _, job)| *job)
+        let taken = self.singles.range((family, true, FIRST, FIRST)..=(family, true, LAST, LAST));
+        let gone = taken.filter(|(_, _, group, _)| Some(*group) != next);
+        let mut changed: Vec<_> = gone.map(|(_, _, _, job)| (*job, false)).collect();
+        let asked = next.into_iter().flat_map(|next| self.asked(family, next));
+        let come = asked.filter(|(_, met, _, _)| !met);
+        changed.extend(come.map(|(_, _, _, job)| (*job, true)));
+        changed
     }
 }
 
@@ -133,7 +153,7 @@ fn namesake(job: &Job) -> Option<Namesake> {
         Phase::Active(_) | Phase::Completing { .. } => Standing::HasNodes,
         Phase::Ended { .. } => return None,
     };
-    Some((family_of(job), standing, job.id))
+    Some((family_of(job), standing, job.array_id().unwrap_or(job.id), job.id))
 }
 
 /// What a pending job still waits for, be it that another condition suffices by now: whether it is
@@ -154,7 +174,8 @@ fn due(job: &Job) -> Option<Timestamp> {
     dependency.and_then(|dependency| dependency.due())
 }
 
-fn single(job: &Job) -> Option<(Family, bool, JobId)> {
+fn single(job: &Job) -> Option<Single> {
     let dependency = job.dependency.as_ref().filter(|_| job.is_pending())?;
-    dependency.singleton().map(|met| (family_of(job), met, job.id))
+    let group = job.array_id().unwrap_or(job.id);
+    dependency.singleton().map(|met| (family_of(job), met, group, job.id))
 }

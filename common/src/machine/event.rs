@@ -15,7 +15,7 @@ use crate::{
         Attempt, ClusterId, ContentHash, ControllerName, Incarnation, JobId, NodeName, RequestId,
         Term, UserId,
     },
-    job::{End, Fate, Hold, JobChanges, JobSpec, Place, Requeue, SignalScope},
+    job::{End, Fate, Hold, JobChanges, JobSpec, Place, Requeue, SignalScope, TaskSet},
     node::{Availability, Inventory, NodeReason},
     time::{Span, TimeLimit, Timestamp},
 };
@@ -210,6 +210,19 @@ pub enum Event {
         requeue: Requeue,
         end: Option<End>,
     },
+    /// A task of an array has a job of its own from here on: the array's where it is the last one
+    /// that waited. Since format 2, as the next one.
+    TaskSplit {
+        array: JobId,
+        index: u32,
+        job: JobId,
+    },
+    /// Tasks that had no job of their own, and will have none.
+    TasksCancelled {
+        array: JobId,
+        tasks: Arc<TaskSet>,
+        end: End,
+    },
     /// A table of accounts, users, associations and QOS takes the place of the one before. Since
     /// format 2.
     AccountsLoaded {
@@ -258,6 +271,8 @@ impl Event {
             Self::JobCompleting { .. } => "JobCompleting",
             Self::JobEnded { .. } => "JobEnded",
             Self::JobRequeued { .. } => "JobRequeued",
+            Self::TaskSplit { .. } => "TaskSplit",
+            Self::TasksCancelled { .. } => "TasksCancelled",
             Self::AccountsLoaded { .. } => "AccountsLoaded",
             Self::ConditionSettled { .. } => "ConditionSettled",
             Self::JobForgotten { .. } => "JobForgotten",
@@ -280,6 +295,8 @@ impl Event {
             | Self::JobCompleting { job, .. }
             | Self::JobEnded { job, .. }
             | Self::JobRequeued { job, .. }
+            | Self::TaskSplit { job, .. }
+            | Self::TasksCancelled { array: job, .. }
             | Self::ConditionSettled { job, .. }
             | Self::JobForgotten { job } => Some(*job),
             Self::ClusterFormed { .. }

@@ -18,6 +18,7 @@
 //! what they decided.
 
 mod apply;
+mod arrays;
 mod command;
 mod decide;
 mod dependents;
@@ -31,7 +32,8 @@ mod suppose;
 mod tallies;
 mod timers;
 
-pub use command::{Allocation, By, Command, NodeChanges, NodeTarget, Report, Submission};
+pub use arrays::{ArrayBook, Tasks};
+pub use command::{Allocation, By, Command, NodeChanges, NodeTarget, Report, Submission, TaskAct};
 pub use decide::{Decided, decide};
 pub use dependents::Dependents;
 pub use event::{Answer, Answered, Entry, Event, FORMAT, NodeChange, TokenRole};

@@ -80,6 +80,8 @@ pub enum Refusal {
     PartitionInactive,
     #[error("Job dependency problem")]
     Dependency,
+    #[error("Invalid job array specification")]
+    Array,
     #[error("Circular job dependency")]
     CircularDependency,
     /// And why, where Slurm says more than that.
@@ -177,6 +179,7 @@ impl Refusal {
             | Self::PartitionGroup
             | Self::PartitionInactive
             | Self::Dependency
+            | Self::Array
             | Self::CircularDependency
             | Self::Format(_)
             | Self::Unsupported(_)
@@ -213,6 +216,7 @@ impl Refusal {
             Self::Pending(_) => Some(2035),
             Self::Dependency => Some(2038),
             Self::Qos => Some(2066),
+            Self::Array => Some(2081),
             Self::CircularDependency => Some(2071),
             Self::Gres(_) => Some(2072),
             Self::Memory => Some(2044),

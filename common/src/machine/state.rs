@@ -6,6 +6,7 @@ use bytes::Bytes;
 use imbl::{OrdMap, OrdSet};
 
 use super::{
+    arrays::{ArrayBook, Tasks},
     decide::fate,
     dependents::Dependents,
     event::{Answer, Entry, TokenRole},
@@ -19,7 +20,7 @@ use crate::{
         ClusterId, ContentHash, ControllerName, JobId, NodeName, PartitionName, RequestId, Term,
         UserId,
     },
-    job::{Fate, Hold, Job, On, Phase},
+    job::{ArrayPart, Fate, Hold, Job, On, Phase},
     node::Node,
     planted::{Bug, planted},
     resources::Resources,
@@ -55,6 +56,8 @@ pub struct State {
     pub accounts: Option<Arc<Accounts>>,
     pub nodes: OrdMap<NodeName, Arc<Node>>,
     pub jobs: OrdMap<JobId, Arc<Job>>,
+    /// Arrays of which there are jobs.
+    pub arrays: OrdMap<JobId, ArrayBook>,
     pub next_job: u32,
     /// The next job's priority, before its niceness; 0 in a log without jobs.
     pub next_priority: u32,
@@ -71,6 +74,8 @@ pub struct State {
     pub alarms: OrdSet<(Timestamp, JobId)>,
     /// Ended jobs by the moment of their end.
     pub ended: OrdSet<(Timestamp, JobId)>,
+    /// The jobs that are tasks of arrays.
+    pub tasks: Tasks,
     /// Who waits for what of other jobs.
     pub dependents: Dependents,
     /// What the jobs of each association and QOS have.
@@ -217,12 +222,14 @@ impl State {
         assert_eq!(fresh.holding, self.holding, "who holds what follows from the jobs");
         assert_eq!(fresh.alarms, self.alarms, "the alarms follow from the jobs");
         assert_eq!(fresh.ended, self.ended, "the ended jobs follow from the jobs");
+        assert_eq!(fresh.tasks, self.tasks, "the tasks follow from the jobs");
         assert_eq!(fresh.dependents, self.dependents, "who waits for whom follows from the jobs");
         assert_eq!(fresh.tallies, self.tallies, "what they have follows from the jobs");
         assert_eq!(fresh.positions, self.positions, "where nodes stand follows from the config");
         assert_eq!(fresh.forgetting, self.forgetting, "what is forgotten follows from requests");
         self.check_books();
         self.check_jobs();
+        self.check_arrays();
         self.check_dependencies();
     }
 
@@ -270,14 +277,19 @@ impl State {
             let Some(dependency) = &job.dependency else { continue };
             assert!(!dependency.conditions.is_empty(), "job {} waits for nothing", job.id);
             for condition in dependency.conditions.iter().filter(|one| one.fate == Fate::Open) {
-                if let On::Job { relation, job: on, delay, .. } = condition.on {
-                    let fate = fate(self, relation, on, delay);
+                if let On::Job { .. } = condition.on {
+                    let fate = fate(self, job, condition.on);
                     assert_eq!(fate, Fate::Open, "{} of job {}", condition.on, job.id);
                 }
             }
             if let Some(met) = dependency.singleton() {
                 let alone = self.dependents.may_be_alone(job.spec.user, &job.spec.name);
-                assert_eq!(met, alone == Some(job.id), "whether job {} is alone", job.id);
+                assert_eq!(
+                    met,
+                    alone == Some(job.array_id().unwrap_or(job.id)),
+                    "whether job {} is alone",
+                    job.id
+                );
             }
         }
     }
@@ -291,6 +303,10 @@ impl State {
         self.ended.clear();
         self.dependents = Dependents::default();
         self.tallies = Tallies::default();
+        self.tasks = Tasks::default();
+        for (array, book) in std::mem::take(&mut self.arrays) {
+            self.open_array(array, book);
+        }
         for job in std::mem::take(&mut self.jobs).values() {
             self.put_job(Arc::clone(job));
         }
@@ -325,6 +341,7 @@ impl State {
         }
         self.digest = self.digest.wrapping_add(fingerprint_job(&job));
         self.dependents.insert(&job);
+        self.tasks.insert(&job);
         if let Some(key) = QueueKey::of(&job) {
             self.queues.entry(job.partition.clone()).or_default().insert(key);
         }
@@ -357,6 +374,7 @@ impl State {
     fn unindex_job(&mut self, old: &Job) {
         self.digest = self.digest.wrapping_sub(fingerprint_job(old));
         self.dependents.remove(old);
+        self.tasks.remove(old);
         if let Some(key) = QueueKey::of(old)
             && let Some(queue) = self.queues.get_mut(&old.partition)
         {
@@ -403,7 +421,7 @@ impl Fingerprint {
         Self(0xCBF2_9CE4_8422_2325).with(kind)
     }
 
-    fn with(self, word: u64) -> Self {
+    pub(super) fn with(self, word: u64) -> Self {
         let mixed = (self.0 ^ word).wrapping_mul(0x0000_0100_0000_01B3);
         Self(mixed ^ (mixed >> 29))
     }
@@ -434,6 +452,13 @@ fn fingerprint_job(job: &Job) -> u64 {
             fingerprint_gres(sum, &place.gres)
         })
     });
+    let run = match &job.array {
+        None => run,
+        Some(ArrayPart::Waiting(tasks)) => run.with(u64::from(tasks.len())),
+        Some(ArrayPart::Task { array, index }) => {
+            run.with(u64::from(array.0) << 32 | u64::from(*index))
+        }
+    };
     let run = job.dependency.iter().flat_map(|all| &all.conditions).fold(run, |sum, condition| {
         match condition.fate {
             Fate::Open => sum.with(1),

@@ -6,12 +6,17 @@
 use std::sync::Arc;
 
 use super::State;
-use crate::{job::Job, node::Node};
+use crate::{id::JobId, job::Job, node::Node};
 
 impl State {
     /// Supposes that a job is like this.
     pub fn suppose_job(&mut self, job: Job) {
         self.put_job(Arc::new(job));
+    }
+
+    /// Supposes that all tasks of an array may run at a time.
+    pub fn suppose_no_array_limit(&mut self, array: JobId) {
+        self.with_array(array, |book| book.limit = None);
     }
 
     /// Supposes that a node is like this.

@@ -55,7 +55,8 @@ struct Part<'a> {
 impl Part<'_> {
     fn of(job: &Job) -> Part<'_> {
         let submitted = match job.phase {
-            Phase::Pending | Phase::Active(_) | Phase::Completing { .. } => submitted(job),
+            // Each waiting task of an array counts, as one with a job of its own does.
+            Phase::Pending | Phase::Active(_) | Phase::Completing { .. } => job.tasks(),
             Phase::Ended { .. } => 0,
         };
         Part { submitted, places: job.holding().map(|run| run.places.as_slice()) }
@@ -68,11 +69,6 @@ pub(super) fn labelled(gres: &Gres) -> impl Iterator<Item = (String, u64)> {
     let of_type = gres.kind.is_some().then(|| gres.label());
     let labels = std::iter::once(gres.name.clone()).chain(of_type);
     labels.map(move |label| (label.to_ascii_lowercase(), count)).filter(|(_, count)| *count > 0)
-}
-
-/// How many jobs it counts for.
-fn submitted(_job: &Job) -> u32 {
-    1
 }
 
 impl Tally {

@@ -99,7 +99,7 @@ impl Cluster {
         let attempt = self.state.jobs[&job].attempt;
         let held = Resources { cpus, memory_mib: 0 };
         let places = vec![Place { node: NodeName::from(node), held, tasks: 1, gres: vec![] }];
-        self.send(Command::Allocate(Allocation { job, attempt, places })).map(|_| ())
+        self.send(Command::Allocate(Allocation { job, attempt, task: None, places })).map(|_| ())
     }
 
     pub(crate) fn report(&mut self, node: &str, job: JobId, attempt: u32, report: Report) {

@@ -66,7 +66,7 @@ impl Cluster {
             gres: gres.into_iter().map(one).collect(),
         };
         let places = vec![place];
-        self.send(Command::Allocate(Allocation { job, attempt, places })).map(|_| ())
+        self.send(Command::Allocate(Allocation { job, attempt, task: None, places })).map(|_| ())
     }
 
     fn holds(&self, job: JobId) -> String {

@@ -1,6 +1,7 @@
 //! The machine as a whole: stories, and what must hold after any sequence of commands.
 
 mod accounts;
+mod arrays;
 mod cluster;
 mod constraints;
 mod dependencies;

@@ -7,8 +7,15 @@ use std::{
 
 use common::{
     id::{Attempt, ClusterId, ControllerName, JobId, NodeName, Term, UserId},
-    job::{Dependency, ExitStatus, Hold, JobChanges, Phase, SignalScope, Stage},
-    machine::{Command, Entry, Event, NodeChanges, NodeTarget, Report, Restore, restored, timers},
+    job::{
+        ArraySpec, Dependency, ExitStatus, Hold, JobChanges, Phase, Place, SignalScope, Stage,
+        TaskSet,
+    },
+    machine::{
+        Allocation, Command, Entry, Event, NodeChanges, NodeTarget, Report, Restore, TaskAct,
+        restored, timers,
+    },
+    resources::Resources,
     time::{TimeLimit, Timestamp},
 };
 use proptest::prelude::*;
@@ -22,6 +29,9 @@ const NODES: [&str; 3] = ["n1", "n2", "n3"];
 enum Step {
     Submit { user: UserId, hold: bool, limit: Option<u32>, requeue: bool, after: Option<String> },
     Allocate { job: u32, node: usize, cpus: u32 },
+    Array { tasks: String, after: Option<String> },
+    Start { job: u32, task: u32, node: usize },
+    Tasks { user: UserId, job: u32, tasks: Option<String>, act: TaskAct },
     Report { node: usize, job: u32, attempt: u32, report: Report },
     Cancel { user: UserId, job: u32, signal: Option<u8> },
     Hold { user: UserId, job: u32, admin: bool },
@@ -37,11 +47,25 @@ enum Step {
     NewLeader,
 }
 
+fn task_act() -> impl Strategy<Value = TaskAct> {
+    let limit = JobChanges { array_limit: Some(2), ..JobChanges::default() };
+    let nice = JobChanges { nice: Some(1), ..JobChanges::default() };
+    prop_oneof![
+        Just(TaskAct::Cancel { signal: None }),
+        Just(TaskAct::Cancel { signal: Some((10, SignalScope::Full)) }),
+        any::<bool>().prop_map(|admin| TaskAct::Hold { admin }),
+        Just(TaskAct::Release),
+        any::<bool>().prop_map(|hold| TaskAct::Requeue { hold }),
+        Just(TaskAct::Update { changes: Box::new(limit) }),
+        Just(TaskAct::Update { changes: Box::new(nice) }),
+    ]
+}
+
 /// What a job waits for.
 fn after() -> impl Strategy<Value = String> {
     let one = prop_oneof![
         1 => Just("singleton".to_owned()),
-        4 => ("after|afterany|afterok|afternotok|aftercorr", 1_u32..12, prop_oneof!["", "\\+1"])
+        4 => ("after|afterany|afterok|afternotok|aftercorr", 1_u32..12, "|\\+1|_[0-6]|_\\*")
             .prop_map(|(kind, job, delay)| format!("{kind}:{job}{delay}")),
     ];
     (proptest::collection::vec(one, 1..4), prop_oneof![Just(","), Just("?")])
@@ -89,6 +113,12 @@ fn step() -> impl Strategy<Value = Step> {
     });
     prop_oneof![
         6 => submit,
+        2 => ("[0-3]-[4-6]%[1-3]|[0-2],[4-9]:?|0-8:2", proptest::option::of(after()))
+            .prop_map(|(tasks, after)| Step::Array { tasks, after }),
+        6 => (job.clone(), 0_u32..8, node.clone())
+            .prop_map(|(job, task, node)| Step::Start { job, task, node }),
+        3 => (user.clone(), job.clone(), proptest::option::of("[0-7]|[0-3]-[4-7]"), task_act())
+            .prop_map(|(user, job, tasks, act)| Step::Tasks { user, job, tasks, act }),
         2 => (job.clone(), after())
             .prop_map(|(job, after)| Step::Depend { user: ROOT, job, after }),
         1 => (job.clone(), "[ab]")
@@ -137,6 +167,24 @@ fn act(cluster: &mut Cluster, step: Step) {
                 let _ = cluster.allocate(JobId(job), NODES[node], cpus);
             }
         }
+        Step::Array { tasks, after } => {
+            let mut asked = spec(ALICE);
+            asked.name = "a".to_owned();
+            let array = ArraySpec::parse(tasks.trim_end_matches(':'), 1_001);
+            asked.array = Some(Arc::new(array.expect("it is well formed")));
+            asked.kill_on_invalid_dep = Some(tasks.len() > 5);
+            asked.dependency = after.as_deref().map(dependency);
+            let _ = cluster.submit(ALICE, asked);
+        }
+        Step::Start { job, task, node } => {
+            if let Some(array) = cluster.state.jobs.get(&JobId(job)) {
+                let (attempt, task) = (array.attempt, Some(task));
+                let held = Resources { cpus: 1, memory_mib: 0 };
+                let places = vec![Place { node: NODES[node].into(), held, tasks: 1, gres: vec![] }];
+                let job = JobId(job);
+                let _ = cluster.send(Command::Allocate(Allocation { job, attempt, task, places }));
+            }
+        }
         Step::Report { node: at, job, attempt, report } => {
             let (job, attempt) = (JobId(job), Attempt(attempt));
             let command = Command::Report { node: node(at), job, attempt, report };
@@ -163,6 +211,7 @@ fn act(cluster: &mut Cluster, step: Step) {
         | Step::Requeue { .. }
         | Step::Update { .. }
         | Step::Depend { .. }
+        | Step::Tasks { .. }
         | Step::Rename { .. }
         | Step::Node { .. }) => {
             let command = command(cluster, by_people);
@@ -190,6 +239,10 @@ fn command(cluster: &mut Cluster, step: Step) -> Command {
             let changes = Box::new(changes);
             Command::UpdateJob { by: cluster.by(user), job: JobId(job), changes }
         }
+        Step::Tasks { user, job, tasks, act } => {
+            let tasks = tasks.map(|text| TaskSet::parse(&text, 1_001).expect("it is well formed"));
+            Command::OnTasks { by: cluster.by(user), array: JobId(job), tasks, act }
+        }
         Step::Depend { user, job, after } => {
             let dependency = Some(dependency(&after));
             let changes = Box::new(JobChanges { dependency, ..JobChanges::default() });
@@ -206,6 +259,8 @@ fn command(cluster: &mut Cluster, step: Step) -> Command {
         }
         Step::Submit { .. }
         | Step::Allocate { .. }
+        | Step::Array { .. }
+        | Step::Start { .. }
         | Step::Report { .. }
         | Step::Register { .. }
         | Step::Lose { .. }

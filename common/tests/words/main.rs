@@ -4,6 +4,7 @@
 //! command tells too little, a line of what the job looked like.
 
 mod accounts;
+mod arrays;
 mod captures;
 mod config;
 mod constraints;

@@ -168,6 +168,7 @@ fn request(job: u32, wanted: &Wanted) -> ctl::CancelRequest {
     ctl::CancelRequest {
         request: client::request_id(),
         job,
+        tasks: vec![],
         signal: wanted.signal.map(u32::from),
         scope: types::SignalScope::from(wanted.scope).into(),
     }

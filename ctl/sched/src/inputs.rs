@@ -24,6 +24,7 @@ pub fn inputs(view: &State) -> State {
         accounts: view.accounts.clone(),
         nodes: view.nodes.clone(),
         jobs: jobs.map(|job| (job.id, Arc::new(bare(job)))).collect(),
+        arrays: view.arrays.clone(),
         next_job: view.next_job,
         next_priority: view.next_priority,
         ..State::default()

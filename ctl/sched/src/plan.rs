@@ -11,7 +11,7 @@ use std::{
 use common::{
     config::{Config, PartitionConf, PartitionState},
     id::{JobId, NodeName, PartitionName, UserId},
-    job::{Job, Place, Reason},
+    job::{ArrayPart, Job, Place, Reason},
     machine::{Allocation, QueueKey, State},
     time::Timestamp,
 };
@@ -151,8 +151,20 @@ pub(crate) enum Verdict {
     Close(Reason),
 }
 
+type Turn<'a> = Peekable<Box<dyn Iterator<Item = Option<u32>> + 'a>>;
+
+/// What an entry of the queue may start: itself, or each of the tasks that it stands for.
+fn tasks(job: &Job) -> Turn<'_> {
+    let tasks: Box<dyn Iterator<Item = Option<u32>>> = match &job.array {
+        Some(ArrayPart::Waiting(tasks)) => Box::new(tasks.iter().map(Some)),
+        Some(ArrayPart::Task { .. }) | None => Box::new(std::iter::once(None)),
+    };
+    tasks.peekable()
+}
+
 /// A pass under way.
 pub(crate) struct Pass<'a> {
+    view: &'a State,
     pub(crate) config: &'a Config,
     policy: Policy,
     pub(crate) now: Timestamp,
@@ -166,6 +178,10 @@ pub(crate) struct Pass<'a> {
     pub(crate) of_user: BTreeMap<(UserId, Option<&'a str>), u32>,
     pub(crate) looked: u32,
     pub(crate) plan: Plan,
+    /// Which tasks are left of the array that stands first in its line, and how many of each array
+    /// are to start.
+    turn: Option<Turn<'a>>,
+    of_array: BTreeMap<JobId, u32>,
     /// Who is asked about: the pass stops before it. When it is considered, nothing is taken for
     /// it.
     pub(crate) wanted: Option<JobId>,
@@ -176,9 +192,10 @@ pub(crate) struct Pass<'a> {
 }
 
 impl<'a> Pass<'a> {
-    pub(crate) fn new(view: &State, config: &'a Config, now: Timestamp) -> Self {
+    pub(crate) fn new(view: &'a State, config: &'a Config, now: Timestamp) -> Self {
         let policy = Policy::of(config);
         Self {
+            view,
             config,
             now,
             latest: now + policy.window,
@@ -188,6 +205,8 @@ impl<'a> Pass<'a> {
             of_user: BTreeMap::new(),
             looked: 0,
             plan: Plan::default(),
+            turn: None,
+            of_array: BTreeMap::new(),
             wanted: None,
             found: None,
             booked: vec![],
@@ -197,13 +216,17 @@ impl<'a> Pass<'a> {
     pub(crate) fn run(&mut self, view: &'a State, lines: &mut [Line<'a>], waiting: usize) {
         let mut left = waiting;
         while let Some(line) = most_urgent(lines) {
-            let next = line.queue.next_if(|key| self.wanted != Some(key.job));
+            let next = line.queue.peek().copied().filter(|key| self.wanted != Some(key.job));
             let Some(key) = next else {
                 break;
             };
             let tier = line.conf.priority_tier;
             let job = view.jobs.get(&key.job).expect("check: a queued job is there");
-            let verdict = self.consider(line, job);
+            let verdict = self.entry(line, job);
+            // One that stands for tasks of an array stays first until none of them can start.
+            if self.turn.is_none() {
+                line.queue.next();
+            }
             if let Verdict::Wait(Reason::Resources) | Verdict::Behind = verdict {
                 left = left.saturating_sub(1);
             }
@@ -264,6 +287,26 @@ impl<'a> Pass<'a> {
         }
     }
 
+    /// Considers the first job of the line, or the next of the tasks that it stands for.
+    fn entry(&mut self, line: &mut Line<'a>, job: &'a Job) -> Verdict {
+        let mut tasks = self.turn.take().unwrap_or_else(|| tasks(job));
+        let verdict = self.consider(line, job);
+        let Verdict::Start(allocation) = verdict else { return verdict };
+        if let Some(array) = job.array_id() {
+            *self.of_array.entry(array).or_default() += 1;
+        }
+        let task = tasks.next().flatten();
+        self.turn = tasks.peek().is_some().then_some(tasks);
+        Verdict::Start(Allocation { task, ..allocation })
+    }
+
+    /// Whether as many tasks of its array run, or are to start, as may.
+    fn is_full(&self, job: &Job) -> bool {
+        let Some(room) = self.view.array_room(job) else { return false };
+        let started = job.array_id().and_then(|array| self.of_array.get(&array));
+        room <= started.copied().unwrap_or(0)
+    }
+
     pub(crate) fn consider(&mut self, line: &mut Line<'a>, job: &Job) -> Verdict {
         match line.conf.state {
             PartitionState::Down => return Verdict::Close(Reason::PartitionDown),
@@ -275,6 +318,9 @@ impl<'a> Pass<'a> {
         }
         if let Some(begin) = job.begin.filter(|begin| *begin > self.now) {
             return Verdict::WaitUntil(begin);
+        }
+        if self.is_full(job) {
+            return Verdict::Wait(Reason::JobArrayTaskLimit);
         }
         if let Some(limits) = &mut self.limits
             && let Err(limit) = limits.may_start(job, &need(self.config, line.conf, job))
@@ -362,7 +408,12 @@ impl<'a> Pass<'a> {
                 self.booked.push((job.id, start.clone()));
             }
             if start.at == self.now.0 {
-                return Verdict::Start(Allocation { job: job.id, attempt: job.attempt, places });
+                return Verdict::Start(Allocation {
+                    job: job.id,
+                    attempt: job.attempt,
+                    task: None,
+                    places,
+                });
             }
             self.plan.estimates.insert(job.id, Timestamp(start.at));
             line.reserved += 1;

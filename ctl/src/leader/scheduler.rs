@@ -215,18 +215,20 @@ async fn rouse(views: &mut watch::Receiver<Option<Arc<View>>>, limit: Duration) 
 async fn start(proposer: &Proposer, views: &mut watch::Receiver<Option<Arc<View>>>, plan: &Plan) {
     let mut last = None;
     for allocation in &plan.starts {
-        let fence = (allocation.job, allocation.attempt);
+        let fence = (allocation.job, allocation.attempt, allocation.task);
         match proposer.send(Command::Allocate(allocation.clone())).await {
             Ok(outcome) => last = Some((fence, outcome)),
             Err(_) => return,
         }
     }
-    let Some(((job, attempt), outcome)) = last else {
+    let Some(((job, attempt, task), outcome)) = last else {
         return;
     };
     let decided = |view: &Option<Arc<View>>| {
         view.as_ref().is_none_or(|view| {
-            let job = view.state.jobs.get(&job);
+            // What stood for a task that has started goes on to wait with the others.
+            let split = task.and_then(|task| view.state.tasks.get(job, task));
+            let job = view.state.jobs.get(&split.unwrap_or(job));
             job.is_none_or(|job| job.attempt != attempt || !job.is_pending())
         })
     };
@@ -293,7 +295,10 @@ impl Pass {
                 && self.state.jobs.ptr_eq(&state.jobs);
         };
         let mut again = front(state, partition, *last);
-        jobs.iter().all(|job| again.next().is_some_and(|other| job == other))
+        let same = |job: &Arc<Job>, other: &Arc<Job>| {
+            job == other && self.state.array_room(job) == state.array_room(other)
+        };
+        jobs.iter().all(|job| again.next().is_some_and(|other| same(job, other)))
             && again.next().is_none()
     }
 

@@ -2,11 +2,11 @@
 
 use common::{
     id::{ContentHash, JobId},
-    job::{JobChanges, JobSpec, SignalScope},
-    machine::{Answer, By, Command, Refusal, Submission},
+    job::{JobChanges, JobSpec, SignalScope, TaskSet},
+    machine::{Answer, By, Command, Refusal, Submission, TaskAct},
 };
 use prost::Message as _;
-use proto::{ctl as wire, types};
+use proto::{convert::task_set, ctl as wire, types};
 use tonic::{Request, Status};
 
 use super::{
@@ -95,6 +95,32 @@ fn unclean(spec: &types::JobSpec) -> Option<&'static str> {
     nul.or((!spec.work_dir.starts_with('/')).then_some("work_dir"))
 }
 
+fn tasks(runs: Vec<types::TaskRun>) -> Result<Option<TaskSet>, Status> {
+    if runs.is_empty() {
+        return Ok(None);
+    }
+    task_set(runs).map(Some).map_err(|error| invalid(&error))
+}
+
+/// On a job, on an array, or on some of its tasks.
+async fn on(
+    shared: &Shared,
+    by: By,
+    job: JobId,
+    tasks: Option<TaskSet>,
+    act: TaskAct,
+) -> Result<wire::Done, Status> {
+    let command = match (tasks, act) {
+        (Some(tasks), act) => Command::OnTasks { by, array: job, tasks: Some(tasks), act },
+        (None, TaskAct::Cancel { signal }) => Command::Cancel { by, job, signal },
+        (None, TaskAct::Hold { admin }) => Command::Hold { by, job, admin },
+        (None, TaskAct::Release) => Command::Release { by, job },
+        (None, TaskAct::Requeue { hold }) => Command::Requeue { by, job, hold },
+        (None, TaskAct::Update { changes }) => Command::UpdateJob { by, job, changes },
+    };
+    done(shared, command).await
+}
+
 /// Sends a command that is only carried out or refused.
 async fn done(shared: &Shared, command: Command) -> Result<wire::Done, Status> {
     match shared.proposer.submit(command).await {
@@ -109,6 +135,7 @@ pub(super) async fn cancel(
 ) -> Result<wire::Done, Status> {
     let by = by(&request, &request.get_ref().request)?;
     let message = request.into_inner();
+    let tasks = tasks(message.tasks)?;
     let signal = match message.signal {
         None => None,
         Some(number) => {
@@ -119,7 +146,8 @@ pub(super) async fn cancel(
             Some((number, SignalScope::try_from(scope).map_err(|error| invalid(&error))?))
         }
     };
-    done(shared, Command::Cancel { by, job: JobId(message.job), signal }).await
+    let job = JobId(message.job);
+    on(shared, by, job, tasks, TaskAct::Cancel { signal }).await
 }
 
 pub(super) async fn hold(
@@ -127,8 +155,8 @@ pub(super) async fn hold(
     request: Request<wire::HoldRequest>,
 ) -> Result<wire::Done, Status> {
     let by = by(&request, &request.get_ref().request)?;
-    let wire::HoldRequest { job, user_hold, .. } = request.into_inner();
-    done(shared, Command::Hold { by, job: JobId(job), admin: !user_hold }).await
+    let wire::HoldRequest { job, user_hold, tasks: runs, .. } = request.into_inner();
+    on(shared, by, JobId(job), tasks(runs)?, TaskAct::Hold { admin: !user_hold }).await
 }
 
 pub(super) async fn release(
@@ -136,8 +164,8 @@ pub(super) async fn release(
     request: Request<wire::ReleaseRequest>,
 ) -> Result<wire::Done, Status> {
     let by = by(&request, &request.get_ref().request)?;
-    let job = JobId(request.into_inner().job);
-    done(shared, Command::Release { by, job }).await
+    let wire::ReleaseRequest { job, tasks: runs, .. } = request.into_inner();
+    on(shared, by, JobId(job), tasks(runs)?, TaskAct::Release).await
 }
 
 pub(super) async fn requeue(
@@ -145,8 +173,8 @@ pub(super) async fn requeue(
     request: Request<wire::RequeueRequest>,
 ) -> Result<wire::Done, Status> {
     let by = by(&request, &request.get_ref().request)?;
-    let wire::RequeueRequest { job, hold, .. } = request.into_inner();
-    done(shared, Command::Requeue { by, job: JobId(job), hold }).await
+    let wire::RequeueRequest { job, hold, tasks: runs, .. } = request.into_inner();
+    on(shared, by, JobId(job), tasks(runs)?, TaskAct::Requeue { hold }).await
 }
 
 pub(super) async fn update(
@@ -154,7 +182,7 @@ pub(super) async fn update(
     request: Request<wire::UpdateJobRequest>,
 ) -> Result<wire::Done, Status> {
     let by = by(&request, &request.get_ref().request)?;
-    let wire::UpdateJobRequest { job, changes, .. } = request.into_inner();
+    let wire::UpdateJobRequest { job, changes, tasks: runs, .. } = request.into_inner();
     let changes = changes.ok_or_else(|| Status::invalid_argument("`changes` is missing"))?;
     if changes.encoded_len() > MAX_SPEC {
         return Err(refused(&Refusal::ScriptTooLarge));
@@ -164,7 +192,7 @@ pub(super) async fn update(
         groups::admit(shared, by.user, partition).await?;
     }
     let changes = Box::new(changes);
-    done(shared, Command::UpdateJob { by, job: JobId(job), changes }).await
+    on(shared, by, JobId(job), tasks(runs)?, TaskAct::Update { changes }).await
 }
 
 /// For the other half of this service.

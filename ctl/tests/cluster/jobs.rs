@@ -48,7 +48,8 @@ async fn refusals_have_slurm_s_words_and_numbers() {
     short.request = vec![1; 15].into();
     assert_eq!(refusal(alice.submit(short)).await.code, Code::InvalidArgument);
 
-    let cancel = |job| wire::CancelRequest { request: id(), job, signal: None, scope: 0 };
+    let cancel =
+        |job| wire::CancelRequest { request: id(), job, signal: None, scope: 0, tasks: vec![] };
     assert_eq!(refusal(bob.cancel(cancel(job))).await, slurm("Access/permission denied", 2002));
     assert_eq!(refusal(bob.cancel(cancel(99))).await, slurm("Invalid job id specified", 2017));
     alice.cancel(cancel(job)).await.expect("hers");
@@ -75,10 +76,10 @@ async fn jobs_are_held_released_changed_and_shown_with_their_reasons() {
     held.spec.as_mut().expect("a spec").hold = true;
     let job = alice.submit(held).await.expect("accepted").into_inner().job;
     assert_eq!(reason(&world, job).await, types::Reason::JobHeldUser);
-    let admin = wire::HoldRequest { request: id(), job, user_hold: false };
+    let admin = wire::HoldRequest { request: id(), job, user_hold: false, tasks: vec![] };
     world.user(0).hold(admin).await.expect("root may");
     assert_eq!(reason(&world, job).await, types::Reason::JobHeldAdmin);
-    let release = || wire::ReleaseRequest { request: id(), job };
+    let release = || wire::ReleaseRequest { request: id(), job, tasks: vec![] };
     let denied = slurm("Access/permission denied", 2002);
     assert_eq!(refusal(alice.release(release())).await, denied);
     world.user(0).release(release()).await.expect("root may");
@@ -86,7 +87,8 @@ async fn jobs_are_held_released_changed_and_shown_with_their_reasons() {
     world.until(|| world.log.applied().state.jobs[&JobId(job)].priority > 0).await;
     let changes =
         types::JobChanges { name: Some("other".to_owned()), ..types::JobChanges::default() };
-    let update = wire::UpdateJobRequest { request: id(), job, changes: Some(changes) };
+    let update =
+        wire::UpdateJobRequest { request: id(), job, changes: Some(changes), tasks: vec![] };
     alice.update_job(update).await.expect("hers");
     let shown = shown(&world, true).await;
     let spec = shown[0].job.as_ref().and_then(|job| job.spec.as_ref()).expect("a spec");

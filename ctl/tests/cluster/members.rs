@@ -200,7 +200,8 @@ async fn hosts_call_for_whom_they_may() {
         let refused = refusal(submitted(host, uid)).await;
         assert_eq!(refused.code, Code::PermissionDenied, "{host} for {uid}: {refused:?}");
     };
-    let cancel = |job| wire_ctl::CancelRequest { request: id(), job, signal: None, scope: 0 };
+    let cancel =
+        |job| wire_ctl::CancelRequest { request: id(), job, signal: None, scope: 0, tasks: vec![] };
     for uid in [BOB, OPERATOR, 0] {
         let job = submitted("login", uid).await.expect("a login host speaks for its users");
         // It is to have no job on the node that comes.

@@ -225,12 +225,14 @@ async fn a_cancelled_run_is_terminated_and_signals_arrive() {
     world.until(|| stage(&world, job) == Some(Stage::Running)).await;
     let scope = types::SignalScope::Batch.into();
     let mut alice = world.user(ALICE);
-    let signal = wire_ctl::CancelRequest { request: id(), job, signal: Some(10), scope };
+    let signal =
+        wire_ctl::CancelRequest { request: id(), job, signal: Some(10), scope, tasks: vec![] };
     alice.cancel(signal).await.expect("hers");
     let order = wire::Signal { job, attempt: 1, number: 1, signal: 10, scope };
     assert_eq!(node.order().await, Down::Signal(order));
     node.report(job, report::Kind::Delivered(wire::Delivered { number: 1 })).await;
-    let cancel = wire_ctl::CancelRequest { request: id(), job, signal: None, scope: 0 };
+    let cancel =
+        wire_ctl::CancelRequest { request: id(), job, signal: None, scope: 0, tasks: vec![] };
     alice.cancel(cancel).await.expect("hers");
     let order = node.terminate().await;
     let told = (order.job, order.cause(), order.kill_wait_s);

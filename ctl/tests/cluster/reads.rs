@@ -89,7 +89,7 @@ async fn events_are_told_from_the_beginning_and_followed() {
         world.user(ALICE).events(ask(true, Some(job))).await.expect("answered").into_inner();
     let first = told.message().await.expect("told").expect("one");
     assert_eq!(first.kind, "JobSubmitted");
-    let cancel = wire::CancelRequest { request: id(), job, signal: None, scope: 0 };
+    let cancel = wire::CancelRequest { request: id(), job, signal: None, scope: 0, tasks: vec![] };
     submit(&world, ALICE).await;
     world.user(ALICE).cancel(cancel).await.expect("hers");
     let next = told.message().await.expect("told").expect("another");

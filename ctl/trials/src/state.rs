@@ -175,6 +175,7 @@ fn submit(state: &mut State, next: &mut u32, random: &mut Rng) {
         phase: Phase::Pending,
         signals: vec![],
         signals_sent: 0,
+        array: None,
         dependency: None,
     };
     state.jobs.insert(id, Arc::new(job));

@@ -48,6 +48,7 @@ fn launch_of(run: RunId) -> Box<Launch> {
         phase: Phase::Pending,
         signals: vec![],
         signals_sent: 0,
+        array: None,
         dependency: None,
     });
     Box::new(Launch { job, script: None, environment: None })

@@ -39,6 +39,7 @@ pub(crate) fn job(run: RunId) -> Arc<Job> {
         phase: Phase::Pending,
         signals: vec![],
         signals_sent: 0,
+        array: None,
         dependency: None,
     })
 }

@@ -61,6 +61,7 @@ pub(crate) fn job(id: u32, attempt: u32, script: &str, folder: &Path) -> Job {
         phase: Phase::Active(run),
         signals: vec![],
         signals_sent: 0,
+        array: None,
         dependency: None,
     }
 }

@@ -1,10 +1,14 @@
 //! The environment, variable by variable, as Slurm 26.05 sets it.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
 
 use common::{
     gres::{Gres, GresRequest, Wanted},
-    job::{Job, MemoryRequest, Phase},
+    id::JobId,
+    job::{ArrayPart, ArraySpec, Job, MAX_ARRAY_SIZE, MemoryRequest, Phase},
 };
 use node::environment::of_batch;
 
@@ -12,6 +16,9 @@ use crate::jobs::{alice, captured, config, host, plain};
 
 /// Printed by a script in such a job.
 const CAPTURED: &str = include_str!("../data/env-batch.txt");
+
+/// By the first task of `sbatch -A proj --array=3-7:2 envarr.sh`.
+const OF_TASK: &str = include_str!("../data/env-array.txt");
 
 /// What the submitting shell exported.
 const SUBMITTED: &[u8] = b"HOME=/home/alice\0USER=alice\0LOGNAME=alice\0SHELL=/bin/bash\0\
@@ -37,15 +44,32 @@ fn environment(job: &Job, submitted: &[u8]) -> BTreeMap<String, String> {
 #[test]
 fn a_batch_script_finds_what_slurm_sets() {
     let lines = CAPTURED.lines().skip(1).take_while(|line| !line.starts_with("ARGS:"));
-    let mut expected: BTreeMap<String, String> = lines
-        .map(|line| line.split_once('=').expect("NAME=value"))
-        .map(|(name, value)| (name.to_owned(), value.to_owned()))
-        .collect();
+    let mut expected = pairs(lines);
     for name in NOT_OURS {
         assert!(expected.remove(name).is_some(), "{name} is in the capture");
     }
     assert!(expected.len() > 50, "the capture is whole");
     assert_eq!(environment(&captured(), SUBMITTED), expected);
+}
+
+fn pairs<'a>(lines: impl Iterator<Item = &'a str>) -> BTreeMap<String, String> {
+    lines
+        .map(|line| line.split_once('=').expect("NAME=value"))
+        .map(|(name, value)| (name.to_owned(), value.to_owned()))
+        .collect()
+}
+
+#[test]
+fn a_task_of_an_array_finds_what_slurm_sets() {
+    let mut expected = pairs(OF_TASK.lines());
+    for name in NOT_OURS {
+        expected.remove(name);
+    }
+    let mut job = plain();
+    job.array = Some(ArrayPart::Task { array: JobId(272), index: 3 });
+    let asked = ArraySpec::parse("3-7:2", MAX_ARRAY_SIZE).expect("it is well formed");
+    Arc::make_mut(&mut job.spec).array = Some(Arc::new(asked));
+    assert_eq!(environment(&job, SUBMITTED), expected);
 }
 
 #[test]
@@ -66,7 +90,7 @@ fn another_jobs_variables_are_not_handed_on() {
         b"SLURM_JOB_ID=9\0SLURM_NTASKS=64\0SLURM_ARRAY_TASK_ID=3\0SLURM_MEM_PER_CPU=1\0\
         SLURM_STEP_NODELIST=x\0SLURM_SUBMIT_DIR=/where/sbatch/was\0SLURM_CONF=/other\0A=b\0";
     let mut job = plain();
-    std::sync::Arc::make_mut(&mut job.spec).memory = MemoryRequest::PerNode(0);
+    Arc::make_mut(&mut job.spec).memory = MemoryRequest::PerNode(0);
     let environment = environment(&job, inherited);
     let said = |name: &str| environment.get(name).map(String::as_str);
     assert_eq!(said("SLURM_JOB_ID"), Some("273"));
@@ -94,7 +118,7 @@ fn a_user_who_exports_nothing_still_has_a_home() {
 fn restarts_exclusive_nodes_and_export_are_told() {
     let mut job = plain();
     job.restarts = 2;
-    let spec = std::sync::Arc::make_mut(&mut job.spec);
+    let spec = Arc::make_mut(&mut job.spec);
     spec.exclusive = true;
     spec.export = Some("NONE".to_owned());
     spec.layout.tasks_per_node = Some(4);

@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use common::{
-    id::{GroupId, Term, UserId},
-    job::{Job, OpenMode, ResourceLimit},
+    id::{GroupId, JobId, Term, UserId},
+    job::{ArrayPart, Job, OpenMode, ResourceLimit},
 };
 use node::launch::{Ground, LaunchError};
 use step::{
@@ -78,6 +78,16 @@ fn patterns_of_files_are_filled_in() {
     assert_eq!(manifest.std_out, "n1/00268.0.out");
     assert_eq!(manifest.std_err.as_deref(), Some("/err/%j"));
     assert!(manifest.append);
+}
+
+#[test]
+fn a_task_of_an_array_has_files_of_its_own() {
+    let mut job = own_job();
+    job.array = Some(ArrayPart::Task { array: JobId(265), index: 7 });
+    assert_eq!(manifest(&job).std_out, "slurm-265_7.out");
+    let spec = Arc::make_mut(&mut job.spec);
+    spec.std_out = Some("%A/%3a-%j".to_owned());
+    assert_eq!(manifest(&job).std_out, "265/007-268");
 }
 
 #[test]

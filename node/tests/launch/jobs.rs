@@ -77,6 +77,7 @@ fn job(id: u32, spec: JobSpec, run: Run) -> Job {
         phase: Phase::Active(run),
         signals: vec![],
         signals_sent: 0,
+        array: None,
         dependency: None,
     }
 }

@@ -4,6 +4,7 @@ use common::config::{
     CERTIFICATE_LIFETIME_S, Config, ConfiguredState, ControllerConf, Enforce, EnforcePartLimits,
     LOG_KEEP, MemoryPer, NodeConf, PartitionConf, PartitionState, SNAPSHOT_EVERY,
 };
+use common::job::MAX_ARRAY_SIZE;
 
 use super::{enumeration, listed, need};
 use crate::{Invalid, config as wire};
@@ -68,6 +69,7 @@ impl From<&Config> for wire::Config {
             job_file_append: config.job_file_append,
             enforce_part_limits: wire::EnforcePartLimits::from(config.enforce_part_limits).into(),
             kill_invalid_depend: config.kill_invalid_depend,
+            max_array_size: other_than(config.max_array_size, MAX_ARRAY_SIZE),
             enforce: Some(config.enforce).filter(|all| all.associations).map(Into::into),
             select_memory: config.select_memory,
             def_memory: Some(config.def_memory.into()),
@@ -119,6 +121,7 @@ impl TryFrom<wire::Config> for Config {
                 "enforce_part_limits",
             )?,
             kill_invalid_depend: wire.kill_invalid_depend,
+            max_array_size: wire.max_array_size.unwrap_or(MAX_ARRAY_SIZE),
             enforce: wire.enforce.map(Into::into).unwrap_or_default(),
             select_memory: wire.select_memory,
             def_memory: need(wire.def_memory, "def_memory")?.into(),

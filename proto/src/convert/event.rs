@@ -14,7 +14,7 @@ use common::{
 };
 use wire::event::Kind;
 
-use super::{byte, enumeration, exact, listed, need};
+use super::{byte, enumeration, exact, listed, need, waiting};
 use crate::{Invalid, log as wire, types};
 
 enumeration!(TokenRole, wire::TokenRole, "role", { Node = Node, Controller = Controller });
@@ -110,11 +110,9 @@ fn cluster_kind(event: &Event) -> Option<Kind> {
             Kind::FormatRaised(wire::FormatRaised { format: *format })
         }
         Event::ControllerJoined { controller, raft_id, address } => {
-            Kind::ControllerJoined(wire::ControllerJoined {
-                controller: controller.to_string(),
-                raft_id: *raft_id,
-                address: address.clone(),
-            })
+            let (controller, address) = (controller.to_string(), address.clone());
+            let raft_id = *raft_id;
+            Kind::ControllerJoined(wire::ControllerJoined { controller, raft_id, address })
         }
         Event::ControllerLeft { controller } => {
             Kind::ControllerLeft(wire::ControllerLeft { controller: controller.to_string() })
@@ -164,6 +162,8 @@ fn cluster_kind(event: &Event) -> Option<Kind> {
         | Event::JobCompleting { .. }
         | Event::JobEnded { .. }
         | Event::JobRequeued { .. }
+        | Event::TaskSplit { .. }
+        | Event::TasksCancelled { .. }
         | Event::ConditionSettled { .. }
         | Event::JobForgotten { .. } => return None,
     })
@@ -194,10 +194,8 @@ fn job_kind(event: &Event) -> Kind {
             job: job.0,
             changes: Some(changes.as_ref().into()),
         }),
-        Event::ConditionSettled { job, condition, fate } => {
-            let (job, condition) = (job.0, *condition);
-            let fate = Some((*fate).into());
-            Kind::ConditionSettled(wire::ConditionSettled { job, condition, fate })
+        Event::TaskSplit { .. } | Event::TasksCancelled { .. } | Event::ConditionSettled { .. } => {
+            waiting::kind(event)
         }
         Event::JobForgotten { job } => Kind::JobForgotten(wire::JobForgotten { job: job.0 }),
         Event::JobAllocated { .. }
@@ -243,14 +241,10 @@ fn run_kind(event: &Event) -> Kind {
             Kind::JobRunning(wire::JobRunning { job: job.0, attempt: attempt.0 })
         }
         Event::JobSignalled { job, attempt, signal, scope, by, warning } => {
-            Kind::JobSignalled(wire::JobSignalled {
-                job: job.0,
-                attempt: attempt.0,
-                signal: u32::from(*signal),
-                scope: types::SignalScope::from(*scope).into(),
-                by: by.0,
-                warning: *warning,
-            })
+            let (job, attempt, by, warning) = (job.0, attempt.0, by.0, *warning);
+            let signal = u32::from(*signal);
+            let scope = types::SignalScope::from(*scope).into();
+            Kind::JobSignalled(wire::JobSignalled { job, attempt, signal, scope, by, warning })
         }
         Event::SignalDelivered { job, attempt, number } => {
             let (job, attempt, number) = (job.0, attempt.0, *number);
@@ -290,6 +284,8 @@ fn run_kind(event: &Event) -> Kind {
         | Event::JobHeld { .. }
         | Event::JobReleased { .. }
         | Event::JobUpdated { .. }
+        | Event::TaskSplit { .. }
+        | Event::TasksCancelled { .. }
         | Event::ConditionSettled { .. }
         | Event::JobForgotten { .. } => unreachable!("{event:?} has been converted before"),
         #[cfg(feature = "next-event")]
@@ -329,12 +325,7 @@ impl TryFrom<wire::Event> for Event {
             Kind::Noted(event) => Ok(Self::Noted { text: event.text }),
             #[cfg(not(feature = "next-event"))]
             Kind::Noted(_) => Err(Invalid::Unknown("kind")),
-            Kind::TokenIssued(event) => Ok(Self::TokenIssued {
-                secret: ContentHash(exact(&event.secret, "secret")?),
-                role: listed::<wire::TokenRole, _>(event.role, "role")?,
-                name: event.name,
-                expires: Timestamp(event.expires),
-            }),
+            Kind::TokenIssued(event) => token_read(event),
             Kind::TokenSpent(event) => {
                 Ok(Self::TokenSpent { secret: ContentHash(exact(&event.secret, "secret")?) })
             }
@@ -360,7 +351,9 @@ impl TryFrom<wire::Event> for Event {
                 job: JobId(event.job),
                 changes: Arc::new(need(event.changes, "changes")?.try_into()?),
             }),
-            Kind::ConditionSettled(event) => condition_settled(event),
+            Kind::TaskSplit(event) => Ok(waiting::task_split(&event)),
+            Kind::TasksCancelled(event) => waiting::tasks_cancelled(event),
+            Kind::ConditionSettled(event) => waiting::condition_settled(event),
             Kind::JobForgotten(event) => Ok(Self::JobForgotten { job: JobId(event.job) }),
             kind @ (Kind::JobAllocated(_)
             | Kind::JobLaunching(_)
@@ -390,9 +383,13 @@ fn accounts_loaded(event: wire::AccountsLoaded) -> Result<Event, Invalid> {
     Ok(Event::AccountsLoaded { accounts })
 }
 
-fn condition_settled(event: wire::ConditionSettled) -> Result<Event, Invalid> {
-    let fate = need(event.fate, "fate")?.into();
-    Ok(Event::ConditionSettled { job: JobId(event.job), condition: event.condition, fate })
+fn token_read(event: wire::TokenIssued) -> Result<Event, Invalid> {
+    Ok(Event::TokenIssued {
+        secret: ContentHash(exact(&event.secret, "secret")?),
+        role: listed::<wire::TokenRole, _>(event.role, "role")?,
+        name: event.name,
+        expires: Timestamp(event.expires),
+    })
 }
 
 fn node_changed(event: wire::NodeChanged) -> Result<Event, Invalid> {
@@ -415,18 +412,20 @@ fn job_submitted(event: wire::JobSubmitted) -> Result<Event, Invalid> {
     })
 }
 
+fn job_allocated(event: wire::JobAllocated) -> Result<Event, Invalid> {
+    let places = event.places.into_iter().map(Place::try_from);
+    Ok(Event::JobAllocated {
+        job: JobId(event.job),
+        attempt: Attempt(event.attempt),
+        incarnation: Incarnation(event.incarnation),
+        places: places.collect::<Result<_, _>>()?,
+        deadline: event.deadline.map(Timestamp),
+    })
+}
+
 fn run_event(kind: Kind) -> Result<Event, Invalid> {
     match kind {
-        Kind::JobAllocated(event) => {
-            let places = event.places.into_iter().map(Place::try_from);
-            Ok(Event::JobAllocated {
-                job: JobId(event.job),
-                attempt: Attempt(event.attempt),
-                incarnation: Incarnation(event.incarnation),
-                places: places.collect::<Result<_, _>>()?,
-                deadline: event.deadline.map(Timestamp),
-            })
-        }
+        Kind::JobAllocated(event) => job_allocated(event),
         Kind::JobLaunching(event) => {
             Ok(Event::JobLaunching { job: JobId(event.job), attempt: Attempt(event.attempt) })
         }
@@ -481,6 +480,8 @@ fn run_event(kind: Kind) -> Result<Event, Invalid> {
         | Kind::JobReleased(_)
         | Kind::JobUpdated(_)
         | Kind::Noted(_)
+        | Kind::TaskSplit(_)
+        | Kind::TasksCancelled(_)
         | Kind::ConditionSettled(_)
         | Kind::JobForgotten(_) => {
             unreachable!("{kind:?} has been converted before")

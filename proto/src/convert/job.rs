@@ -26,7 +26,8 @@ enumeration!(EndState, wire::EndState, "state", {
 enumeration!(Reason, wire::Reason, "reason", {
     None = None, Priority = Priority, Resources = Resources, BeginTime = BeginTime,
     Dependency = Dependency, DependencyNeverSatisfied = DependencyNeverSatisfied,
-    JobHeldUser = JobHeldUser, JobHeldAdmin = JobHeldAdmin, PartitionDown = PartitionDown,
+    JobArrayTaskLimit = JobArrayTaskLimit, JobHeldUser = JobHeldUser,
+    JobHeldAdmin = JobHeldAdmin, PartitionDown = PartitionDown,
     PartitionInactive = PartitionInactive, PartitionNodeLimit = PartitionNodeLimit,
     PartitionTimeLimit = PartitionTimeLimit, PartitionConfig = PartitionConfig,
     ReqNodeNotAvail = ReqNodeNotAvail, NodesNotAvail = NodesNotAvail,
@@ -241,6 +242,7 @@ fn with_spec(job: &Job, spec: wire::JobSpec) -> wire::Job {
         signals: job.signals.iter().map(Into::into).collect(),
         signals_sent: job.signals_sent,
         dependency: job.dependency.as_deref().map(Into::into),
+        array: job.array.as_ref().map(Into::into),
     }
 }
 
@@ -275,6 +277,7 @@ impl TryFrom<wire::Job> for Job {
             signals: wire.signals.into_iter().map(TryInto::try_into).collect::<Result<_, _>>()?,
             signals_sent: wire.signals_sent,
             dependency: dependency::shared(wire.dependency)?,
+            array: wire.array.map(TryInto::try_into).transpose()?,
         })
     }
 }

@@ -1,6 +1,7 @@
 //! From the wire to the words of `common`, and back.
 
 mod account;
+mod array;
 mod asks;
 mod batch;
 mod config;
@@ -12,7 +13,9 @@ mod job;
 mod node;
 mod spec;
 mod state;
+mod waiting;
 
+pub use array::{task_runs, task_set};
 pub use batch::{decode_batch, encode_batch};
 pub use inputs::{Inputs, InputsError, input_parts, read_inputs};
 pub use job::slim_job;

@@ -9,7 +9,7 @@ use common::{
     time::{Span, TimeLimit, Timestamp},
 };
 
-use super::{asks, byte, dependency, enumeration, exact, gres, need};
+use super::{array, asks, byte, dependency, enumeration, exact, gres, need};
 use crate::{Invalid, types as wire};
 
 enumeration!(SignalScope, wire::SignalScope, "scope", {
@@ -130,6 +130,7 @@ impl From<&JobSpec> for wire::JobSpec {
             trace: spec.trace.clone(),
             dependency: spec.dependency.as_deref().map(Into::into),
             kill_on_invalid_dep: spec.kill_on_invalid_dep,
+            array: spec.array.as_deref().map(Into::into),
             constraint: asks::constraint_text(spec.constraint.as_ref()),
             tmp_disk_mib: spec.tmp_disk_mib,
             gres: spec.gres.as_deref().map(Into::into),
@@ -217,6 +218,7 @@ impl TryFrom<wire::JobSpec> for JobSpec {
             trace: wire.trace,
             dependency: dependency::shared(wire.dependency)?,
             kill_on_invalid_dep: wire.kill_on_invalid_dep,
+            array: array::shared(wire.array)?,
             constraint: asks::constraint(wire.constraint)?.filter(|asked| !asked.is_empty()),
             tmp_disk_mib: wire.tmp_disk_mib,
             gres: gres::shared(wire.gres),
@@ -272,6 +274,7 @@ impl From<&JobChanges> for wire::JobChanges {
             std_out: changes.std_out.clone(),
             std_err: changes.std_err.clone(),
             dependency: changes.dependency.as_deref().map(Into::into),
+            array_limit: changes.array_limit,
             constraint: asks::constraint_text(changes.constraint.as_ref()),
             tmp_disk_mib: changes.tmp_disk_mib,
         }
@@ -301,6 +304,7 @@ impl TryFrom<wire::JobChanges> for JobChanges {
             std_out: wire.std_out,
             std_err: wire.std_err,
             dependency: dependency::shared(wire.dependency)?,
+            array_limit: wire.array_limit,
             constraint: asks::constraint(wire.constraint)?,
             tmp_disk_mib: wire.tmp_disk_mib,
         })

@@ -13,7 +13,7 @@ use common::{
 use prost::Message as _;
 use wire::state_record::Kind;
 
-use super::{exact, listed, need};
+use super::{array, exact, listed, need};
 use crate::{Invalid, log as wire};
 
 /// The records that hold `state`, one after the other: each is made when it is asked for, so that
@@ -64,6 +64,7 @@ pub fn state_records(state: &State) -> impl Iterator<Item = wire::StateRecord> {
             },
         })
     });
+    let arrays = state.arrays.iter().map(|(id, book)| Kind::Array(array::record(*id, book)));
     std::iter::once(Kind::Header(header(state)))
         .chain(config)
         .chain(controllers)
@@ -72,6 +73,7 @@ pub fn state_records(state: &State) -> impl Iterator<Item = wire::StateRecord> {
         .chain(accounts)
         .chain(nodes)
         .chain(jobs)
+        .chain(arrays)
         .chain(blobs)
         .chain(requests)
         .map(record)
@@ -142,6 +144,10 @@ impl StateReader {
             Kind::Job(job) => {
                 let job = Job::try_from(job)?;
                 state.jobs.insert(job.id, Arc::new(job));
+            }
+            Kind::Array(record) => {
+                let (id, book) = array::book(&record);
+                state.arrays.insert(id, book);
             }
             Kind::Blob(record) => {
                 let blob = Blob { size: record.size, uses: record.uses };

@@ -10,8 +10,9 @@ use common::{
         PartitionName, Term, UserId,
     },
     job::{
-        Dependency, End, EndState, ExitStatus, Fate, Hold, JobChanges, JobSpec, Layout,
-        MemoryRequest, OpenMode, Place, Reason, Requeue, ResourceLimit, SignalScope, WarnSignal,
+        ArraySpec, Dependency, End, EndState, ExitStatus, Fate, Hold, JobChanges, JobSpec, Layout,
+        MemoryRequest, OpenMode, Place, Reason, Requeue, ResourceLimit, SignalScope, TaskSet,
+        WarnSignal,
     },
     machine::{Answer, Answered, Entry, Event, NodeChange, TokenRole},
     node::{Availability, Inventory, NodeReason},
@@ -67,6 +68,8 @@ pub(crate) fn kind(event: &Event) -> &'static str {
         Event::JobCompleting { .. } => "job_completing",
         Event::JobEnded { .. } => "job_ended",
         Event::JobRequeued { .. } => "job_requeued",
+        Event::TaskSplit { .. } => "task_split",
+        Event::TasksCancelled { .. } => "tasks_cancelled",
         Event::ConditionSettled { .. } => "condition_settled",
         Event::JobForgotten { .. } => "job_forgotten",
     }
@@ -84,6 +87,7 @@ pub(crate) fn events() -> Vec<Event> {
     events.push(Event::ConfigSet { config: Arc::new(selective()) });
     events.extend(asks::events());
     events.extend(gres::events());
+    events.extend(arrays());
     events
 }
 
@@ -137,15 +141,18 @@ fn cluster() -> Vec<Event> {
     ]
 }
 
-fn jobs() -> Vec<Event> {
-    let submitted = |spec, hold, time_limit| Event::JobSubmitted {
+fn submitted(spec: JobSpec, hold: Hold, time_limit: TimeLimit) -> Event {
+    Event::JobSubmitted {
         job: JOB,
         spec: Arc::new(spec),
         priority: 4_294_901_759,
         hold,
         time_limit,
         requeue: true,
-    };
+    }
+}
+
+fn jobs() -> Vec<Event> {
     let content = Bytes::from_static(b"#!/bin/sh\ntrue\n");
     vec![
         Event::BlobStored { hash: ContentHash::of(&content), content },
@@ -169,6 +176,29 @@ fn jobs() -> Vec<Event> {
         settled(Fate::Due(Timestamp(5_000))),
         settled(Fate::Met),
         settled(Fate::Failed),
+    ]
+}
+
+fn arrays() -> Vec<Event> {
+    vec![
+        submitted(array(), Hold::None, TimeLimit::Unlimited),
+        Event::JobUpdated {
+            job: JOB,
+            changes: Arc::new(JobChanges { array_limit: Some(0), ..JobChanges::default() }),
+        },
+        Event::TaskSplit { array: JOB, index: 7, job: JobId(1_001) },
+        Event::TasksCancelled {
+            array: JOB,
+            tasks: Arc::new(TaskSet::parse("1-3,5-25:5", 1_001).expect("it is well formed")),
+            end: End {
+                at: Timestamp(8_000),
+                state: EndState::Cancelled,
+                exit: ExitStatus::default(),
+                by: Some(UserId(7)),
+                reason: None,
+                message: None,
+            },
+        },
     ]
 }
 
@@ -329,6 +359,7 @@ pub(crate) fn bare_spec() -> JobSpec {
         trace: None,
         dependency: None,
         kill_on_invalid_dep: None,
+        array: None,
         constraint: None,
         tmp_disk_mib: 0,
         gres: None,
@@ -337,6 +368,11 @@ pub(crate) fn bare_spec() -> JobSpec {
 
 fn settled(fate: Fate) -> Event {
     Event::ConditionSettled { job: JOB, condition: 3, fate }
+}
+
+fn array() -> JobSpec {
+    let array = ArraySpec::parse("0-999:4%50", 1_001).expect("it is well formed");
+    JobSpec { array: Some(Arc::new(array)), ..bare_spec() }
 }
 
 /// A job that waits in each way.
@@ -414,6 +450,7 @@ fn changes() -> JobChanges {
         std_out: Some("out".into()),
         std_err: Some("err".into()),
         dependency: None,
+        array_limit: None,
         constraint: None,
         tmp_disk_mib: None,
     }

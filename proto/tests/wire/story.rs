@@ -52,6 +52,7 @@ fn commands() -> Vec<Command> {
     let allocate = Command::Allocate(Allocation {
         job: JobId(1),
         attempt: Attempt::FIRST,
+        task: None,
         places: vec![Place {
             node: n1.clone(),
             held: Resources { cpus: 2, memory_mib: 0 },

@@ -76,7 +76,7 @@ impl Leader {
         let (node, attempt) = (name(number as usize % NODES), Attempt::FIRST);
         let held = Resources { cpus: 1, memory_mib: 0 };
         let places = vec![Place { node: node.clone(), held, tasks: 1, gres: vec![] }];
-        self.send(Command::Allocate(Allocation { job, attempt, places }))?;
+        self.send(Command::Allocate(Allocation { job, attempt, task: None, places }))?;
         let exit = ExitStatus { code: 0, signal: 0 };
         let ended = Report::Ended { at: self.now, exit, out_of_memory: false };
         for report in [Report::Launching, Report::Running, ended] {

@@ -193,7 +193,7 @@ impl World {
         let held = Resources { cpus, memory_mib: 0 };
         let places = vec![Place { node: NodeName::from(node), held, tasks: 1, gres: vec![] }];
         let attempt = self.attempt(job);
-        let allocation = Allocation { job: JobId(job), attempt, places };
+        let allocation = Allocation { job: JobId(job), attempt, task: None, places };
         self.send(Command::Allocate(allocation)).expect("there is room");
     }
 

@@ -170,7 +170,7 @@ pub(in crate::config) static CLUSTER: &[Key] = &[
     idle("LogTimeFormat", "times are written as ISO 8601 with milliseconds"),
     idle("MailDomain", MAIL),
     idle("MailProg", MAIL),
-    idle("MaxArraySize", "there are no job arrays; a job that asks for one is refused"),
+    honoured("MaxArraySize"),
     idle("MaxBatchRequeue", "a job is requeued as often as it needs to be"),
     idle("MaxDBDMsgs", ACCOUNTING),
     honoured("MaxJobCount"),

@@ -2,13 +2,13 @@
 
 use std::{cmp::Ordering, sync::Arc};
 
-use super::super::{Event, State};
+use super::super::{ArrayBook, Event, State};
 use crate::{
     gres,
     id::{Attempt, JobId, Term},
     job::{
-        Dependency, End, Fate, Hold, Job, JobChanges, JobSpec, On, PendingSignal, Phase, Requeue,
-        Run, Stage,
+        ArrayPart, Dependency, End, EndState, Fate, Hold, Job, JobChanges, JobSpec, On,
+        PendingSignal, Phase, Requeue, Run, Stage,
     },
     resources::Resources,
     time::Timestamp,
@@ -30,9 +30,7 @@ impl State {
                     job.begin = job.spec.begin;
                 });
             }
-            Event::JobUpdated { job, changes } => {
-                self.with_job(*job, |job| update(job, changes));
-            }
+            Event::JobUpdated { job, changes } => self.update_job(*job, changes),
             Event::JobAllocated { .. } => self.allocate(at, term, event),
             Event::JobLaunching { job, attempt } => self.reach(*job, *attempt, Stage::Launching),
             Event::JobRunning { job, attempt } => self.reach(*job, *attempt, Stage::Running),
@@ -48,18 +46,12 @@ impl State {
             Event::JobRequeued { job, attempt, requeue, .. } => {
                 self.requeue(at, *job, *attempt, *requeue);
             }
-            Event::ConditionSettled { job, condition, fate } => self.with_job(*job, |job| {
-                let dependency = job.dependency.as_mut().expect("only what waits is told");
-                let conditions = &mut Arc::make_mut(dependency).conditions;
-                let known = conditions.get_mut(*condition as usize).expect("it is one of those");
-                known.fate = *fate;
-            }),
-            Event::JobForgotten { job } => {
-                let gone = self.remove_job(*job);
-                assert!(matches!(gone.phase, Phase::Ended { .. }), "only ended jobs are forgotten");
-                self.drop_blob(gone.spec.script);
-                self.drop_blob(gone.spec.environment);
+            Event::TaskSplit { array, index, job } => self.split(*array, *index, *job),
+            Event::TasksCancelled { array, tasks, .. } => self.cancel_tasks(*array, tasks),
+            Event::ConditionSettled { job, condition, fate } => {
+                self.settle(*job, *condition, *fate);
             }
+            Event::JobForgotten { job } => self.forget(*job),
             Event::ClusterFormed { .. }
             | Event::ConfigSet { .. }
             | Event::FormatRaised { .. }
@@ -78,6 +70,34 @@ impl State {
         }
     }
 
+    fn update_job(&mut self, job: JobId, changes: &JobChanges) {
+        let array = self.jobs.get(&job).and_then(|job| job.array_id());
+        if let (Some(limit), Some(array)) = (changes.array_limit, array) {
+            let limit = Some(limit).filter(|limit| *limit > 0);
+            self.with_array(array, |book| book.limit = limit);
+        }
+        self.with_job(job, |job| update(job, changes));
+    }
+
+    fn settle(&mut self, job: JobId, condition: u32, fate: Fate) {
+        self.with_job(job, |job| {
+            let dependency = job.dependency.as_mut().expect("only what waits is told");
+            let conditions = &mut Arc::make_mut(dependency).conditions;
+            let known = conditions.get_mut(condition as usize).expect("it is one of those");
+            known.fate = fate;
+        });
+    }
+
+    fn forget(&mut self, job: JobId) {
+        let gone = self.remove_job(job);
+        assert!(matches!(gone.phase, Phase::Ended { .. }), "only ended jobs are forgotten");
+        self.drop_blob(gone.spec.script);
+        self.drop_blob(gone.spec.environment);
+        if let Some(array) = gone.array_id() {
+            self.with_array(array, |book| book.jobs -= 1);
+        }
+    }
+
     fn add_job(&mut self, at: Timestamp, event: &Event) {
         let Event::JobSubmitted { job: id, spec, priority, hold, time_limit, requeue } = event
         else {
@@ -90,6 +110,12 @@ impl State {
         }
         self.use_blob(spec.script);
         self.use_blob(spec.environment);
+        if let Some(asked) = &spec.array {
+            let unfinished = asked.tasks.len();
+            let book = ArrayBook { limit: asked.limit, unfinished, failed: 0, jobs: 1 };
+            self.open_array(*id, book);
+        }
+        let array = spec.array.as_ref().map(|asked| ArrayPart::Waiting(asked.tasks.clone()));
         self.put_job(Arc::new(Job {
             id: *id,
             spec: Arc::clone(spec),
@@ -105,6 +131,7 @@ impl State {
             phase: Phase::Pending,
             signals: Vec::new(),
             signals_sent: 0,
+            array,
             dependency: spec.dependency.clone(),
         }));
     }
@@ -175,6 +202,8 @@ impl State {
 
     fn end(&mut self, at: Timestamp, job: JobId, attempt: Attempt, end: &End) {
         self.give_back(at, job);
+        let before = Arc::clone(&self.jobs[&job]);
+        self.close_tasks(&before, end.state == EndState::Completed);
         self.with_job(job, |job| {
             assert_eq!(job.attempt, attempt);
             let run = match std::mem::replace(&mut job.phase, Phase::Pending) {
@@ -202,7 +231,9 @@ impl State {
 
     fn requeue(&mut self, at: Timestamp, job: JobId, attempt: Attempt, requeue: Requeue) {
         self.give_back(at, job);
-        let nice = self.jobs.get(&job).expect("only a known job is requeued").spec.nice;
+        let before = self.jobs.get(&job).expect("only a known job is requeued").clone();
+        self.reopen_tasks(&before);
+        let nice = before.spec.nice;
         let priority = self.priority(nice);
         self.use_priority();
         self.with_job(job, |job| {

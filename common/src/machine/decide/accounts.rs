@@ -38,7 +38,8 @@ pub(super) fn admit(
     let Some(rules) = Rules::of(state) else { return Ok(None) };
     let limit = spec.time_limit;
     let wants = least(config, partition, spec);
-    rules.may_enter(spec, &partition.name, 1, limit, &wants).map_err(refusal)?;
+    let count = spec.array.as_ref().map_or(1, |array| array.tasks.len());
+    rules.may_enter(spec, &partition.name, count, limit, &wants).map_err(refusal)?;
     Ok(rules.max_wall(spec, &partition.name))
 }
 

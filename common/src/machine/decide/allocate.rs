@@ -1,10 +1,10 @@
 //! Whether the scheduler's plan still holds.
 
-use super::asks::admits;
+use super::{asks::admits, tasks::split};
 use crate::{
     gres::choose,
     id::NodeName,
-    job::{Hold, JobSpec, Place},
+    job::{ArrayPart, Hold, JobSpec, Place},
     machine::{Allocation, Event, Refusal, Rules, State, Wants},
     time::Timestamp,
 };
@@ -16,7 +16,7 @@ pub(super) fn allocate(
     now: Timestamp,
     allocation: Allocation,
 ) -> Result<Vec<Event>, Refusal> {
-    let Allocation { job, attempt, mut places } = allocation;
+    let Allocation { job, attempt, task, mut places } = allocation;
     let job = state.jobs.get(&job).ok_or(Refusal::Stale)?;
     let waits = job.is_pending()
         && job.attempt == attempt
@@ -24,7 +24,7 @@ pub(super) fn allocate(
         && job.priority > 0
         && job.is_independent()
         && job.begin.is_none_or(|begin| begin <= now);
-    if !waits || places.is_empty() {
+    if !waits || places.is_empty() || state.array_room(job) == Some(0) {
         return Err(Refusal::Stale);
     }
     for (rank, place) in places.iter().enumerate() {
@@ -53,7 +53,20 @@ pub(super) fn allocate(
         .map(|inventory| inventory.incarnation)
         .ok_or(Refusal::Stale)?;
     let deadline = job.time_limit.span().map(|limit| now + limit);
-    Ok(vec![Event::JobAllocated { job: job.id, attempt, incarnation, places, deadline }])
+    let mut events = Vec::with_capacity(2);
+    let job = match (&job.array, task) {
+        (Some(ArrayPart::Waiting(tasks)), Some(index)) if tasks.contains(index) => {
+            let (split, task) = split(state, job, tasks, index).map_err(|_| Refusal::Stale)?;
+            events.push(split);
+            task
+        }
+        (Some(ArrayPart::Waiting(_)), _) | (Some(ArrayPart::Task { .. }) | None, Some(_)) => {
+            return Err(Refusal::Stale);
+        }
+        (Some(ArrayPart::Task { .. }) | None, None) => job.id,
+    };
+    events.push(Event::JobAllocated { job, attempt, incarnation, places, deadline });
+    Ok(events)
 }
 
 /// Whether the job may have these nodes: it may ask for others since the plan was made.

@@ -13,7 +13,7 @@ use super::{
 use crate::{
     config::{Config, EnforcePartLimits, MemoryPer, PartitionConf, PartitionState},
     id::{ContentHash, JobId, NodeName, PartitionName, UserId},
-    job::{Condition, Dependency, Fate, Hold, JobSpec, MemoryRequest, On},
+    job::{Condition, Dependency, Fate, Hold, JobSpec, MemoryRequest, On, Task},
     machine::{Event, Refusal, State, Submission, command::By},
     time::TimeLimit,
 };
@@ -25,7 +25,8 @@ pub(super) fn submit(
     let Submission { by, mut spec, script, environment } = submission;
     let config = state.config.as_ref().ok_or(Refusal::Disabled)?;
     may_submit(state, &by, &spec)?;
-    if state.jobs.len() >= config.max_job_count as usize {
+    let tasks = spec.array.as_ref().map_or(1, |array| array.tasks.len());
+    if state.job_count() + u64::from(tasks) > u64::from(config.max_job_count) {
         return Err(Refusal::TooManyJobs);
     }
     if (script.len() as u64).max(environment.len() as u64) > config.max_script_size {
@@ -41,6 +42,7 @@ pub(super) fn submit(
     let max_wall = admit(state, config, partition, &mut spec)?;
     check_limits(state, config, partition, &spec)?;
     check_dependency(state, &mut spec)?;
+    check_array(state, config, &spec)?;
     let job = next_job(state, config)?;
 
     let mut events = Vec::with_capacity(3);
@@ -67,6 +69,15 @@ fn longest(limit: TimeLimit, asked: Option<TimeLimit>, most: Option<TimeLimit>) 
     most.filter(|_| asked.is_none()).map_or(limit, |most| limit.min(most))
 }
 
+fn check_array(state: &State, config: &Config, spec: &JobSpec) -> Result<(), Refusal> {
+    let Some(array) = &spec.array else { return Ok(()) };
+    if state.format < 2 {
+        return Err(Refusal::Format("job arrays"));
+    }
+    let fits = array.tasks.last().is_some_and(|last| last < config.max_array_size);
+    if fits && array.limit != Some(0) { Ok(()) } else { Err(Refusal::Array) }
+}
+
 /// All that is waited for has to be there.
 fn check_dependency(state: &State, spec: &mut JobSpec) -> Result<(), Refusal> {
     let Some(dependency) = &spec.dependency else { return Ok(()) };
@@ -74,22 +85,40 @@ fn check_dependency(state: &State, spec: &mut JobSpec) -> Result<(), Refusal> {
         spec.dependency = None;
         return Ok(());
     }
-    may_wait_for(state, dependency)
+    spec.dependency = Some(Arc::new(may_wait_for(state, dependency)?));
+    Ok(())
 }
 
-/// Whether all that the conditions name is there.
-pub(super) fn may_wait_for(state: &State, dependency: &Dependency) -> Result<(), Refusal> {
+/// The dependency, if all that its conditions name is there. An array's number means all of its
+/// tasks.
+pub(super) fn may_wait_for(state: &State, dependency: &Dependency) -> Result<Dependency, Refusal> {
     if state.format < 2 {
         return Err(Refusal::Format("dependencies"));
     }
     let known = |condition: &Condition| match condition.on {
         On::Singleton => true,
-        On::Job { job, task: None, .. } => state.jobs.contains_key(&job),
-        On::Job { task: Some(_), .. } => false,
+        On::Job { job, task: None, .. } => {
+            state.jobs.contains_key(&job) || state.arrays.contains_key(&job)
+        }
+        On::Job { job, task: Some(Task::All), .. } => state.arrays.contains_key(&job),
+        On::Job { job, task: Some(Task::One(index)), .. } => {
+            state.task_progress(job, index).is_some()
+        }
     };
     let fresh = |condition: &Condition| condition.fate == Fate::Open;
     let sound = dependency.conditions.iter().all(|one| known(one) && fresh(one));
-    if sound { Ok(()) } else { Err(Refusal::Dependency) }
+    if !sound {
+        return Err(Refusal::Dependency);
+    }
+    let mut dependency = dependency.clone();
+    for condition in &mut dependency.conditions {
+        if let On::Job { job, task: task @ None, .. } = &mut condition.on
+            && state.arrays.contains_key(job)
+        {
+            *task = Some(Task::All);
+        }
+    }
+    Ok(dependency)
 }
 
 fn may_submit(state: &State, by: &By, spec: &JobSpec) -> Result<(), Refusal> {
@@ -100,7 +129,7 @@ fn may_submit(state: &State, by: &By, spec: &JobSpec) -> Result<(), Refusal> {
     Ok(())
 }
 
-fn next_job(state: &State, config: &Config) -> Result<JobId, Refusal> {
+pub(super) fn next_job(state: &State, config: &Config) -> Result<JobId, Refusal> {
     let next = state.next_job.max(config.first_job_id).max(1);
     if next > config.max_job_id {
         return Err(Refusal::TooManyJobs);

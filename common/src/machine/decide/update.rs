@@ -54,7 +54,7 @@ pub(super) fn update_job(
     state: &State,
     by: &By,
     job: JobId,
-    changes: JobChanges,
+    mut changes: JobChanges,
 ) -> Result<Vec<Event>, Refusal> {
     let job = changeable(state, by, job)?;
     let operator = state.is_operator(by.user);
@@ -66,7 +66,10 @@ pub(super) fn update_job(
         return Err(Refusal::NotPending(job.id));
     }
     if let Some(dependency) = &changes.dependency {
-        may_depend(state, job, dependency)?;
+        changes.dependency = Some(Arc::new(may_depend(state, job, dependency)?));
+    }
+    if changes.array_limit.is_some() && job.array.is_none() {
+        return Err(Refusal::Array);
     }
     let raised = changes.priority.is_some_and(|priority| priority > 0);
     if raised && job.hold != Hold::None {
@@ -93,27 +96,27 @@ pub(super) fn update_job(
 }
 
 /// Whether a job may wait for that: neither for itself, nor for one that waits for it.
-fn may_depend(state: &State, job: &Job, dependency: &Dependency) -> Result<(), Refusal> {
-    may_wait_for(state, dependency)?;
+fn may_depend(state: &State, job: &Job, dependency: &Dependency) -> Result<Dependency, Refusal> {
+    let dependency = may_wait_for(state, dependency)?;
     if !job.is_pending() {
         return Err(Refusal::NotPending(job.id));
     }
-    let mut ahead: Vec<JobId> = awaited(dependency).collect();
-    if ahead.contains(&job.id) {
+    let own = |next: &JobId| *next == job.id || Some(*next) == job.array_id();
+    let mut ahead: Vec<JobId> = awaited(&dependency).collect();
+    if ahead.iter().any(own) {
         return Err(Refusal::Dependency);
     }
     let mut seen: BTreeSet<JobId> = ahead.iter().copied().collect();
     while let Some(next) = ahead.pop() {
-        if next == job.id {
+        if own(&next) {
             return Err(Refusal::CircularDependency);
         }
-        let waits = state.jobs.get(&next).filter(|next| next.is_pending());
-        let theirs = waits.and_then(|next| next.dependency.as_ref());
-        ahead.extend(
-            theirs.into_iter().flat_map(|theirs| awaited(theirs)).filter(|one| seen.insert(*one)),
-        );
+        let tasks = state.tasks(next).map(|(_, task)| task);
+        let waits = state.jobs.get(&next).into_iter().chain(tasks).filter(|next| next.is_pending());
+        let theirs = waits.filter_map(|next| next.dependency.as_ref());
+        ahead.extend(theirs.flat_map(|theirs| awaited(theirs)).filter(|one| seen.insert(*one)));
     }
-    Ok(())
+    Ok(dependency)
 }
 
 fn awaited(dependency: &Dependency) -> impl Iterator<Item = JobId> + '_ {

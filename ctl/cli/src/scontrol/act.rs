@@ -115,20 +115,24 @@ const SUSPEND: &str = "slurm_suspend error:";
 
 pub(super) fn hold(session: &mut Session<'_>, words: &[&str], user_hold: bool) -> u8 {
     each(session, words, Some(SUSPEND), |session, job| {
-        let request = HoldRequest { request: client::request_id(), job, user_hold };
+        let request = HoldRequest { request: client::request_id(), job, user_hold, tasks: vec![] };
         session.change(&HOLD, &request)
     })
 }
 
 pub(super) fn release(session: &mut Session<'_>, words: &[&str]) -> u8 {
     each(session, words, Some(SUSPEND), |session, job| {
-        session.change(&RELEASE, &ReleaseRequest { request: client::request_id(), job })
+        session
+            .change(&RELEASE, &ReleaseRequest { request: client::request_id(), job, tasks: vec![] })
     })
 }
 
 pub(super) fn requeue(session: &mut Session<'_>, words: &[&str], hold: bool) -> u8 {
     each(session, words, None, |session, job| {
-        session.change(&REQUEUE, &RequeueRequest { request: client::request_id(), job, hold })
+        session.change(
+            &REQUEUE,
+            &RequeueRequest { request: client::request_id(), job, hold, tasks: vec![] },
+        )
     })
 }
 

@@ -69,6 +69,7 @@ pub(crate) fn pending(id: u32, name: &str, priority: u32, reason: Reason) -> Job
         memory: Some(MemoryRequest { amount: Some(Amount::PerCpu(100)) }),
         planned_start: None,
         gres: vec![],
+        array_limit: None,
     }
 }
 

@@ -107,6 +107,7 @@ pub(super) fn at_turn(considered: &Considered) -> Option<Obstacle> {
         | Kind::NamedNodes
         | Kind::Nodes
         | Kind::Resources
+        | Kind::ArrayTasks
         | Kind::Other => "",
     };
     Some(Obstacle { reason, text: text.to_owned(), until: None })
@@ -156,6 +157,7 @@ fn until(reason: Reason, peeled: &Peeled, job: &Job) -> Option<Timestamp> {
         | Kind::NamedNodes
         | Kind::Nodes
         | Kind::Limit
+        | Kind::ArrayTasks
         | Kind::Other => None,
     }
 }
@@ -175,6 +177,7 @@ enum Kind {
     Resources,
     /// Of an association or a QOS.
     Limit,
+    ArrayTasks,
     Other,
 }
 
@@ -194,6 +197,7 @@ impl Kind {
             (Reason::ReqNodeNotAvail, Kind::NamedNodes),
             (Reason::NodesNotAvail, Kind::Nodes),
             (Reason::Resources, Kind::Resources),
+            (Reason::JobArrayTaskLimit, Kind::ArrayTasks),
         ];
         let known = KNOWN.iter().find(|(known, _)| *known == reason).map(|(_, kind)| *kind);
         let word = reason.as_str();
@@ -231,6 +235,9 @@ fn lift(reason: Reason, view: &mut State, job: &Job) -> bool {
         Kind::Limit => {
             let config = view.config.as_mut().map(Arc::make_mut);
             config.map(|config| config.enforce.associations = false).is_some()
+        }
+        Kind::ArrayTasks => {
+            job.array_id().map(|array| view.suppose_no_array_limit(array)).is_some()
         }
         // Nothing but time, or another request, helps against these.
         Kind::Resources | Kind::PartitionConfig | Kind::Other => false,
@@ -308,6 +315,11 @@ fn text(reason: Reason, peeled: &Peeled, config: &Config, job: &Job) -> String {
         }
         Kind::Resources => peeled.room.as_ref().map(shortage).unwrap_or_default(),
         Kind::Limit => "a limit of its association or QOS".to_owned(),
+        Kind::ArrayTasks => {
+            let array = job.array_id().and_then(|array| peeled.view.arrays.get(&array));
+            let most = array.and_then(|book| book.limit).unwrap_or(0);
+            format!("as many tasks of its array run as may: ArrayTaskThrottle={most}")
+        }
         Kind::Other => String::new(),
     }
 }

@@ -7,10 +7,10 @@ use common::{
     config::{self, Config, GresConf},
     gres::Gres,
     id::{Attempt, ClusterId, Incarnation, JobId, NodeName, RequestId, Term, UserId},
-    job::{ExitStatus, JobChanges, Place},
+    job::{ExitStatus, JobChanges, MAX_ARRAY_SIZE, Place, TaskSet},
     machine::{
         Allocation, Answer, By, Command, Entry, NodeChanges, NodeTarget, Refusal, Report, State,
-        Submission, decide,
+        Submission, TaskAct, decide,
     },
     node::{GresFound, Inventory},
     size::Mib,
@@ -115,7 +115,9 @@ impl Bench {
             "plan" => self.told(&self.plan()),
             "start" => self.start(),
             "holds" => self.holds(JobId(rest.parse().expect("a job's number"))),
-            "end" => self.end(JobId(rest.parse().expect("a job's number"))),
+            "end" => self.end(self.job(rest)),
+            "limit" => self.limit(rest),
+            "cancel" => self.cancel(rest),
             "node" => self.node(rest),
             "why" => {
                 let job = JobId(rest.parse().expect("a job's number"));
@@ -162,14 +164,46 @@ impl Bench {
         let plan = self.plan();
         let told = self.told(&plan);
         for allocation in plan.starts {
-            let Allocation { job, attempt, places } = allocation.clone();
+            let Allocation { job, attempt, task, places } = allocation.clone();
             self.send(Command::Allocate(allocation)).expect("the plan was made of this state");
+            let of_task = task.and_then(|task| self.state.tasks.get(job, task));
+            let job = of_task.unwrap_or(job);
             let host = places.first().expect("a job has a node").node.clone();
             for report in [Report::Launching, Report::Running] {
                 self.report(host.clone(), job, attempt, report);
             }
         }
         told
+    }
+
+    /// A job, or `1_3`: a task of an array that has a job of its own.
+    fn job(&self, word: &str) -> JobId {
+        let number = |text: &str| text.parse().expect("a job's number");
+        match word.split_once('_') {
+            None => JobId(number(word)),
+            Some((array, task)) => {
+                let job = self.state.tasks.get(JobId(number(array)), number(task));
+                job.expect("the task has a job of its own")
+            }
+        }
+    }
+
+    fn limit(&mut self, words: &str) -> String {
+        let (array, limit) = words.split_once(' ').expect("an array, and how many may run");
+        let array_limit = Some(limit.parse().expect("a number"));
+        let changes = Box::new(JobChanges { array_limit, ..JobChanges::default() });
+        let (by, job) = (self.by(ALICE), self.job(array));
+        self.send(Command::UpdateJob { by, job, changes }).expect("it is an array");
+        String::new()
+    }
+
+    fn cancel(&mut self, word: &str) -> String {
+        let (array, tasks) = word.split_once('_').expect("tasks of an array");
+        let tasks = TaskSet::parse(tasks, MAX_ARRAY_SIZE).expect("they are well formed");
+        let (by, array) = (self.by(ALICE), self.job(array));
+        let act = TaskAct::Cancel { signal: None };
+        self.send(Command::OnTasks { by, array, tasks: Some(tasks), act }).expect("they wait");
+        String::new()
     }
 
     fn report(&mut self, node: NodeName, job: JobId, attempt: Attempt, report: Report) {
@@ -241,9 +275,10 @@ impl Bench {
 
     fn told(&self, plan: &Plan) -> String {
         let mut text = String::new();
-        for Allocation { job, places, .. } in &plan.starts {
+        for Allocation { job, task, places, .. } in &plan.starts {
             let places: Vec<String> = places.iter().map(place).collect();
-            writeln!(text, "start {job}: {}", places.join("; ")).expect("a text takes it");
+            let task = task.map(|task| format!("_{task}")).unwrap_or_default();
+            writeln!(text, "start {job}{task}: {}", places.join("; ")).expect("a text takes it");
         }
         for (job, reason) in &plan.waits {
             writeln!(text, "wait {job}: {reason}").expect("a text takes it");

@@ -11,7 +11,9 @@
 //! | `plan` | what would be done |
 //! | `start` | the same, and does it |
 //! | `holds JOB` | which generic resources it has |
-//! | `end JOB` | it ends everywhere |
+//! | `end JOB` | it ends everywhere; `1_3` is a task of an array |
+//! | `limit ARRAY COUNT` | so many tasks of it may run at a time |
+//! | `cancel ARRAY_TASKS` | ends tasks that wait |
 //! | `node NAME drain` | or `down` or `resume` |
 //! | `hold JOB` | by its owner |
 //! | `why JOB` | why it waits, until when, and what would start it sooner |

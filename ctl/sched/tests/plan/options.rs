@@ -7,7 +7,7 @@ use common::{
     gres::{GresRequest, Wanted},
     hostlist::Hostlist,
     id::{GroupId, NodeName, PartitionName, UserId},
-    job::{Constraint, JobSpec, MemoryRequest},
+    job::{ArraySpec, Constraint, Dependency, JobSpec, MAX_ARRAY_SIZE, MemoryRequest},
     size::parse_mib,
     time::{Span, TimeLimit, Timestamp},
 };
@@ -58,6 +58,14 @@ fn apply(spec: &mut JobSpec, name: &str, value: &str, now: Timestamp) {
         }
         "--tmp" => spec.tmp_disk_mib = mib(),
         "-H" => spec.hold = true,
+        "-a" => {
+            let array = ArraySpec::parse(value, MAX_ARRAY_SIZE);
+            spec.array = Some(Arc::new(array.expect("the option takes an array")));
+        }
+        "-d" => {
+            let dependency = Dependency::parse(value);
+            spec.dependency = Some(Arc::new(dependency.expect("the option takes a dependency")));
+        }
         "--begin" => {
             let seconds = value.strip_prefix("now+").and_then(|seconds| seconds.parse().ok());
             spec.begin = Some(now + Span::from_seconds(seconds.expect("it is now+SECONDS")));

@@ -1,5 +1,5 @@
 use common::{
-    job::{Hold, JobChanges},
+    job::{ArraySpec, Hold, JobChanges, MAX_ARRAY_SIZE},
     machine::Command,
     time::Span,
 };
@@ -70,6 +70,24 @@ fn what_could_start_something_calls_for_another_pass() {
         change(&mut cluster);
         assert!(!holds(&pass, &cluster), "{what}");
     }
+}
+
+#[test]
+fn room_in_an_array_calls_for_another_pass() {
+    let mut cluster = Cluster::new(1);
+    let limited = ArraySpec::parse("0-9%1", MAX_ARRAY_SIZE).expect("it is well formed");
+    let array = cluster.submit_to(1, |spec| spec.array = Some(Arc::new(limited)));
+    let start = sched::plan(&cluster.state(), cluster.now).starts.remove(0);
+    cluster.send(Command::Allocate(start));
+    cluster.submit(4);
+    let pass = pass(&cluster);
+    assert!(holds(&pass, &cluster));
+    // What is said of the task that runs touches nothing that stands in a queue.
+    let job = cluster.state().tasks.get(array, 0).expect("it has a job of its own");
+    let changes = JobChanges { array_limit: Some(2), ..JobChanges::default() };
+    let by = cluster.by(ALICE);
+    cluster.send(Command::UpdateJob { by, job, changes: Box::new(changes) });
+    assert!(!holds(&pass, &cluster));
 }
 
 #[test]

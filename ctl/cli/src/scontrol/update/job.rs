@@ -57,8 +57,12 @@ pub(super) fn run(session: &mut Session<'_>, words: &[&str]) -> u8 {
                 Err(trouble) => return Ok(Err(trouble)),
             }
         }
-        let request =
-            UpdateJobRequest { request: client::request_id(), job, changes: Some(changes) };
+        let request = UpdateJobRequest {
+            request: client::request_id(),
+            job,
+            changes: Some(changes),
+            tasks: vec![],
+        };
         session.change(&UPDATE_JOB, &request)
     })
 }

@@ -52,6 +52,7 @@ fn job(id: u32, nodes: u32) -> Job {
         phase: Phase::Pending,
         signals: vec![],
         signals_sent: 0,
+        array: None,
         dependency: None,
     }
 }
