@@ -7,7 +7,10 @@ mod options;
 mod report;
 mod target;
 
-use std::io::{self, BufRead as _, Write as _};
+use std::{
+    collections::BTreeSet,
+    io::{self, BufRead as _, Write as _},
+};
 
 use futures::{StreamExt as _, stream};
 use nix::unistd::geteuid;
@@ -24,6 +27,7 @@ use crate::{
     invocation::{Command, Invocation},
     say,
     trouble::Trouble,
+    view::JobTarget,
 };
 
 pub(crate) const COMMAND: Command =
@@ -65,8 +69,8 @@ fn run(invocation: &Invocation) -> u8 {
 /// The request for the one job that is to be cancelled, if it is one: it may need no connection.
 fn lone(wanted: &Wanted) -> Option<(&Target, ctl::CancelRequest)> {
     let [target] = wanted.targets.as_slice() else { return None };
-    let job = target.job().filter(|_| wanted.is_plain())?;
-    Some((target, request(job, wanted)))
+    let named = target.named().filter(|_| wanted.is_plain())?;
+    Some((target, request(&named, wanted)))
 }
 
 /// `lone` is what was asked in vain before.
@@ -83,16 +87,16 @@ async fn act(client: &Client, wanted: &Wanted, mut lone: Option<ctl::CancelReque
             }
         }
     };
-    let known = jobs.iter().filter_map(Target::job);
+    let known = jobs.iter().filter_map(Target::named);
     let mut answers = stream::iter(known)
-        .map(|job| {
-            let request = lone.take().unwrap_or_else(|| request(job, wanted));
+        .map(|target| {
+            let request = lone.take().unwrap_or_else(|| request(&target, wanted));
             async move { client.directly(&CANCEL, &request).await }
         })
         .buffered(AT_A_TIME);
     for target in &jobs {
         let outcome = match target.job() {
-            // An element of an array, or a step, that is not there.
+            // A step, or a component, that is not there.
             None => Outcome::Unknown,
             Some(_) => match answers.next().await {
                 Some(Ok(ctl::Done {})) => Outcome::Done,
@@ -109,8 +113,9 @@ async fn act(client: &Client, wanted: &Wanted, mut lone: Option<ctl::CancelReque
 async fn loaded(client: &Client, wanted: &Wanted) -> Result<Vec<ctl::JobView>, Trouble> {
     let mine = (!geteuid().is_root() && wanted.targets.is_empty()).then(|| geteuid().as_raw());
     let user = wanted.filter.user.as_ref().map(|user| user.id).or(mine);
+    let jobs: BTreeSet<u32> = wanted.targets.iter().filter_map(Target::job).collect();
     let request = ctl::JobsRequest {
-        jobs: wanted.targets.iter().filter_map(Target::job).collect(),
+        jobs: jobs.into_iter().collect(),
         users: user.into_iter().collect(),
         partitions: wanted.filter.partition.iter().cloned().collect(),
         stale_ok: false,
@@ -124,14 +129,13 @@ async fn loaded(client: &Client, wanted: &Wanted) -> Result<Vec<ctl::JobView>, T
 fn chosen(jobs: &[ctl::JobView], wanted: &Wanted, report: &mut Report) -> Vec<Target> {
     let active: Vec<_> = jobs.iter().filter(|job| target::is_active(job)).collect();
     for target in &wanted.targets {
-        if !active.iter().any(|job| target.job() == target::id(job)) {
+        if !active.iter().any(|job| target.names(job)) {
             report.not_active(target);
         }
     }
     // Never a job that was not named, whatever the controller has sent.
     let named = |job: &ctl::JobView| {
-        let is = |target: &Target| target.job() == target::id(job);
-        wanted.targets.is_empty() || wanted.targets.iter().any(is)
+        wanted.targets.is_empty() || wanted.targets.iter().any(|target| target.names(job))
     };
     let matching = active.into_iter().filter(|job| named(job) && wanted.filter.matches(job));
     let matching: Vec<_> = matching.collect();
@@ -141,8 +145,7 @@ fn chosen(jobs: &[ctl::JobView], wanted: &Wanted, report: &mut Report) -> Vec<Ta
     matching
         .into_iter()
         .filter(|job| !wanted.interactive || confirmed(job, wanted))
-        .filter_map(target::id)
-        .map(Target::Job)
+        .filter_map(|job| Target::of(job, &wanted.targets))
         .collect()
 }
 
@@ -164,11 +167,11 @@ fn confirmed(job: &ctl::JobView, wanted: &Wanted) -> bool {
     }
 }
 
-fn request(job: u32, wanted: &Wanted) -> ctl::CancelRequest {
+fn request(target: &JobTarget, wanted: &Wanted) -> ctl::CancelRequest {
     ctl::CancelRequest {
         request: client::request_id(),
-        job,
-        tasks: vec![],
+        job: target.job,
+        tasks: target.runs(),
         signal: wanted.signal.map(u32::from),
         scope: types::SignalScope::from(wanted.scope).into(),
     }

@@ -151,7 +151,14 @@ fn chosen<'a>(
 ) -> Result<Vec<Job<'a>>, Malformed> {
     let mut jobs = Job::all(&reply.jobs, Timestamp(reply.now))?;
     jobs.retain(|job| wanted.filter.matches(job, nodes));
-    Ok(jobs)
+    let lines = jobs.into_iter().flat_map(|job| {
+        let asked = wanted.filter.tasks(&job).filter(|_| job.waiting().is_some());
+        match asked.or_else(|| job.waiting().filter(|_| wanted.array)) {
+            None => vec![job],
+            Some(tasks) => job.each(&tasks).collect(),
+        }
+    });
+    Ok(lines.collect())
 }
 
 /// The nodes of `--nodelist`, each of which there must be.

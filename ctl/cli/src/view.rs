@@ -11,11 +11,13 @@ pub(crate) mod partition;
 pub(crate) mod samples;
 pub(crate) mod signal_text;
 pub(crate) mod state;
+pub(crate) mod target;
 
 pub(crate) use job::Job;
 pub(crate) use node::Node;
 pub(crate) use partition::Partition;
 pub(crate) use state::State;
+pub(crate) use target::JobTarget;
 
 /// An answer that makes no sense.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]

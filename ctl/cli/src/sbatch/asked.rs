@@ -8,7 +8,7 @@ mod signal;
 use common::{
     count::Count,
     gres::GresRequest,
-    job::{Constraint, Dependency, MemoryRequest, OpenMode, WarnSignal},
+    job::{ArraySpec, Constraint, Dependency, MemoryRequest, OpenMode, WarnSignal},
     time::{TimeLimit, Timestamp},
 };
 
@@ -33,6 +33,7 @@ pub(super) struct Memory {
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct Asked {
     pub(super) account: Option<String>,
+    pub(super) array: Option<ArraySpec>,
     pub(super) qos: Option<String>,
     pub(super) begin: Option<Timestamp>,
     pub(super) chdir: Option<String>,

@@ -205,6 +205,7 @@ fn spec(
         dependency: asked.dependency.as_ref().map(Into::into),
         kill_on_invalid_dep: asked.kill_on_invalid_dep,
         tmp_disk_mib: asked.tmp_disk_mib,
+        array: asked.array.as_ref().map(Into::into),
         constraint: asked.constraint.as_ref().map(|constraint| constraint.text.clone()),
         gres: (asked.gres != GresRequest::default()).then(|| (&asked.gres).into()),
         ..wire::JobSpec::default()

@@ -16,6 +16,7 @@ use crate::options::{
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Opt {
     Account,
+    Array,
     Begin,
     Chdir,
     Clusters,
@@ -212,6 +213,6 @@ mod tests {
     fn help_shows_what_is_supported() {
         let help = described().render_help().to_string();
         assert!(help.contains("-J, --job-name <NAME>"), "{help}");
-        assert!(!help.contains("--array"), "{help}");
+        assert!(!help.contains("--container"), "{help}");
     }
 }

@@ -24,11 +24,16 @@ pub(super) async fn for_end(client: &Client, job: u32) -> u8 {
         tokio::time::sleep(pause).await;
         let request = JobsRequest { jobs: vec![job], ..JobsRequest::default() };
         match client::jobs(client, request).await {
-            Ok(reply) => match reply.jobs.into_iter().find_map(|view| view.job) {
-                Some(job) if job.over => return exit_code(&job),
-                Some(_) => {}
-                None => return lost(job, "it is not known any more"),
-            },
+            Ok(reply) => {
+                // Of an array, all of its tasks.
+                let jobs: Vec<Job> = reply.jobs.into_iter().filter_map(|view| view.job).collect();
+                if jobs.is_empty() {
+                    return lost(job, "it is not known any more");
+                }
+                if jobs.iter().all(|job| job.over) {
+                    return jobs.iter().map(exit_code).max().unwrap_or(1);
+                }
+            }
             // The job does not end with the controllers.
             Err(Trouble::Unreachable { .. } | Trouble::Silent { .. }) => {}
             Err(trouble @ (Trouble::Refused { .. } | Trouble::Untrusted { .. })) => {

@@ -3,12 +3,16 @@
 use common::hostlist::Hostlist;
 use proto::ctl::JobView;
 
+use crate::view::JobTarget;
+
 /// What a word of the command line names.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Target {
     Job(u32),
-    /// An element of an array, a step, or a component of a job, such as `118_[6-7]`: well formed,
-    /// but there is no such thing in this cluster.
+    /// Tasks of an array, as they were written.
+    Tasks(JobTarget, String),
+    /// A step, or a component of a job, such as `118.0`: well formed, but there is no such thing in
+    /// this cluster.
     Part(String),
 }
 
@@ -20,15 +24,48 @@ impl Target {
         if rest.is_empty() {
             return Some(Self::Job(id));
         }
+        if let Some(target) = JobTarget::parse(text) {
+            return Some(Self::Tasks(target, text.to_owned()));
+        }
         is_part(rest).then(|| Self::Part(text.to_owned()))
     }
 
-    /// The id, where it names a whole job.
+    /// The number of the job or array.
     pub(super) fn job(&self) -> Option<u32> {
+        self.named().map(|target| target.job)
+    }
+
+    /// What there may be of it.
+    pub(super) fn named(&self) -> Option<JobTarget> {
         match self {
-            Self::Job(id) => Some(*id),
+            Self::Job(id) => Some(JobTarget::job(*id)),
+            Self::Tasks(target, _) => Some(target.clone()),
             Self::Part(_) => None,
         }
+    }
+
+    /// Whether it names the job, or some of the tasks that it stands for.
+    pub(super) fn names(&self, view: &JobView) -> bool {
+        let job = view.job.as_ref();
+        job.is_some_and(|job| self.named().is_some_and(|target| target.names(job)))
+    }
+
+    /// The job, as far as `wanted` names it: an array's number alone would mean more.
+    pub(super) fn of(view: &JobView, wanted: &[Self]) -> Option<Self> {
+        let job = view.job.as_ref()?;
+        let mut target = JobTarget::of(job);
+        let named = || wanted.iter().filter_map(Self::named).filter_map(|one| one.waiting(job));
+        if let Some(tasks) = &mut target.tasks
+            && !wanted.is_empty()
+            && target.job == job.id
+            && let Some(all) = named().reduce(|all, more| all.with(&more))
+        {
+            *tasks = all;
+        }
+        Some(match target.tasks {
+            None => Self::Job(target.job),
+            Some(_) => Self::Tasks(target.clone(), target.to_string()),
+        })
     }
 }
 
@@ -36,7 +73,7 @@ impl std::fmt::Display for Target {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
             Self::Job(id) => id.fmt(f),
-            Self::Part(text) => text.fmt(f),
+            Self::Tasks(_, text) | Self::Part(text) => text.fmt(f),
         }
     }
 }
@@ -163,10 +200,6 @@ impl std::fmt::Display for Filter {
     }
 }
 
-pub(super) fn id(view: &JobView) -> Option<u32> {
-    view.job.as_ref().map(|job| job.id)
-}
-
 /// Whether the job waits or runs: what is completing is out of reach.
 pub(super) fn is_active(view: &JobView) -> bool {
     view.job.as_ref().is_some_and(|job| job.end.is_none())
@@ -176,7 +209,8 @@ pub(super) fn is_active(view: &JobView) -> bool {
 pub(super) fn question(view: &JobView, signal: Option<u8>) -> String {
     let job = view.job.as_ref();
     let name = job.and_then(|job| job.spec.as_ref()).map_or("", |spec| &spec.name);
-    let (id, partition) = job.map_or((0, ""), |job| (job.id, &job.partition));
+    let id = job.map_or_else(String::new, |job| JobTarget::of(job).to_string());
+    let partition = job.map_or("", |job| &job.partition);
     let what = match signal {
         None => "Cancel".to_owned(),
         Some(signal) => format!("Signal {signal} to"),
@@ -194,7 +228,11 @@ mod tests {
     #[test]
     fn ids_are_read_as_slurm_does() {
         assert_eq!(Target::parse("117"), Some(Target::Job(117)));
-        for part in ["118_5", "118_[6-7]", "118_[0-7,9]", "119.0", "118_5.0", "7+1"] {
+        for tasks in ["118_5", "118_[6-7]", "118_[0-7,9]"] {
+            let target = JobTarget::parse(tasks).expect("tasks");
+            assert_eq!(Target::parse(tasks), Some(Target::Tasks(target, tasks.to_owned())));
+        }
+        for part in ["119.0", "118_5.0", "7+1"] {
             assert_eq!(Target::parse(part), Some(Target::Part(part.to_owned())), "{part}");
         }
         let wrong =

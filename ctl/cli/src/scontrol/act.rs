@@ -13,7 +13,7 @@ use crate::{
     door::{HOLD, RELEASE, REQUEUE},
     say,
     trouble::Trouble,
-    view::{Job, State},
+    view::{Job, JobTarget, State},
 };
 
 /// Slurm's text for a job that there is not.
@@ -21,7 +21,7 @@ pub(super) const NO_SUCH_JOB: &str = "Invalid job id specified";
 
 /// What a word of a list of jobs names: their numbers, or a word that is none.
 enum Named {
-    Jobs(Vec<u32>),
+    Jobs(Vec<JobTarget>),
     Nothing(String),
 }
 
@@ -37,12 +37,25 @@ fn named(session: &mut Session<'_>, words: &[&str]) -> Result<Vec<Named>, u8> {
             all.push(Named::Jobs(jobs_of_names(session, &names)?));
             continue;
         }
-        all.extend(word.split(',').filter(|part| !part.is_empty()).map(|part| match range(part) {
-            Some(jobs) => Named::Jobs(jobs),
-            None => Named::Nothing(part.to_owned()),
+        let parts = outside_brackets(word).filter(|part| !part.is_empty());
+        all.extend(parts.map(|part| match range(part) {
+            Some(jobs) => Named::Jobs(jobs.into_iter().map(JobTarget::job).collect()),
+            None => match JobTarget::parse(part) {
+                Some(target) => Named::Jobs(vec![target]),
+                None => Named::Nothing(part.to_owned()),
+            },
         }));
     }
     Ok(all)
+}
+
+/// The parts between commas, but for those within brackets.
+fn outside_brackets(word: &str) -> impl Iterator<Item = &str> {
+    let mut within = false;
+    word.split(move |letter| {
+        within = letter == '[' || within && letter != ']';
+        letter == ',' && !within
+    })
 }
 
 /// More jobs than there can be are not spelled out.
@@ -59,14 +72,14 @@ fn range(part: &str) -> Option<Vec<u32>> {
     }
 }
 
-fn jobs_of_names(session: &mut Session<'_>, names: &[&str]) -> Result<Vec<u32>, u8> {
+fn jobs_of_names(session: &mut Session<'_>, names: &[&str]) -> Result<Vec<JobTarget>, u8> {
     let reply = session.ask("slurm_load_jobs error: ", async |client| {
         client::jobs(client, JobsRequest::default()).await
     })?;
     let now = common::time::Timestamp(reply.now);
     let jobs = reply.jobs.iter().filter_map(|view| Job::of(view, now).ok());
     let wanted = jobs.filter(|job| !job.state().is_ended() && names.contains(&&*job.spec.name));
-    Ok(wanted.map(|job| job.id()).collect())
+    Ok(wanted.map(|job| JobTarget::of(job.job)).collect())
 }
 
 /// Does something to each job, and says of each that it could not be done to why. `summary` is said
@@ -75,7 +88,7 @@ pub(super) fn each(
     session: &mut Session<'_>,
     words: &[&str],
     summary: Option<&str>,
-    act: impl Fn(&mut Session<'_>, u32) -> Result<Result<Done, Trouble>, u8>,
+    act: impl Fn(&mut Session<'_>, &JobTarget) -> Result<Result<Done, Trouble>, u8>,
 ) -> u8 {
     let named = match named(session, words) {
         Ok(named) => named,
@@ -97,7 +110,7 @@ pub(super) fn each(
             }
         };
         for job in jobs {
-            match act(session, job) {
+            match act(session, &job) {
                 Ok(Ok(Done {})) => {}
                 Ok(Err(trouble @ Trouble::Refused { .. })) => {
                     fail(session, &trouble.to_string(), &job.to_string());
@@ -114,25 +127,23 @@ pub(super) fn each(
 const SUSPEND: &str = "slurm_suspend error:";
 
 pub(super) fn hold(session: &mut Session<'_>, words: &[&str], user_hold: bool) -> u8 {
-    each(session, words, Some(SUSPEND), |session, job| {
-        let request = HoldRequest { request: client::request_id(), job, user_hold, tasks: vec![] };
-        session.change(&HOLD, &request)
+    each(session, words, Some(SUSPEND), |session, target| {
+        let (request, job, tasks) = (client::request_id(), target.job, target.runs());
+        session.change(&HOLD, &HoldRequest { request, job, user_hold, tasks })
     })
 }
 
 pub(super) fn release(session: &mut Session<'_>, words: &[&str]) -> u8 {
-    each(session, words, Some(SUSPEND), |session, job| {
-        session
-            .change(&RELEASE, &ReleaseRequest { request: client::request_id(), job, tasks: vec![] })
+    each(session, words, Some(SUSPEND), |session, target| {
+        let (request, job, tasks) = (client::request_id(), target.job, target.runs());
+        session.change(&RELEASE, &ReleaseRequest { request, job, tasks })
     })
 }
 
 pub(super) fn requeue(session: &mut Session<'_>, words: &[&str], hold: bool) -> u8 {
-    each(session, words, None, |session, job| {
-        session.change(
-            &REQUEUE,
-            &RequeueRequest { request: client::request_id(), job, hold, tasks: vec![] },
-        )
+    each(session, words, None, |session, target| {
+        let (request, job, tasks) = (client::request_id(), target.job, target.runs());
+        session.change(&REQUEUE, &RequeueRequest { request, job, hold, tasks })
     })
 }
 

@@ -155,20 +155,30 @@ fn load_jobs(session: &mut Session<'_>, job: Option<u32>) -> Result<JobsReply, u
 }
 
 fn jobs(session: &mut Session<'_>, id: Option<&str>) -> Result<u8, u8> {
-    let id: Option<u32> = match id.map(str::parse) {
+    // One task may be shown by itself, but no list of them.
+    let read = |text| view::JobTarget::parse(text).filter(|_| !text.contains('['));
+    let target = match id.map(read) {
         None => None,
-        Some(Ok(id)) => Some(id),
-        Some(Err(_)) => {
+        Some(Some(target)) => Some(target),
+        Some(None) => {
             let text = format!("scontrol_print_job error: {NO_SUCH_JOB}\n");
             return Err(session.complain(&text));
         }
     };
-    let reply = load_jobs(session, id)?;
-    if id.is_some() && reply.jobs.is_empty() {
+    let reply = load_jobs(session, target.as_ref().map(|target| target.job))?;
+    if target.is_some() && reply.jobs.is_empty() {
         return Err(session.complain(&format!("slurm_load_jobs error: {NO_SUCH_JOB}\n")));
     }
     let jobs = view::Job::all(&reply.jobs, Timestamp(reply.now));
-    let jobs = jobs.map_err(|error| malformed(session, error))?;
+    let mut jobs = jobs.map_err(|error| malformed(session, error))?;
+    if let Some(target) = target.filter(|target| target.tasks.is_some()) {
+        jobs.retain(|job| target.names(job.job));
+        let single = |job: view::Job<'_>| target.waiting(job.job).and_then(|all| all.first());
+        jobs = jobs.into_iter().map(|job| view::Job { task: single(job), ..job }).collect();
+        if jobs.is_empty() {
+            return Err(absent(session, &format!("Job {target} not found\n")));
+        }
+    }
     if session.flags.json {
         let cluster = session.meta().cluster.to_owned();
         let values = jobs.iter().map(|job| crate::squeue::json_of_job(job, &cluster)).collect();

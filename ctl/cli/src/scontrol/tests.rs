@@ -86,6 +86,19 @@ fn dependent_jobs_are_as_slurm_shows_them() {
 }
 
 #[test]
+fn an_array_and_a_task_of_it_are_as_slurm_shows_them() {
+    let view = samples::array_job();
+    let whole = Job::of(&view, Timestamp::from_seconds(SUBMITTED + 7)).expect("a whole view");
+    for (command, job) in [("118", whole), ("118_0", Job { task: Some(0), ..whole })] {
+        let command = format!("scontrol show job {command} | head -200");
+        let entry = captures::one("scontrol-show-job-array.txt", &command);
+        let mut ours = String::new();
+        show::job_text(&mut ours, &job, &samples::clock(SUBMITTED + 7), flags(&command));
+        captures::assert_same(&command, &ours, &theirs(&entry.stdout));
+    }
+}
+
+#[test]
 fn later_jobs_are_as_slurm_shows_them() {
     for command in ["job 275", "job -d 275", "job -o 275", "job 276"] {
         let command = format!("scontrol show {command}");

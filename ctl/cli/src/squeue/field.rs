@@ -14,6 +14,8 @@ pub(crate) enum Field {
     Account,
     AllocNode,
     AllocSession,
+    ArrayId,
+    ArrayTask,
     BatchHost,
     Cluster,
     Command,
@@ -29,6 +31,8 @@ pub(crate) enum Field {
     Group,
     GroupId,
     JobId,
+    /// The job's own number, whatever array it belongs to.
+    Number,
     MaxNodes,
     MemPerTres,
     MinCpus,
@@ -110,6 +114,8 @@ impl Field {
             Self::Account => out.push_str(job.spec.account.as_deref().unwrap_or(NULL)),
             Self::AllocNode => out.push_str(&job.spec.submit_host),
             Self::AllocSession => put_number(out, job.spec.session),
+            Self::ArrayId => put_number(out, job.array().unwrap_or(job.id())),
+            Self::ArrayTask => out.push_str(job.task_text().as_deref().unwrap_or("N/A")),
             Self::BatchHost => out.push_str(job.batch_host().unwrap_or("n/a")),
             Self::Cluster => out.push_str(style.cluster),
             Self::Command => out.push_str(job.command().as_deref().unwrap_or(NULL)),
@@ -125,7 +131,8 @@ impl Field {
             Self::Fixed(text) => out.push_str(text),
             Self::Group => out.push_str(&job.spec.group_name),
             Self::GroupId => put_number(out, job.spec.group),
-            Self::JobId => put_number(out, job.id()),
+            Self::JobId => job.put_id(out),
+            Self::Number => put_number(out, job.id()),
             Self::MaxNodes => {
                 put_number(out, job.layout.max_nodes.unwrap_or(0).max(job.node_count()));
             }
@@ -212,7 +219,7 @@ impl File {
             Self::In => Some(job.std_in()),
             // The default is shown without its folder, unless it is filled in.
             Self::Out if job.spec.std_out.is_none() && !expand => {
-                Some(job::DEFAULT_OUTPUT.to_owned())
+                Some(job.default_output().to_owned())
             }
             Self::Out => Some(job.std_out()),
         };

@@ -1,14 +1,16 @@
 //! Which jobs `squeue` shows.
 
-use common::hostlist::Hostlist;
+use std::collections::BTreeSet;
 
-use crate::view::{Job, State, state::Wanted};
+use common::{hostlist::Hostlist, job::TaskSet};
+
+use crate::view::{Job, JobTarget, State, state::Wanted};
 
 /// What a job must be to be shown. None: anything.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Filter {
     /// An element that is none belongs to no job, but was asked for.
-    pub(crate) jobs: Option<Vec<Option<u32>>>,
+    pub(crate) jobs: Option<Vec<Option<JobTarget>>>,
     pub(crate) users: Option<Vec<u32>>,
     pub(crate) not_user: Option<u32>,
     pub(crate) partitions: Option<Vec<String>>,
@@ -35,7 +37,22 @@ impl Filter {
 
     /// The jobs that the controllers may know.
     pub(super) fn known_jobs(&self) -> Option<Vec<u32>> {
-        self.jobs.as_ref().map(|jobs| jobs.iter().flatten().copied().collect())
+        let targets = self.jobs.as_ref()?.iter().flatten();
+        let known: BTreeSet<u32> = targets.map(|target| target.job).collect();
+        Some(known.into_iter().collect())
+    }
+
+    /// The waiting tasks of `job` that are asked for by their numbers; none where all are.
+    pub(super) fn tasks(&self, job: &Job<'_>) -> Option<TaskSet> {
+        let named = self.jobs.as_ref()?.iter().flatten();
+        let mut named = named.filter(|target| target.names(job.job)).peekable();
+        named.peek()?;
+        let mut tasks = TaskSet::default();
+        for target in named {
+            target.tasks.as_ref()?;
+            tasks = tasks.with(&target.waiting(job.job)?);
+        }
+        Some(tasks)
     }
 
     /// Whether exactly one job is asked for: then it is an error if it is not there.
@@ -56,7 +73,9 @@ impl Filter {
                 None => !state.is_ended(),
                 Some(states) => states.iter().any(|wanted| wanted.has(state)),
             }
-            && any(self.jobs.as_ref(), |id| *id == Some(job.id()))
+            && any(self.jobs.as_ref(), |target| {
+                target.as_ref().is_some_and(|target| target.names(job.job))
+            })
             && any(self.users.as_ref(), |user| *user == job.spec.user)
             && self.not_user != Some(job.spec.user)
             && any(self.partitions.as_ref(), |name| *name == job.job.partition)

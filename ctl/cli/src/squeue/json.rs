@@ -51,10 +51,10 @@ fn account_to_cron(job: &Job<'_>, cluster: &str) -> Fields {
         ("accrue_time", moment(job.accrues_since())),
         ("admin_comment", json!("")),
         ("allocating_node", json!(job.spec.submit_host)),
-        ("array_job_id", number(0)),
-        ("array_task_id", unset()),
-        ("array_max_tasks", number(0)),
-        ("array_task_string", json!("")),
+        ("array_job_id", number(job.array().unwrap_or(0).into())),
+        ("array_task_id", maybe(task_id(job))),
+        ("array_max_tasks", number(job.view.array_limit.unwrap_or(0).into())),
+        ("array_task_string", json!(waiting_tasks(job))),
         ("association_id", json!(0)),
         ("batch_features", json!("")),
         ("batch_flag", json!(true)),
@@ -137,6 +137,17 @@ fn deadline_to_job(job: &Job<'_>) -> Fields {
 fn details(job: &Job<'_>) -> Value {
     let texts = job.places().iter().map(detailed).filter(|text| !text.is_empty());
     texts.map(Value::from).collect()
+}
+
+/// The task that it is; none of one that stands for those that wait.
+fn task_id(job: &Job<'_>) -> Option<u64> {
+    let waits = job.waiting().is_some() && job.task.is_none();
+    job.task_text().filter(|_| !waits)?.parse().ok()
+}
+
+fn waiting_tasks(job: &Job<'_>) -> String {
+    let waits = job.waiting().is_some() && job.task.is_none();
+    job.task_text().filter(|_| waits).unwrap_or_default()
 }
 
 fn exit_code(code: u32, signal: u32) -> Value {
@@ -275,7 +286,7 @@ fn qos_to_state(job: &Job<'_>) -> Fields {
 fn standard_to_working(job: &Job<'_>) -> Fields {
     let output = match job.spec.std_out {
         Some(_) => job.std_out(),
-        None => job::DEFAULT_OUTPUT.to_owned(),
+        None => job.default_output().to_owned(),
     };
     let error = job.std_err().unwrap_or_default();
     let limit = job.time_limit().span().map(|limit| limit.seconds() / 60);

@@ -1,5 +1,6 @@
 //! What `squeue` is asked for: its options, and the environment's.
 
+use common::job::TaskSet;
 use nix::unistd::geteuid;
 
 use super::{
@@ -13,7 +14,7 @@ use crate::{
     options::{self, Refused, getopt::Takes},
     render::{Format, json},
     say, users,
-    view::state,
+    view::{JobTarget, state},
 };
 
 /// Shows jobs
@@ -28,7 +29,7 @@ struct Args {
     /// Also jobs in hidden partitions
     #[arg(short, long)]
     all: bool,
-    /// One line for each task of an array, of which there are none
+    /// One line for each task of an array
     #[arg(short = 'r', long)]
     array: bool,
     /// The cluster, which must be this one
@@ -164,6 +165,7 @@ pub(super) struct Wanted {
     /// `Err`: what can't be sorted by, which is found out only after the headings.
     pub(super) sort: Result<Vec<Key>, char>,
     pub(super) all: bool,
+    pub(super) array: bool,
     pub(super) clusters: Option<String>,
     pub(super) expand: bool,
     /// Seconds.
@@ -208,6 +210,7 @@ pub(super) fn read(
         format,
         sort,
         all: args.all,
+        array: args.array,
         expand: args.expand_patterns,
         iterate,
         json: args.json.is_some(),
@@ -272,6 +275,7 @@ fn fill_in(args: &mut Args, environment: &dyn Fn(&str) -> Option<String>) {
         or(&mut args.users, "SQUEUE_USERS");
     }
     or(&mut args.clusters, "SLURM_CLUSTERS");
+    args.array |= environment("SQUEUE_ARRAY").is_some();
     args.all |= environment("SQUEUE_ALL").is_some();
     args.all &= !args.hide;
 }
@@ -384,9 +388,9 @@ fn who(args: &Args) -> Option<Vec<u32>> {
     Some(known.collect())
 }
 
-/// Jobs by their numbers. An element of an array, or a step, belongs to its job's number; of
-/// arrays there are none, so that such an element is not there.
-fn ids(list: &str) -> Result<Vec<Option<u32>>, u8> {
+/// Jobs by their numbers, and tasks of arrays. A step belongs to its job's number; a component of a
+/// job is not there.
+fn ids(list: &str) -> Result<Vec<Option<JobTarget>>, u8> {
     let words = list.split(',').map(str::trim).filter(|word| !word.is_empty());
     words
         .map(|word| {
@@ -400,8 +404,12 @@ fn ids(list: &str) -> Result<Vec<Option<u32>>, u8> {
             };
             let job: u32 = job.parse().map_err(|_| invalid())?;
             match part {
-                None => Ok(Some(job)),
-                Some(part) => part.parse::<u32>().map(|_| None).map_err(|_| invalid()),
+                None => Ok(Some(JobTarget::job(job))),
+                Some(part) => {
+                    let number: u32 = part.parse().map_err(|_| invalid())?;
+                    let tasks = word.contains('_').then(|| TaskSet::one(number));
+                    Ok(tasks.map(|tasks| JobTarget { job, tasks: Some(tasks) }))
+                }
             }
         })
         .collect()

@@ -65,7 +65,10 @@ fn compare(field: Field, one: &Job<'_>, other: &Job<'_>) -> Ordering {
     use Field as F;
     let by = |value: fn(&Job<'_>) -> u64| value(one).cmp(&value(other));
     match field {
-        F::JobId => one.id().cmp(&other.id()),
+        F::JobId | F::Number | F::ArrayId | F::ArrayTask => {
+            let at = |job: &Job<'_>| (job.id(), job.task);
+            at(one).cmp(&at(other))
+        }
         F::Partition => one.job.partition.cmp(&other.job.partition),
         F::StateCompact => one.state().compact().cmp(other.state().compact()),
         F::State => one.state().name().cmp(other.state().name()),

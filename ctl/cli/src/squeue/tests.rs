@@ -6,7 +6,7 @@ use common::hostlist::Hostlist;
 use proptest::prelude::*;
 use proto::{
     ctl::{JobView, JobsReply},
-    types::Reason,
+    types::{Hold, Reason, TaskRun, Tasks, job},
 };
 
 use super::{COMMAND, chosen, field::Style, json, options, text};
@@ -78,6 +78,33 @@ fn lists_are_as_slurm_prints_them() {
     assert!(tried > 25, "only {tried} captures were tried");
 }
 
+/// The lines of job 118, an array, are among those of the capture.
+#[test]
+fn arrays_are_as_slurm_prints_them() {
+    for command in ["squeue ", "squeue -l", "squeue -o '%A %i %F %K'"] {
+        let entry = captures::one("squeue.txt", command);
+        let (ours, _) = run(command, &[samples::array_job()], SUBMITTED + 4);
+        let line = ours.lines().find(|line| line.contains(" 118_")).expect("it is listed");
+        assert!(entry.stdout.lines().any(|theirs| theirs == line), "{command}: {line}");
+    }
+    let mut held = samples::array_job();
+    held.reason = Reason::JobHeldUser.into();
+    let job = held.job();
+    (job.id, job.hold) = (277, Hold::User.into());
+    job.spec.as_mut().expect("a spec").name = "jarr".to_owned();
+    let runs = vec![TaskRun { first: 0, last: 3, step: 1 }];
+    job.array = Some(job::Array::Waiting(Tasks { runs }));
+    for entry in captures::read("squeue-array.txt") {
+        let (ours, _) = run(&entry.command, &[held.clone()], SUBMITTED + 4);
+        captures::assert_same(&entry.command, &ours, &entry.stdout);
+    }
+    let one = "118_5|118|118|5|PD\n";
+    let (ours, _) = run("squeue -h -j 118_5 -o %i|%A|%F|%K|%t", &[samples::array_job()], SUBMITTED);
+    assert_eq!(ours, one);
+    let (ours, _) = run("squeue -h -j 118_9 -o %i", &[samples::array_job()], SUBMITTED);
+    assert_eq!(ours, "");
+}
+
 #[test]
 fn what_jobs_wait_for_is_as_slurm_prints_it() {
     let entry = captures::one("squeue.txt", "squeue -o '%30E %r' -S i");
@@ -122,11 +149,10 @@ fn each_letter_has_slurms_value() {
         if is_other(field) {
             continue;
         }
-        // Of the three lines the second is of an array.
-        let lines: Vec<_> = entry.stdout.lines().collect();
-        let [one, _, three] = lines[..] else { panic!("{} has three lines", entry.command) };
-        let (ours, _) = run(&entry.command, &samples::jobs(), SUBMITTED + 5);
-        captures::assert_same(&entry.command, &ours, &format!("{one}\n{three}\n"));
+        let mut jobs = samples::jobs();
+        jobs.push(samples::array_job());
+        let (ours, _) = run(&entry.command, &jobs, SUBMITTED + 5);
+        captures::assert_same(&entry.command, &ours, &entry.stdout);
         tried += 1;
     }
     assert!(tried >= 50, "only {tried} letters were tried");

@@ -4,6 +4,7 @@ use std::fmt::Write as _;
 
 use common::{
     hostlist::Hostlist,
+    job::TaskSet,
     pattern::{BATCH, Names, expand},
     size::Mib,
     time::{Span, Timestamp},
@@ -11,7 +12,7 @@ use common::{
 use proto::{
     ctl::JobView,
     types::{
-        End, EndState, JobSpec, Layout, Place, Reason, Run, Stage, TimeLimit,
+        End, EndState, JobSpec, Layout, Place, Reason, Run, Stage, TimeLimit, job::Array,
         memory_request::Amount,
     },
 };
@@ -26,6 +27,8 @@ pub(crate) struct Job<'a> {
     pub(crate) spec: &'a JobSpec,
     pub(crate) layout: &'a Layout,
     pub(crate) now: Timestamp,
+    /// Which one it is, where each waiting task of an array is looked at by itself.
+    pub(crate) task: Option<u32>,
 }
 
 impl<'a> Job<'a> {
@@ -33,7 +36,7 @@ impl<'a> Job<'a> {
         let job = view.job.as_ref().ok_or(Malformed("job"))?;
         let spec = job.spec.as_ref().ok_or(Malformed("job's specification"))?;
         let layout = spec.layout.as_ref().ok_or(Malformed("job's layout"))?;
-        Ok(Self { view, job, spec, layout, now })
+        Ok(Self { view, job, spec, layout, now, task: None })
     }
 
     pub(crate) fn all(views: &'a [JobView], now: Timestamp) -> Result<Vec<Self>, Malformed> {
@@ -42,6 +45,62 @@ impl<'a> Job<'a> {
 
     pub(crate) fn id(&self) -> u32 {
         self.job.id
+    }
+
+    /// The array that it belongs to.
+    pub(crate) fn array(&self) -> Option<u32> {
+        match self.job.array.as_ref()? {
+            Array::Waiting(_) => Some(self.job.id),
+            Array::Task(task) => Some(task.array),
+        }
+    }
+
+    /// The tasks that it stands for while they wait.
+    pub(crate) fn waiting(&self) -> Option<TaskSet> {
+        match self.job.array.as_ref()? {
+            Array::Waiting(tasks) => TaskSet::try_from(tasks.clone()).ok(),
+            Array::Task(_) => None,
+        }
+    }
+
+    /// Each of the tasks that it stands for, as if it were a job by itself.
+    pub(crate) fn each(self, tasks: &TaskSet) -> impl Iterator<Item = Self> {
+        tasks.iter().map(move |task| Self { task: Some(task), ..self })
+    }
+
+    /// Which tasks of its array it is: `7`, or `0-3%2`.
+    pub(crate) fn task_text(&self) -> Option<String> {
+        if let Some(task) = self.task {
+            return Some(task.to_string());
+        }
+        match self.job.array.as_ref()? {
+            Array::Task(task) => Some(task.index.to_string()),
+            Array::Waiting(_) => {
+                let limit = self.view.array_limit.map(|limit| format!("%{limit}"));
+                Some(format!("{}{}", self.waiting()?, limit.unwrap_or_default()))
+            }
+        }
+    }
+
+    /// As people name it: `7`, `7_3`, `7_[0-3%2]`.
+    pub(crate) fn put_id(&self, out: &mut String) {
+        let array = self.array().unwrap_or(self.job.id);
+        let written = match (self.task_text(), &self.job.array, self.task) {
+            (Some(tasks), Some(Array::Waiting(_)), None) => write!(out, "{array}_[{tasks}]"),
+            (Some(task), _, _) => write!(out, "{array}_{task}"),
+            (None, _, _) => write!(out, "{array}"),
+        };
+        written.expect("a String takes it");
+    }
+
+    /// What `%A` and `%a` stand for.
+    fn names_in_array(&self) -> Option<(u32, u32)> {
+        let index = match self.job.array.as_ref()? {
+            Array::Task(task) => task.index,
+            // Slurm's `NO_VAL`.
+            Array::Waiting(_) => self.task.unwrap_or(0xffff_fffe),
+        };
+        Some((self.array()?, index))
     }
 
     pub(crate) fn run(&self) -> Option<&'a Run> {
@@ -276,14 +335,19 @@ impl<'a> Job<'a> {
     }
 
     fn file(&self, pattern: Option<&str>) -> String {
-        in_folder(&self.spec.work_dir, pattern.unwrap_or(DEFAULT_OUTPUT))
+        in_folder(&self.spec.work_dir, pattern.unwrap_or(self.default_output()))
+    }
+
+    /// What `--output` is where it is not given.
+    pub(crate) fn default_output(&self) -> &'static str {
+        if self.job.array.is_some() { "slurm-%A_%a.out" } else { "slurm-%j.out" }
     }
 
     /// A path with its patterns filled in.
     pub(crate) fn expanded(&self, path: &str) -> String {
         let names = Names {
             job: self.id(),
-            array: None,
+            array: self.names_in_array(),
             step: BATCH,
             node: self.batch_host(),
             node_index: 0,
@@ -304,9 +368,6 @@ impl<'a> Job<'a> {
         Some(command)
     }
 }
-
-/// What `--output` is where it is not given.
-pub(crate) const DEFAULT_OUTPUT: &str = "slurm-%j.out";
 
 const NULL: &str = "/dev/null";
 

@@ -7,7 +7,8 @@ use proto::{
     ctl::{JobView, NodeView, NodesReply},
     types::{
         Availability, End, EndState, Hold, Inventory, Job, JobSpec, Layout, MemoryRequest, Node,
-        NodeReason, Place, Reason, Resources, Run, Stage, TimeLimit, memory_request::Amount,
+        NodeReason, Place, Reason, Resources, Run, Stage, TaskRun, Tasks, TimeLimit, job,
+        memory_request::Amount,
     },
 };
 
@@ -213,6 +214,17 @@ pub(crate) fn dependent_jobs() -> Vec<JobView> {
         waits(128, "dep-or", "afterok:117?afterany:119"),
         waits(129, "blocker", "singleton"),
     ]
+}
+
+/// Job 118 of the same captures, an array whose tasks all wait.
+pub(crate) fn array_job() -> JobView {
+    let mut view = pending(118, "arr", 107, Reason::Priority)
+        .minutes(5)
+        .line("sbatch --parsable -J arr --array=0-7%2 -t 5 --wrap=sleep 20");
+    let runs = vec![TaskRun { first: 0, last: 7, step: 1 }];
+    view.job().array = Some(job::Array::Waiting(Tasks { runs }));
+    view.array_limit = Some(2);
+    view
 }
 
 /// Jobs 275, which runs, and 276, which waits: the captures with `extra` in their names.

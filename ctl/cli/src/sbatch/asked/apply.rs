@@ -3,7 +3,10 @@
 use common::{
     count, date,
     hostlist::{Hostlist, HostlistError},
-    job::{Constraint, ConstraintError, Dependency, DependencyError, MemoryRequest, OpenMode},
+    job::{
+        ArraySpec, Constraint, ConstraintError, Dependency, DependencyError, MOST_TASKS,
+        MemoryRequest, OpenMode,
+    },
     size,
     time::{TimeLimit, Timestamp},
 };
@@ -86,6 +89,7 @@ impl Asked {
         let owned = || Some(text.to_owned());
         match row.opt {
             Opt::Account => self.account = owned(),
+            Opt::Array => self.array = array(text)?,
             Opt::Qos => self.qos = owned(),
             Opt::Begin => self.begin = Some(begin(text, setting)?),
             Opt::Chdir => self.chdir = owned(),
@@ -222,6 +226,15 @@ fn constraint(text: &str) -> Result<Option<Constraint>, Complaint> {
     let wrong =
         |error: ConstraintError| Complaint::error(format!("Batch job submission failed: {error}"));
     Constraint::parse(text).map(Some).map_err(wrong)
+}
+
+/// As with a dependency. An empty text asks for no array.
+fn array(text: &str) -> Result<Option<ArraySpec>, Complaint> {
+    if text.is_empty() {
+        return Ok(None);
+    }
+    let wrong = |error| Complaint::error(format!("Batch job submission failed: {error}"));
+    ArraySpec::parse(text, MOST_TASKS).map(Some).map_err(wrong)
 }
 
 fn yes(long: &str, text: &str) -> Result<bool, Complaint> {

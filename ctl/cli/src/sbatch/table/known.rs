@@ -7,6 +7,10 @@ pub(super) const KNOWN: &[Row] = &[
         .short('A')
         .or(&["SBATCH_ACCOUNT"])
         .help("Charge this account"),
+    Row::value("array", "NUMBERS", Opt::Array)
+        .short('a')
+        .or(&["SBATCH_ARRAY_INX"])
+        .help("Make an array of jobs: 0-15, 1,3-7:2, and %N for N at a time at most"),
     Row::value("begin", "TIME", Opt::Begin).short('b').help("Do not start before this time"),
     Row::value("chdir", "FOLDER", Opt::Chdir).short('D').help("Work in this folder"),
     Row::value("clusters", "NAME", Opt::Clusters)

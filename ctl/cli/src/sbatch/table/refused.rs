@@ -2,7 +2,6 @@
 
 use super::{Opt, Row};
 
-const ARRAY: Opt = Opt::Unsupported("there are no job arrays");
 const BURST: Opt = Opt::Unsupported("there are no burst buffers");
 const CONTAINER: Opt = Opt::Unsupported("jobs run in no containers");
 const FEATURE: Opt = Opt::Unsupported("use --constraint, which all nodes of a job meet");
@@ -17,7 +16,6 @@ const TOPOLOGY: Opt = Opt::Unsupported("nodes are not chosen by where they are i
 pub(super) const REFUSED: &[Row] = &[
     Row::value("acctg-freq", "", Opt::Unsupported("what jobs use is not sampled"))
         .or(&["SBATCH_ACCTG_FREQ"]),
-    Row::value("array", "", ARRAY).short('a').or(&["SBATCH_ARRAY_INX"]),
     Row::value("autocomplete", "", Opt::Unsupported("completion comes from the shell")),
     Row::value("batch", "", FEATURE).or(&["SBATCH_BATCH"]),
     Row::value("bb", "", BURST),

@@ -25,7 +25,14 @@ pub(in super::super) fn text(out: &mut String, job: &Job<'_>, clock: &Clock, fla
 
 fn owner(record: &mut Record<'_>, job: &Job<'_>, details: bool) {
     let spec = job.spec;
-    record.pair("JobId", job.id()).pair("JobName", &spec.name).line();
+    record.pair("JobId", job.id());
+    if let (Some(array), Some(tasks)) = (job.array(), job.task_text()) {
+        record.pair("ArrayJobId", array).pair("ArrayTaskId", tasks);
+        if let Some(limit) = job.view.array_limit {
+            record.pair("ArrayTaskThrottle", limit);
+        }
+    }
+    record.pair("JobName", &spec.name).line();
     if details {
         record.pair("SLUID", "(null)").line();
     }

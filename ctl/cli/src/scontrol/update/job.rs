@@ -45,23 +45,23 @@ pub(super) fn run(session: &mut Session<'_>, words: &[&str]) -> u8 {
     };
     let Update { jobs, changes, shift, wrong } = update;
     let jobs: Vec<&str> = jobs.iter().map(String::as_str).collect();
-    act::each(session, &jobs, None, |session, job| {
+    act::each(session, &jobs, None, |session, target| {
         if let Some(wrong) = &wrong {
             session.client()?;
             return Ok(Err(refused(wrong)));
         }
         let mut changes = changes.clone();
         if let Some(shift) = shift {
-            match session.call(async |client| shifted(client, job, shift).await)? {
+            match session.call(async |client| shifted(client, target.job, shift).await)? {
                 Ok(limit) => changes.time_limit = Some(limit),
                 Err(trouble) => return Ok(Err(trouble)),
             }
         }
         let request = UpdateJobRequest {
             request: client::request_id(),
-            job,
+            job: target.job,
             changes: Some(changes),
-            tasks: vec![],
+            tasks: target.runs(),
         };
         session.change(&UPDATE_JOB, &request)
     })
@@ -151,6 +151,8 @@ fn set(update: &mut Update, pair: &Pair<'_>, now: Timestamp, zone: &TimeZone) ->
     } else if pair.is("StartTime", 2) || pair.is("EligibleTime", 2) {
         let at = date::parse(text, now, zone).map_err(|error| format!("{error}\n{NO_CHANGES}"))?;
         changes.begin = Some(at.0);
+    } else if pair.is("ArrayTaskThrottle", 9) {
+        changes.array_limit = Some(number(pair, "ArrayTaskThrottle")?);
     } else if pair.is("Dependency", 4) {
         match Dependency::parse(text) {
             Ok(dependency) => changes.dependency = Some((&dependency).into()),

@@ -14,8 +14,8 @@ use common::{
     date,
     hostlist::Hostlist,
     id::JobId,
-    job::{Job, Place, Reason},
-    machine::State,
+    job::{ArrayPart, Job, Place, Reason, TaskSet},
+    machine::{Allocation, State},
     time::Timestamp,
 };
 use jiff::tz::TimeZone;
@@ -27,7 +27,7 @@ use super::super::{
     page::{DOUBTFUL, GOOD, HEADING, Page, plain},
     print_json,
 };
-use crate::say;
+use crate::{say, view::JobTarget};
 
 #[derive(clap::Args)]
 pub(crate) struct Args {
@@ -78,6 +78,8 @@ fn read(path: &Path) -> Result<Inputs, String> {
 /// What the plan says of one job.
 struct Line<'a> {
     job: &'a Job,
+    /// Which of its tasks, where the job stands for some.
+    tasks: Option<TaskSet>,
     reason: Reason,
     /// When it starts, or is to start, or may be looked at again.
     at: Option<Timestamp>,
@@ -94,27 +96,41 @@ fn lines(state: &State, now: Timestamp, plan: Plan) -> Vec<Line<'_>> {
     let others = state.jobs.values().filter(|job| job.is_pending() && !queued.contains(&job.id));
     jobs.extend(others.map(AsRef::as_ref));
     let Plan { starts, waits, estimates, .. } = plan;
-    let mut starts: BTreeMap<JobId, Vec<Place>> =
-        starts.into_iter().map(|start| (start.job, start.places)).collect();
-    let line = |job| line(config, now, (&waits, &estimates), &mut starts, job);
-    jobs.into_iter().map(line).collect()
+    let mut started: BTreeMap<JobId, Vec<Allocation>> = BTreeMap::new();
+    for start in starts {
+        started.entry(start.job).or_default().push(start);
+    }
+    let mut lines = Vec::with_capacity(jobs.len());
+    for job in jobs {
+        let mut left = match &job.array {
+            Some(ArrayPart::Waiting(tasks)) => Some(tasks.clone()),
+            Some(ArrayPart::Task { .. }) | None => None,
+        };
+        let starts = started.remove(&job.id).unwrap_or_default();
+        let all = left.is_none() && !starts.is_empty();
+        for Allocation { task, places, .. } in starts {
+            let (reason, at, tasks) = (Reason::None, Some(now), task.map(TaskSet::one));
+            left = left.zip(tasks.as_ref()).map(|(left, task)| left.without(task));
+            lines.push(Line { job, tasks, reason, at, places });
+        }
+        if !all && !left.as_ref().is_some_and(TaskSet::is_empty) {
+            lines.push(Line { tasks: left, ..waiting(config, now, (&waits, &estimates), job) });
+        }
+    }
+    lines
 }
 
-fn line<'a>(
+fn waiting<'a>(
     config: &Config,
     now: Timestamp,
     (waits, estimates): (&BTreeMap<JobId, Reason>, &BTreeMap<JobId, Timestamp>),
-    starts: &mut BTreeMap<JobId, Vec<Place>>,
     job: &'a Job,
 ) -> Line<'a> {
-    if let Some(places) = starts.remove(&job.id) {
-        return Line { job, reason: Reason::None, at: Some(now), places };
-    }
     let found = || waits.get(&job.id).copied().unwrap_or(Reason::Priority);
     let reason = sched::reason(config, job, now, found);
     let begin = job.begin.filter(|begin| reason == Reason::BeginTime && *begin > now);
     let at = estimates.get(&job.id).copied().or(begin);
-    Line { job, reason, at, places: vec![] }
+    Line { job, tasks: None, reason, at, places: vec![] }
 }
 
 fn nodes(places: &[Place]) -> String {
@@ -132,9 +148,10 @@ fn object(inputs: &Inputs, lines: &[Line<'_>]) -> Value {
         })
     };
     let job = |line: &Line<'_>| {
-        let Line { job, reason, at, places } = line;
+        let Line { job, tasks, reason, at, places } = line;
         json!({
             "job": job.id.0,
+            "array_tasks": tasks.as_ref().map(TaskSet::to_string),
             "name": job.spec.name,
             "user": job.spec.user_name,
             "partition": job.partition.as_str(),
@@ -172,8 +189,9 @@ fn text(inputs: &Inputs, lines: &[Line<'_>], zone: &TimeZone, in_colour: bool) -
     let header = ["JOB", "USER", "PARTITION", "PRIORITY", "PLAN", "AT", "NODES(REASON)"];
     let mut table = plain(header, &[0, 3]);
     let mut styles = vec![HEADING];
-    for Line { job, reason, at, places } in lines {
-        let (id, priority) = (job.id.to_string(), job.priority.to_string());
+    for Line { job, tasks, reason, at, places } in lines {
+        let id = JobTarget { job: job.id.0, tasks: tasks.clone() }.to_string();
+        let priority = job.priority.to_string();
         let at = at.map(|at| date::format(at, zone)).unwrap_or_default();
         let starts = !places.is_empty();
         let (word, last) =

@@ -3,7 +3,7 @@ use std::sync::Arc;
 use common::{
     config::{NodeConf, PartitionConf},
     id::{Attempt, NodeName, PartitionName},
-    job::{Hold, JobSpec, Layout, Phase},
+    job::{ArraySpec, Hold, JobSpec, Layout, Phase},
     node::{Availability, Node},
     resources::Resources,
     time::TimeLimit,
@@ -109,6 +109,7 @@ fn programs_see_these_names() {
           "jobs": [
             {
               "job": 1,
+              "array_tasks": null,
               "name": "job",
               "user": "alice",
               "partition": "cpu",
@@ -127,6 +128,7 @@ fn programs_see_these_names() {
             },
             {
               "job": 2,
+              "array_tasks": null,
               "name": "job",
               "user": "alice",
               "partition": "cpu",
@@ -140,6 +142,22 @@ fn programs_see_these_names() {
         }
     "#]]
     .assert_eq(&format!("{:#}\n", object(&inputs, &lines)));
+}
+
+#[test]
+fn each_task_of_an_array_starts_by_itself_and_the_others_wait_together() {
+    let mut inputs = inputs();
+    let asked = ArraySpec::parse("0-9", 10).expect("it is well formed");
+    let waiting = Some(ArrayPart::Waiting(asked.tasks.clone()));
+    let mut array = Job { array: waiting, ..job(1, 1) };
+    Arc::make_mut(&mut array.spec).array = Some(Arc::new(asked));
+    inputs.state.jobs.insert(array.id, Arc::new(array));
+    let lines = lines(&inputs.state, NOW, sched::plan(&inputs.state, NOW));
+    let shown = text(&inputs, &lines, &TimeZone::UTC, false);
+    let words = |line: &str| line.split_whitespace().map(str::to_owned).collect::<Vec<_>>();
+    let first: Vec<_> = shown.lines().skip(4).take(3).map(words).collect();
+    let brief: Vec<_> = first.iter().map(|words| format!("{} {}", words[0], words[4])).collect();
+    assert_eq!(brief, ["1_0 start", "1_1 start", "1_[2-9] wait"]);
 }
 
 /// A file is read as it was written, and gives the same plan.
