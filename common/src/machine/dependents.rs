@@ -114,6 +114,27 @@ impl Dependents {
         (!occupied && self.asked(family, *first).next().is_some()).then_some(*first)
     }
 
+    /// The waiting jobs before which a job, or the tasks of an array, can't be the only ones, the
+    /// last one first. Behind one that asks for the same, what is before it is waited for with it.
+    pub(super) fn elders(
+        &self,
+        user: UserId,
+        name: &str,
+        group: JobId,
+    ) -> impl Iterator<Item = JobId> + '_ {
+        let family = family(user, name);
+        let first = (family, Standing::Waits, FIRST, FIRST);
+        let before = self.namesakes.range(first..(family, Standing::Waits, group, FIRST)).rev();
+        let mut covered = None;
+        let elders = before.take_while(move |(_, _, elder, _)| {
+            if covered.is_none() && self.asked(family, *elder).next().is_some() {
+                covered = Some(*elder);
+            }
+            covered.is_none_or(|last| last == *elder)
+        });
+        elders.map(|(_, _, _, job)| *job)
+    }
+
     /// Those of a job or array that wait to be the only ones.
     fn asked(&self, family: Family, group: JobId) -> impl Iterator<Item = &Single> {
         [false, true].into_iter().flat_map(move |met| {

@@ -241,6 +241,27 @@ fn others_wait_for_an_array_or_for_a_task_of_it() {
     assert_eq!([any, bad].map(|job| cluster.shown(job)), [None, None]);
 }
 
+/// A task may wait for another one, but for no circle of them, nor for all.
+#[test]
+fn tasks_of_one_array_wait_for_each_other() {
+    let mut cluster = Cluster::new(&["n1"], 8);
+    let job = cluster.array("0-5");
+    let mut depends = |tasks: &str, text: &str| {
+        let dependency = Some(Arc::new(Dependency::parse(text).expect("it is well formed")));
+        let changes = Box::new(JobChanges { dependency, ..JobChanges::default() });
+        cluster.does(job, Some(tasks), TaskAct::Update { changes })
+    };
+    assert_eq!(depends("0", "afterok:1_0"), Err(Refusal::Dependency));
+    assert_eq!(depends("0-5", "afterok:1_*"), Err(Refusal::Dependency));
+    // It still waits with the others.
+    assert_eq!(depends("0", "afterok:1_1"), Err(Refusal::Dependency));
+    assert_eq!(depends("1", ""), Ok(()));
+    assert_eq!(depends("0", "afterok:1_1"), Ok(()));
+    assert_eq!(depends("1", "afterok:1_0"), Err(Refusal::CircularDependency));
+    assert_eq!(depends("0", "afterok:1_2"), Ok(()));
+    assert_eq!(depends("1", "afterok:1_*"), Err(Refusal::Dependency));
+}
+
 #[test]
 fn tasks_wait_for_their_counterparts() {
     let mut cluster = Cluster::new(&["n1"], 8);

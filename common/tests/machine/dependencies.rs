@@ -51,6 +51,12 @@ impl Cluster {
         self.send(Command::UpdateJob { by, job, changes }).map(|_| ())
     }
 
+    fn rename(&mut self, job: JobId, name: &str) -> Result<(), Refusal> {
+        let changes = Box::new(JobChanges { name: Some(name.into()), ..JobChanges::default() });
+        let by = self.by(ALICE);
+        self.send(Command::UpdateJob { by, job, changes }).map(|_| ())
+    }
+
     fn time(&mut self) {
         for command in timers(&self.state, self.now) {
             self.send(command).expect("a timer is never refused");
@@ -281,6 +287,34 @@ fn dependencies_are_changed_and_never_go_round() {
     assert!(cluster.queued(three) && !cluster.queued(two));
     cluster.runs(three);
     assert_eq!(cluster.depend(three, "afterok:1"), Err(Refusal::NotPending(three)));
+}
+
+/// A singleton waits for all of its name that came before it: a name closes a circle, too.
+#[test]
+fn nobody_waits_for_a_singleton_that_waits_for_him() {
+    let mut cluster = Cluster::new(&["n1"], 8);
+    let circle = Err(Refusal::CircularDependency);
+    let first = cluster.enters(named("a", None));
+    let other = cluster.enters(named("b", None));
+    cluster.enters(named("a", Some("singleton")));
+    let last = cluster.enters(named("a", Some("singleton")));
+    for waits in ["afterok:3", "afterok:4", "afterany:3,singleton"] {
+        assert_eq!(cluster.depend(first, waits), circle, "{waits}");
+    }
+    // Whoever came later, or has another name, may.
+    let later = cluster.enters(named("a", Some("afterok:4")));
+    assert_eq!(cluster.depend(other, "afterok:4"), Ok(()));
+    assert_eq!(cluster.rename(other, "a"), circle);
+    assert_eq!(cluster.rename(first, "c"), Ok(()));
+    assert_eq!(cluster.depend(first, "afterok:4"), Ok(()));
+    assert_eq!(cluster.rename(first, "a"), circle);
+    assert_eq!(cluster.rename(first, "b"), Ok(()));
+    // The waited for asks to be alone.
+    assert_eq!(cluster.depend(later, ""), Ok(()));
+    assert_eq!(cluster.rename(later, "b"), Ok(()));
+    assert_eq!(cluster.depend(other, "afterok:5"), Ok(()));
+    assert_eq!(cluster.depend(later, "singleton"), circle);
+    assert_eq!(cluster.depend(last, "singleton"), Ok(()));
 }
 
 /// A record of format 1 says nothing of dependencies, so none may be made as long as one replica

@@ -1,14 +1,15 @@
 //! What people change of a job that is in.
 
-use std::{collections::BTreeSet, sync::Arc};
+use std::sync::Arc;
 
 use super::{
     accounts::admit_change,
+    circles::{names_itself, waits_for_itself},
     submit::{check_limits, may_use, may_wait_for, partition},
 };
 use crate::{
     id::JobId,
-    job::{Dependency, Fate, Hold, Job, JobChanges, JobSpec, On, Phase},
+    job::{Dependency, Hold, Job, JobChanges, JobSpec, Phase},
     machine::{By, Event, Refusal, State},
 };
 
@@ -68,6 +69,7 @@ pub(super) fn update_job(
     if let Some(dependency) = &changes.dependency {
         changes.dependency = Some(Arc::new(may_depend(state, job, dependency)?));
     }
+    may_wait_so(state, job, &changes)?;
     if changes.array_limit.is_some() && job.array.is_none() {
         return Err(Refusal::Array);
     }
@@ -101,30 +103,22 @@ fn may_depend(state: &State, job: &Job, dependency: &Dependency) -> Result<Depen
     if !job.is_pending() {
         return Err(Refusal::NotPending(job.id));
     }
-    let own = |next: &JobId| *next == job.id || Some(*next) == job.array_id();
-    let mut ahead: Vec<JobId> = awaited(&dependency).collect();
-    if ahead.iter().any(own) {
+    if names_itself(state, job, &dependency) {
         return Err(Refusal::Dependency);
-    }
-    let mut seen: BTreeSet<JobId> = ahead.iter().copied().collect();
-    while let Some(next) = ahead.pop() {
-        if own(&next) {
-            return Err(Refusal::CircularDependency);
-        }
-        let tasks = state.tasks(next).map(|(_, task)| task);
-        let waits = state.jobs.get(&next).into_iter().chain(tasks).filter(|next| next.is_pending());
-        let theirs = waits.filter_map(|next| next.dependency.as_ref());
-        ahead.extend(theirs.flat_map(|theirs| awaited(theirs)).filter(|one| seen.insert(*one)));
     }
     Ok(dependency)
 }
 
-fn awaited(dependency: &Dependency) -> impl Iterator<Item = JobId> + '_ {
-    let open = dependency.conditions.iter().filter(|condition| condition.fate == Fate::Open);
-    open.filter_map(|condition| match condition.on {
-        On::Job { job, .. } => Some(job),
-        On::Singleton => None,
-    })
+/// Nobody may come to wait for himself, be it because of a name.
+fn may_wait_so(state: &State, job: &Job, changes: &JobChanges) -> Result<(), Refusal> {
+    let name = changes.name.as_deref().unwrap_or(&job.spec.name);
+    let dependency = changes.dependency.as_ref().or(job.dependency.as_ref());
+    let Some(dependency) = dependency.filter(|_| job.is_pending()) else { return Ok(()) };
+    let same = changes.dependency.is_none() && name == job.spec.name;
+    if !same && waits_for_itself(state, job, name, dependency) {
+        return Err(Refusal::CircularDependency);
+    }
+    Ok(())
 }
 
 /// What only an operator may do: give a job more than it was given, or a better place.
