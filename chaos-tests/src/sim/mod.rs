@@ -45,6 +45,7 @@ mod orders;
 mod planted;
 mod raft;
 mod spool;
+mod tasks;
 mod trace;
 mod user;
 mod waits;

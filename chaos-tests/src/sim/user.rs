@@ -5,8 +5,11 @@ use std::{collections::BTreeMap, sync::Arc};
 use bytes::Bytes;
 use common::{
     id::{GroupId, JobId, NodeName, RequestId, UserId},
-    job::{Constraint, Dependency, Hold, Job, JobChanges, JobSpec, Layout, Phase, SignalScope},
-    machine::{Answer, By, Command, NodeChanges, NodeTarget, Submission},
+    job::{
+        ArraySpec, Constraint, Dependency, Hold, Job, JobChanges, JobSpec, Layout, MAX_ARRAY_SIZE,
+        Phase, SignalScope, TaskSet,
+    },
+    machine::{Answer, By, Command, NodeChanges, NodeTarget, Submission, TaskAct},
     time::TimeLimit,
 };
 
@@ -37,6 +40,13 @@ pub(super) enum Want {
         /// What it is to wait for, and whether it is to end where it waits in vain.
         after: Option<String>,
         kill: bool,
+        array: Option<String>,
+    },
+    /// On some tasks of an array, or on all.
+    Tasks {
+        array: JobId,
+        tasks: Option<String>,
+        act: TaskAct,
     },
     Cancel {
         job: JobId,
@@ -108,6 +118,7 @@ impl Ask {
             Want::Submit { .. }
             | Want::Cancel { .. }
             | Want::Depend { .. }
+            | Want::Tasks { .. }
             | Want::Hold(_)
             | Want::Release(_)
             | Want::Requeue { .. }
@@ -121,6 +132,12 @@ impl Ask {
                 by,
                 job: *job,
                 signal: signal.map(|signal| (signal, SignalScope::Full)),
+            },
+            Want::Tasks { array, tasks, act } => Command::OnTasks {
+                by,
+                array: *array,
+                tasks: tasks.as_deref().map(task_set),
+                act: act.clone(),
             },
             Want::Depend { job, after } => {
                 let dependency = Some(Arc::new(dependency(after)));
@@ -139,7 +156,8 @@ impl Ask {
     }
 
     fn submission(&self, by: By) -> Submission {
-        let Want::Submit { cpus, nodes, gpus, minutes, requeue, after, kill } = &self.want else {
+        let Want::Submit { cpus, nodes, gpus, minutes, requeue, after, kill, array } = &self.want
+        else {
             unreachable!("the caller saw a submission");
         };
         let layout = Layout { min_nodes: *nodes, tasks: *cpus, ..Layout::SINGLE };
@@ -154,6 +172,7 @@ impl Ask {
             spec.dependency = Some(Arc::new(dependency));
             spec.kill_on_invalid_dep = Some(*kill);
         }
+        spec.array = array.as_deref().map(array_spec);
         Submission {
             by,
             spec,
@@ -173,6 +192,15 @@ fn constraint(ask: u64, nodes: u32) -> Option<Arc<Constraint>> {
         _ => return None,
     };
     Constraint::parse(text).ok().map(Arc::new)
+}
+
+fn task_set(text: &str) -> TaskSet {
+    TaskSet::parse(text, MAX_ARRAY_SIZE).expect("the simulator writes what can be read")
+}
+
+fn array_spec(text: &str) -> Arc<ArraySpec> {
+    let spec = ArraySpec::parse(text, MAX_ARRAY_SIZE);
+    Arc::new(spec.expect("the simulator writes what can be read"))
 }
 
 fn dependency(text: &str) -> Dependency {
@@ -256,6 +284,7 @@ impl World {
                 requeue: self.random.chance(500),
                 after: self.something_to_wait_for(),
                 kill: self.random.chance(500),
+                array: self.random.chance(120).then(|| self.some_array()),
             };
             self.want(want);
         }
@@ -293,6 +322,12 @@ impl World {
             && let Some(after) = self.something_to_wait_for()
         {
             self.want(Want::Depend { job, after });
+            return;
+        }
+        if self.random.chance(150)
+            && let Some(want) = self.something_with_tasks()
+        {
+            self.want(want);
             return;
         }
         let want = match self.random.below(9) {

@@ -11,7 +11,10 @@ use common::{
 use node::run::RunId;
 use step::spool::Ended;
 
-use super::{controller::node_name, gpus::Devices, network::Place, waits::Happened, world::World};
+use super::{
+    controller::node_name, gpus::Devices, network::Place, tasks::Arrays, waits::Happened,
+    world::World,
+};
 
 #[derive(Debug, Default)]
 pub(super) struct Witness {
@@ -41,6 +44,7 @@ pub(super) struct Witness {
     happened: Happened,
     /// Who has which GPU.
     devices: Devices,
+    arrays: Arrays,
 }
 
 impl Witness {
@@ -61,6 +65,7 @@ impl Witness {
         }
         self.happened.entry(entry);
         self.devices.entry(entry);
+        self.arrays.entry(entry);
     }
 
     fn event(&mut self, entry: &Entry, event: &Event, before: &State) {

@@ -4,6 +4,7 @@
 //! and leaves nothing behind. The jobs witness their runs themselves: each appends its id to a
 //! file, and what the file says is held against what was acknowledged.
 
+mod arrays;
 mod cluster;
 mod controllers;
 mod door;
