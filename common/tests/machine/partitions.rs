@@ -54,6 +54,24 @@ fn an_account_that_a_partition_does_not_admit_is_refused_where_limits_are_enforc
     }
 }
 
+/// A replica of the first format would keep another configuration than the others.
+#[test]
+fn what_not_all_replicas_would_read_is_left_out_until_they_do() {
+    let mut cluster = cluster(|_| ());
+    let mut wanted = config(&["n1"], 8);
+    wanted.max_array_size = 5;
+    wanted.kill_invalid_depend = true;
+    let mut set = |format| {
+        cluster.state.format = format;
+        let config = wanted.clone().into();
+        cluster.send(Command::SetConfig { config }).expect("it fits the cluster");
+        let config = cluster.state.config.as_ref().expect("it is set");
+        (config.max_array_size, config.kill_invalid_depend)
+    };
+    assert_eq!(set(1), (Config::defaults("").max_array_size, false));
+    assert_eq!(set(2), (5, true));
+}
+
 #[test]
 fn a_partition_that_drains_takes_no_jobs() {
     let table = [

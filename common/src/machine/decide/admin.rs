@@ -8,7 +8,7 @@ use super::node;
 use crate::{
     config::Config,
     id::{ClusterId, ContentHash, ControllerName, JobId, UserId},
-    job::Phase,
+    job::{MAX_ARRAY_SIZE, Phase},
     machine::{Event, FORMAT, Refusal, State, TokenRole},
     time::Timestamp,
 };
@@ -59,10 +59,12 @@ pub(super) fn set_config(
 /// The configuration without what not all controllers would read of it: they would not have the
 /// same from then on.
 fn readable(state: &State, config: Arc<Config>) -> Arc<Config> {
-    if state.format >= 2 || config.gres_types.is_empty() {
+    if state.format >= 2 {
         return config;
     }
     let mut config = Arc::unwrap_or_clone(config);
+    config.max_array_size = MAX_ARRAY_SIZE;
+    config.kill_invalid_depend = false;
     config.gres_types.clear();
     config.nodes.iter_mut().for_each(|node| node.gres.clear());
     Arc::new(config)
