@@ -32,6 +32,11 @@ impl Devices {
             let asked = spec.gres.as_ref().map_or(0, |request| request.node_gpus());
             self.asked.insert(*job, asked);
         }
+        if let Event::TaskSplit { array, job, .. } = event {
+            // A task asks for what its array asks for.
+            let asked = self.asked.get(array).copied().unwrap_or(0);
+            self.asked.insert(*job, asked);
+        }
         if let Event::JobEnded { job, .. } | Event::JobRequeued { job, .. } = event {
             self.held.retain(|_, holder| holder != job);
         }
