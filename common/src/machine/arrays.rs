@@ -137,8 +137,14 @@ impl State {
         if self.waiting(array).is_some() || self.tasks(array).any(|(_, job)| job.is_pending()) {
             return Some(Progress::Waits);
         }
-        let starts = self.tasks(array).filter_map(|(_, job)| job.run()).map(|run| run.started);
-        Some(Progress::Started { at: starts.max().unwrap_or(self.at) })
+        // What was cancelled while it waited counts from then on.
+        let since = |job: &Arc<Job>| {
+            let started = job.run().map(|run| run.started);
+            started.or_else(|| job.end().map(|end| end.at))
+        };
+        let starts = self.tasks(array).filter_map(|(_, job)| since(job));
+        let of_waiting = self.jobs.get(&array).and_then(since);
+        Some(Progress::Started { at: starts.chain(of_waiting).max().unwrap_or(self.at) })
     }
 
     pub(super) fn with_array(&mut self, array: JobId, change: impl FnOnce(&mut ArrayBook)) {
