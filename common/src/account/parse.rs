@@ -120,30 +120,26 @@ impl Reader {
             return Err("a second cluster: a file is of one".to_owned());
         }
         self.parts.cluster = line.name.to_ascii_lowercase();
-        let mut account = root();
-        let mut association = Association::of(ROOT, None);
-        // Whatever is wrong with the rest of the line, the others are read as those of a cluster.
-        let read = self.association(line, |reader, key, value| {
-            let found = OfAccount(&mut account, &mut association).take(key, value)?;
-            reader.note(found);
-            Ok(())
-        });
-        self.add(account, association);
-        read
+        self.add(line, root(), Association::of(ROOT, None))
     }
 
-    fn association(
+    /// Takes over an account with the options of its line. Whatever is wrong with these, the lines
+    /// below are read as those of its children.
+    fn add(
         &mut self,
         line: &Line<'_>,
-        mut take: impl FnMut(&mut Self, &str, &str) -> Result<(), String>,
+        mut account: Account,
+        mut association: Association,
     ) -> Result<(), String> {
-        line.options.iter().try_for_each(|(key, value)| take(self, key, value))
-    }
-
-    fn add(&mut self, account: Account, association: Association) {
+        let read = line.options.iter().try_for_each(|(key, value)| {
+            let found = OfAccount(&mut account, &mut association).take(key, value)?;
+            self.note(found);
+            Ok(())
+        });
         self.accounts.insert(account.name.clone(), self.parts.associations.len());
         self.parts.accounts.push(account);
         self.push(association);
+        read
     }
 
     fn push(&mut self, association: Association) {
@@ -175,19 +171,13 @@ impl Reader {
         self.begun()?;
         let name = line.name.to_ascii_lowercase();
         let parent = self.parent.unwrap_or(0);
-        let mut account = Account { name: name.clone(), ..Account::default() };
-        let mut association = Association::of(&name, place(parent));
+        let account = Account { name: name.clone(), ..Account::default() };
+        let association = Association::of(&name, place(parent));
         if self.accounts.contains_key(&name) {
             // What is below it is read all the same, as the first one's.
             return Err(format!("account {name} stands twice"));
         }
-        let read = self.association(line, |reader, key, value| {
-            let found = OfAccount(&mut account, &mut association).take(key, value)?;
-            reader.note(found);
-            Ok(())
-        });
-        self.add(account, association);
-        read
+        self.add(line, account, association)
     }
 
     fn user(&mut self, line: &Line<'_>) -> Result<(), String> {
