@@ -104,8 +104,7 @@ impl Viewer<'_> {
     fn asked(&self, partition: &PartitionConf, job: &Job) -> Asked {
         let need = sched::need(self.config, partition, job);
         let nodes = need.nodes_min;
-        let cpus = need.tasks.saturating_mul(need.cpus_per_task);
-        let cpus = cpus.max(nodes.saturating_mul(need.cpus_min));
+        let cpus = u32::try_from(need.cpus()).unwrap_or(u32::MAX);
         let memory = match job.spec.memory {
             MemoryRequest::Default => {
                 match partition.def_memory.unwrap_or(self.config.def_memory) {

@@ -35,8 +35,7 @@ struct Waits {
 /// What a job takes at least: what it will be is known only once nodes are found.
 fn least<'a>(job: &'a Job, need: &Need) -> Wants<'a> {
     let nodes = u64::from(need.nodes_min);
-    let cpus = u64::from(need.tasks) * u64::from(need.cpus_per_task);
-    let cpus = cpus.max(nodes * u64::from(need.cpus_min));
+    let cpus = need.cpus();
     let memory_mib = match need.memory {
         Memory::PerNode(mib) => mib.saturating_mul(nodes),
         Memory::PerCpu(mib) => mib.saturating_mul(cpus),

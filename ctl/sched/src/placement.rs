@@ -128,6 +128,13 @@ fn memory(config: &Config, partition: &PartitionConf, asked: MemoryRequest) -> M
 }
 
 impl Need {
+    /// The CPUs that it takes at least, on all nodes together.
+    #[must_use]
+    pub fn cpus(&self) -> u64 {
+        let of_tasks = u64::from(self.tasks) * u64::from(self.cpus_per_task);
+        of_tasks.max(u64::from(self.nodes_min) * u64::from(self.cpus_min))
+    }
+
     /// What of it concerns one node alone.
     pub(crate) fn of_node(&self) -> Self {
         Self { nodes_min: 0, nodes_max: 0, tasks: 0, ..self.clone() }
