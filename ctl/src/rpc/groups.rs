@@ -14,17 +14,15 @@ use nix::unistd::{Group, Uid, User, getgrouplist};
 use tonic::Status;
 
 use super::status::refused;
-use crate::shared::Shared;
 
-/// Refuses a user who is in none of the groups that the partition is for. An empty name is the
-/// default partition.
+/// Refuses a user who is in none of the groups that `state` says the partition is for. An empty
+/// name is the default partition.
 pub(super) async fn admit(
-    shared: &Shared,
+    state: &State,
     user: UserId,
     partition: &PartitionName,
 ) -> Result<(), Status> {
-    let Some(head) = shared.head() else { return Ok(()) };
-    let allowed = allowed(&head.state, user, partition).to_vec();
+    let allowed = allowed(state, user, partition).to_vec();
     if allowed.is_empty() {
         return Ok(());
     }

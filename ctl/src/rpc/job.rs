@@ -25,7 +25,10 @@ pub(super) async fn submit(
     request: Request<wire::SubmitRequest>,
 ) -> Result<wire::SubmitReply, Status> {
     let submission = submission(request)?;
-    groups::admit(shared, submission.by.user, &submission.spec.partition).await?;
+    // Who does not lead refuses what comes next.
+    if let Some(head) = shared.head() {
+        groups::admit(&head.state, submission.by.user, &submission.spec.partition).await?;
+    }
     match shared.proposer.submit(Command::Submit(Box::new(submission))).await {
         Ok(Answer::Job(job)) => {
             shared.measures.submissions.add(1, &[]);
@@ -41,9 +44,9 @@ pub(super) async fn test_only(
     request: Request<wire::SubmitRequest>,
 ) -> Result<wire::TestOnlyReply, Status> {
     let submission = submission(request)?;
-    groups::admit(shared, submission.by.user, &submission.spec.partition).await?;
     let applied = shared.log.read_barrier().await.map_err(|error| unavailable(&error))?;
     let state = applied.state.clone();
+    groups::admit(&state, submission.by.user, &submission.spec.partition).await?;
     let tried = aside(shared, move || trial::run(state, submission, clock::now())).await?;
     tried.map_err(|refusal| refused(&refusal))
 }
@@ -188,8 +191,8 @@ pub(super) async fn update(
         return Err(refused(&Refusal::ScriptTooLarge));
     }
     let changes: JobChanges = changes.try_into().map_err(|error| invalid(&error))?;
-    if let Some(partition) = &changes.partition {
-        groups::admit(shared, by.user, partition).await?;
+    if let (Some(partition), Some(head)) = (&changes.partition, shared.head()) {
+        groups::admit(&head.state, by.user, partition).await?;
     }
     let changes = Box::new(changes);
     on(shared, by, JobId(job), tasks(runs)?, TaskAct::Update { changes }).await

@@ -37,11 +37,11 @@ pub(super) async fn what_if(
 ) -> Result<wire::WhatIfReply, Status> {
     let (user, name) = user(&request)?;
     let request = request.into_inner();
-    for spec in request.jobs.iter().filter_map(|jobs| jobs.spec.as_ref()) {
-        groups::admit(shared, user, &spec.partition.as_str().into()).await?;
-    }
     let applied = shared.log.read_barrier().await.map_err(|error| unavailable(&error))?;
     let state = applied.state.clone();
+    for spec in request.jobs.iter().filter_map(|jobs| jobs.spec.as_ref()) {
+        groups::admit(&state, user, &spec.partition.as_str().into()).await?;
+    }
     aside(shared, move || run(&state, (user, &name), request, clock::now())).await?
 }
 
