@@ -8,6 +8,7 @@ use super::{State, state::Fingerprint};
 use crate::{
     id::JobId,
     job::{ArrayPart, ArraySpec, EndState, Job, Phase, Progress, TaskSet},
+    time::Timestamp,
 };
 
 /// What is known of an array as long as one of its jobs is.
@@ -21,6 +22,8 @@ pub struct ArrayBook {
     pub failed: u32,
     /// Jobs that there are of it: the one that stands for those that wait, and the tasks.
     pub jobs: u32,
+    /// When the last of those that were forgotten began, or was cancelled before that.
+    pub begun: Option<Timestamp>,
 }
 
 /// The jobs of arrays, by their places in them: follows from the jobs.
@@ -137,14 +140,10 @@ impl State {
         if self.waiting(array).is_some() || self.tasks(array).any(|(_, job)| job.is_pending()) {
             return Some(Progress::Waits);
         }
-        // What was cancelled while it waited counts from then on.
-        let since = |job: &Arc<Job>| {
-            let started = job.run().map(|run| run.started);
-            started.or_else(|| job.end().map(|end| end.at))
-        };
-        let starts = self.tasks(array).filter_map(|(_, job)| since(job));
-        let of_waiting = self.jobs.get(&array).and_then(since);
-        Some(Progress::Started { at: starts.chain(of_waiting).max().unwrap_or(self.at) })
+        let of_tasks = self.tasks(array).filter_map(|(_, job)| begun(job));
+        let of_waiting = self.jobs.get(&array).and_then(|job| begun(job));
+        let at = of_tasks.chain(of_waiting).chain(book.begun).max();
+        Some(Progress::Started { at: at.unwrap_or(self.at) })
     }
 
     pub(super) fn with_array(&mut self, array: JobId, change: impl FnOnce(&mut ArrayBook)) {
@@ -162,6 +161,15 @@ impl State {
     pub(super) fn open_array(&mut self, array: JobId, book: ArrayBook) {
         self.digest = self.digest.wrapping_add(book.fingerprint(array));
         self.arrays.insert(array, book);
+    }
+
+    /// A job of an array is forgotten, and not when it began.
+    pub(super) fn forget_tasks(&mut self, job: &Job) {
+        let Some(array) = job.array_id() else { return };
+        self.with_array(array, |book| {
+            book.jobs -= 1;
+            book.begun = book.begun.max(begun(job));
+        });
     }
 
     /// A job of an array is over: all that it stands for.
@@ -220,8 +228,15 @@ impl ArrayBook {
             .with(u64::from(self.limit.unwrap_or(0)))
             .with(u64::from(self.unfinished) << 32 | u64::from(self.failed))
             .with(u64::from(self.jobs))
+            .with(self.begun.map_or(0, |begun| begun.0))
             .0
     }
+}
+
+/// When a job began; one that was cancelled while it waited counts from then on.
+fn begun(job: &Job) -> Option<Timestamp> {
+    let started = job.run().map(|run| run.started);
+    started.or_else(|| job.end().map(|end| end.at))
 }
 
 pub(super) fn progress(job: &Job) -> Progress {

@@ -6,11 +6,12 @@ use common::{
     config::Config,
     id::JobId,
     job::{
-        ArrayPart, ArraySpec, Dependency, EndState, Hold, Job, JobChanges, JobSpec, Phase, Place,
-        TaskSet,
+        ArrayPart, ArraySpec, Dependency, EndState, Fate, Hold, Job, JobChanges, JobSpec, Phase,
+        Place, TaskSet,
     },
     machine::{Allocation, Command, Event, Refusal, TaskAct},
     resources::Resources,
+    time::{Span, Timestamp},
 };
 
 use crate::cluster::{ALICE, BOB, Cluster, config, spec};
@@ -132,6 +133,48 @@ fn a_task_becomes_a_job_as_it_starts() {
     cluster.send(Command::Forget { jobs }).expect("it is never refused");
     assert!(cluster.state.arrays.is_empty() && cluster.state.blobs.is_empty());
     assert_eq!(cluster.replayed(), cluster.state);
+}
+
+/// When what waits for ten minutes after the array began may start.
+fn due(cluster: &mut Cluster, array: JobId) -> Fate {
+    let waits = after(&format!("after:{array}+10"), spec(ALICE));
+    let job = cluster.submit(ALICE, waits).expect("the array is known");
+    let dependency = cluster.state.jobs[&job].dependency.as_ref().expect("it waits");
+    dependency.conditions[0].fate
+}
+
+/// Both tasks of an array, of which the second one follows 100 seconds after the first, which runs
+/// on; and when the second one did.
+fn half_begun(second: impl FnOnce(&mut Cluster, JobId)) -> (Cluster, JobId, Timestamp) {
+    let mut cluster = Cluster::new(&["n1"], 8);
+    let array = cluster.array("0-1");
+    cluster.start(array, 0).expect("the first");
+    cluster.pass(100);
+    let at = cluster.now;
+    second(&mut cluster, array);
+    (cluster, array, at)
+}
+
+#[test]
+fn an_array_has_begun_with_its_last_task() {
+    let (mut cluster, array, at) = half_begun(|cluster, array| {
+        cluster.start(array, 1).expect("the second");
+        cluster.over(array, 0);
+    });
+    assert_eq!(due(&mut cluster, array), Fate::Due(at + Span::from_seconds(600)));
+    cluster.pass(400);
+    cluster.send(Command::Forget { jobs: vec![array] }).expect("it is never refused");
+    let forgotten = due(&mut cluster, array);
+    assert_eq!(forgotten, Fate::Due(at + Span::from_seconds(600)), "whoever is forgotten");
+    assert_eq!(cluster.replayed(), cluster.state);
+}
+
+#[test]
+fn a_task_that_is_cancelled_before_it_began_counts_from_then_on() {
+    let (mut cluster, array, at) = half_begun(|cluster, array| {
+        cluster.does(array, Some("1"), TaskAct::Cancel { signal: None }).expect("its own array");
+    });
+    assert_eq!(due(&mut cluster, array), Fate::Due(at + Span::from_seconds(600)));
 }
 
 #[test]

@@ -6,6 +6,7 @@ use common::{
     id::JobId,
     job::{ArrayPart, ArraySpec, TaskRun, TaskSet},
     machine::ArrayBook,
+    time::Timestamp,
 };
 
 use super::need;
@@ -80,11 +81,13 @@ impl TryFrom<wire::job::Array> for ArrayPart {
 }
 
 pub(super) fn record(array: JobId, book: &ArrayBook) -> log::ArrayRecord {
-    let ArrayBook { limit, unfinished, failed, jobs } = *book;
-    log::ArrayRecord { array: array.0, limit, unfinished, failed, jobs }
+    let ArrayBook { limit, unfinished, failed, jobs, begun } = *book;
+    let begun = begun.map(|at| at.0);
+    log::ArrayRecord { array: array.0, limit, unfinished, failed, jobs, begun }
 }
 
 pub(super) fn book(record: &log::ArrayRecord) -> (JobId, ArrayBook) {
-    let log::ArrayRecord { array, limit, unfinished, failed, jobs } = *record;
-    (JobId(array), ArrayBook { limit, unfinished, failed, jobs })
+    let log::ArrayRecord { array, limit, unfinished, failed, jobs, begun } = *record;
+    let begun = begun.map(Timestamp);
+    (JobId(array), ArrayBook { limit, unfinished, failed, jobs, begun })
 }

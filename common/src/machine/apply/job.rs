@@ -93,9 +93,7 @@ impl State {
         assert!(matches!(gone.phase, Phase::Ended { .. }), "only ended jobs are forgotten");
         self.drop_blob(gone.spec.script);
         self.drop_blob(gone.spec.environment);
-        if let Some(array) = gone.array_id() {
-            self.with_array(array, |book| book.jobs -= 1);
-        }
+        self.forget_tasks(&gone);
     }
 
     fn add_job(&mut self, at: Timestamp, event: &Event) {
@@ -112,7 +110,8 @@ impl State {
         self.use_blob(spec.environment);
         if let Some(asked) = &spec.array {
             let unfinished = asked.tasks.len();
-            let book = ArrayBook { limit: asked.limit, unfinished, failed: 0, jobs: 1 };
+            let book =
+                ArrayBook { limit: asked.limit, unfinished, failed: 0, jobs: 1, begun: None };
             self.open_array(*id, book);
         }
         let array = spec.array.as_ref().map(|asked| ArrayPart::Waiting(asked.tasks.clone()));
