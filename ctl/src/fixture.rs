@@ -72,10 +72,10 @@ impl Cluster {
     }
 
     pub(crate) fn allocate(&mut self, job: JobId, node: &str, cpus: u32) {
-        let attempt = self.head.state().jobs[&job].attempt;
         let held = Resources { cpus, memory_mib: 0 };
         let places = vec![Place { node: NodeName::from(node), held, tasks: 1, gres: vec![] }];
-        self.send(Command::Allocate(Allocation { job, attempt, task: None, places }));
+        let allocation = Allocation::of(&self.head.state().jobs[&job], places);
+        self.send(Command::Allocate(allocation));
     }
 
     pub(crate) fn report(&mut self, node: &str, job: JobId, report: Report) {

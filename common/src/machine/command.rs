@@ -9,7 +9,7 @@ use crate::{
     account::Accounts,
     config::Config,
     id::{Attempt, ClusterId, ContentHash, ControllerName, JobId, NodeName, RequestId, UserId},
-    job::{ExitStatus, JobChanges, JobSpec, Place, SignalScope, TaskSet},
+    job::{ArrayPart, ExitStatus, Job, JobChanges, JobSpec, Place, SignalScope, TaskSet},
     node::{Availability, Inventory},
     time::Timestamp,
 };
@@ -171,7 +171,22 @@ pub struct Allocation {
     pub attempt: Attempt,
     /// Which of the waiting tasks it is, where the job stands for those of an array.
     pub task: Option<u32>,
+    /// What it asked for when the places were chosen: refused where it asks for something else
+    /// by now.
+    pub asked: Arc<JobSpec>,
     pub places: Vec<Place>,
+}
+
+impl Allocation {
+    /// Nodes for a job as it is, or for the first of the tasks that it stands for.
+    #[must_use]
+    pub fn of(job: &Job, places: Vec<Place>) -> Self {
+        let task = match &job.array {
+            Some(ArrayPart::Waiting(tasks)) => tasks.first(),
+            Some(ArrayPart::Task { .. }) | None => None,
+        };
+        Self { job: job.id, attempt: job.attempt, task, asked: job.spec.clone(), places }
+    }
 }
 
 /// What is done to tasks of an array.

@@ -37,10 +37,10 @@ impl Cluster {
 
     /// Starts a waiting task; its job.
     fn start(&mut self, array: JobId, task: u32) -> Result<JobId, Refusal> {
-        let attempt = self.state.jobs[&array].attempt;
         let held = Resources { cpus: 1, memory_mib: 0 };
         let places = vec![Place { node: "n1".into(), held, tasks: 1, gres: vec![] }];
-        let allocation = Allocation { job: array, attempt, task: Some(task), places };
+        let waiting = Allocation::of(&self.state.jobs[&array], places);
+        let allocation = Allocation { task: Some(task), ..waiting };
         self.send(Command::Allocate(allocation))?;
         Ok(self.state.tasks.get(array, task).expect("it has a job of its own"))
     }

@@ -96,10 +96,10 @@ impl Cluster {
     }
 
     pub(crate) fn allocate(&mut self, job: JobId, node: &str, cpus: u32) -> Result<(), Refusal> {
-        let attempt = self.state.jobs[&job].attempt;
         let held = Resources { cpus, memory_mib: 0 };
         let places = vec![Place { node: NodeName::from(node), held, tasks: 1, gres: vec![] }];
-        self.send(Command::Allocate(Allocation { job, attempt, task: None, places })).map(|_| ())
+        let allocation = Allocation::of(&self.state.jobs[&job], places);
+        self.send(Command::Allocate(allocation)).map(|_| ())
     }
 
     pub(crate) fn report(&mut self, node: &str, job: JobId, attempt: u32, report: Report) {

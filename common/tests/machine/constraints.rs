@@ -5,8 +5,10 @@ use std::sync::Arc;
 use common::{
     config::Config,
     id::JobId,
-    job::{Constraint, JobChanges, JobSpec, Layout},
-    machine::{Command, Lacking, Refusal},
+    job::{Constraint, JobChanges, JobSpec, Layout, MemoryRequest, Place},
+    machine::{Allocation, Command, Lacking, Refusal},
+    resources::Resources,
+    time::TimeLimit,
 };
 
 use crate::cluster::{ALICE, Cluster, config, spec};
@@ -115,6 +117,31 @@ fn a_plan_for_other_nodes_than_those_that_are_named_now_is_void() {
     update(&mut cluster, &[], &["n1"]);
     assert_eq!(cluster.allocate(job, "n1", 1), Err(Refusal::Stale));
     assert_eq!(cluster.allocate(job, "n3", 1), Ok(()));
+}
+
+#[test]
+fn a_plan_for_what_was_asked_before_is_void() {
+    let mut cluster = cluster();
+    let changed = [
+        JobChanges { memory: Some(MemoryRequest::PerNode(7)), ..JobChanges::default() },
+        JobChanges { tasks: Some(2), ..JobChanges::default() },
+        JobChanges { time_limit: Some(TimeLimit::Minutes(9)), ..JobChanges::default() },
+    ];
+    for changes in changed {
+        let job = cluster.submit(ALICE, spec(ALICE)).expect("it is plain");
+        let place = Place {
+            node: "n1".into(),
+            held: Resources { cpus: 1, memory_mib: 0 },
+            tasks: 1,
+            gres: vec![],
+        };
+        let planned = Allocation::of(&cluster.state.jobs[&job], vec![place.clone()]);
+        let (by, changes) = (cluster.by(ALICE), Box::new(changes));
+        cluster.send(Command::UpdateJob { by, job, changes }).expect("it waits");
+        assert_eq!(cluster.send(Command::Allocate(planned)), Err(Refusal::Stale));
+        let anew = Allocation::of(&cluster.state.jobs[&job], vec![place]);
+        cluster.send(Command::Allocate(anew)).expect("it is what is asked for now");
+    }
 }
 
 #[test]

@@ -56,7 +56,6 @@ impl Cluster {
     }
 
     fn gets(&mut self, job: JobId, node: &str, wanted: &str) -> Result<(), Refusal> {
-        let attempt = self.state.jobs[&job].attempt;
         let gres = Wanted::parse_list(wanted).expect("it is a list");
         let one = |Wanted { name, kind, count }| Gres { name, kind, count, ids: vec![] };
         let place = Place {
@@ -66,7 +65,8 @@ impl Cluster {
             gres: gres.into_iter().map(one).collect(),
         };
         let places = vec![place];
-        self.send(Command::Allocate(Allocation { job, attempt, task: None, places })).map(|_| ())
+        let allocation = Allocation::of(&self.state.jobs[&job], places);
+        self.send(Command::Allocate(allocation)).map(|_| ())
     }
 
     fn holds(&self, job: JobId) -> String {

@@ -178,11 +178,11 @@ fn act(cluster: &mut Cluster, step: Step) {
         }
         Step::Start { job, task, node } => {
             if let Some(array) = cluster.state.jobs.get(&JobId(job)) {
-                let (attempt, task) = (array.attempt, Some(task));
                 let held = Resources { cpus: 1, memory_mib: 0 };
                 let places = vec![Place { node: NODES[node].into(), held, tasks: 1, gres: vec![] }];
-                let job = JobId(job);
-                let _ = cluster.send(Command::Allocate(Allocation { job, attempt, task, places }));
+                let waiting = Allocation::of(array, places);
+                let allocation = Allocation { task: Some(task), ..waiting };
+                let _ = cluster.send(Command::Allocate(allocation));
             }
         }
         Step::Report { node: at, job, attempt, report } => {

@@ -16,6 +16,7 @@ use common::{
 pub fn inputs(view: &State) -> State {
     let counts = |job: &&Arc<Job>| job.is_pending() || job.holding().is_some();
     let jobs = view.jobs.values().filter(counts);
+    let bared = |job: &Job| Job { spec: Arc::new(bare(&job.spec)), ..job.clone() };
     let mut inputs = State {
         at: view.at,
         cluster: view.cluster,
@@ -23,7 +24,7 @@ pub fn inputs(view: &State) -> State {
         config: view.config.clone(),
         accounts: view.accounts.clone(),
         nodes: view.nodes.clone(),
-        jobs: jobs.map(|job| (job.id, Arc::new(bare(job)))).collect(),
+        jobs: jobs.map(|job| (job.id, Arc::new(bared(job)))).collect(),
         arrays: view.arrays.clone(),
         next_job: view.next_job,
         next_priority: view.next_priority,
@@ -33,8 +34,10 @@ pub fn inputs(view: &State) -> State {
     inputs
 }
 
-fn bare(job: &Job) -> Job {
-    let spec = JobSpec {
+/// What a job asks for, without what it runs.
+#[must_use]
+pub fn bare(spec: &JobSpec) -> JobSpec {
+    JobSpec {
         comment: None,
         script: ContentHash::default(),
         environment: ContentHash::default(),
@@ -49,7 +52,6 @@ fn bare(job: &Job) -> Job {
         submit_host: String::new(),
         limits: vec![],
         trace: None,
-        ..job.spec.as_ref().clone()
-    };
-    Job { spec: Arc::new(spec), ..job.clone() }
+        ..spec.clone()
+    }
 }

@@ -22,7 +22,7 @@ pub mod standing;
 pub mod timeline;
 pub mod why;
 
-pub use inputs::inputs;
+pub use inputs::{bare, inputs};
 pub use order::{Turn, order};
 pub use placement::{Need, need};
 pub use plan::{Plan, plan, plan_front, when};

@@ -408,12 +408,7 @@ impl<'a> Pass<'a> {
                 self.booked.push((job.id, start.clone()));
             }
             if start.at == self.now.0 {
-                return Verdict::Start(Allocation {
-                    job: job.id,
-                    attempt: job.attempt,
-                    task: None,
-                    places,
-                });
+                return Verdict::Start(Allocation::of(job, places));
             }
             self.plan.estimates.insert(job.id, Timestamp(start.at));
             line.reserved += 1;

@@ -83,7 +83,11 @@ mod tests {
                 prop_assert!(!found, "{} is in it", secret);
             }
             let read = read_inputs(&file.into()).expect("whole");
-            prop_assert_eq!(sched::plan(&read.state, read.now), sched::plan(&view, now));
+            let mut plan = sched::plan(&view, now);
+            for start in &mut plan.starts {
+                start.asked = sched::bare(&start.asked).into();
+            }
+            prop_assert_eq!(sched::plan(&read.state, read.now), plan);
         }
     }
 }

@@ -53,6 +53,7 @@ fn commands() -> Vec<Command> {
         job: JobId(1),
         attempt: Attempt::FIRST,
         task: None,
+        asked: Arc::new(samples::bare_spec()),
         places: vec![Place {
             node: n1.clone(),
             held: Resources { cpus: 2, memory_mib: 0 },
@@ -93,8 +94,11 @@ fn commands() -> Vec<Command> {
 fn told() -> Vec<Entry> {
     let mut state = State::default();
     let mut entries = Vec::new();
-    for (at, command) in commands().into_iter().enumerate() {
+    for (at, mut command) in commands().into_iter().enumerate() {
         let at = Timestamp(1_000_000 + 1_000 * at as u64);
+        if let Command::Allocate(allocation) = &mut command {
+            allocation.asked = state.jobs[&allocation.job].spec.clone();
+        }
         let decided = decide(&state, at, command).expect("no command of the story is refused");
         let entry = Entry {
             at,

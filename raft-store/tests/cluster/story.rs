@@ -97,8 +97,8 @@ impl Head {
         let held = Resources { cpus: 1, memory_mib: 0 };
         let places = vec![Place { node: NodeName::from("n1"), held, tasks: 1, gres: vec![] }];
         let attempt = Attempt::FIRST;
-        let allocated =
-            self.send(Command::Allocate(Allocation { job, attempt, task: None, places })).0;
+        let allocation = Allocation::of(&self.state.jobs[&job], places);
+        let allocated = self.send(Command::Allocate(allocation)).0;
         let node = NodeName::from("n1");
         let exit = ExitStatus { code: 0, signal: 0 };
         let report = Report::Ended { at: self.now, exit, out_of_memory: false };

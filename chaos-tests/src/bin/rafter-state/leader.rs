@@ -73,10 +73,11 @@ impl Leader {
     /// One job's whole life.
     pub(crate) fn live(&mut self, number: u32) -> Result<()> {
         let job = self.submit(number)?;
-        let (node, attempt) = (name(number as usize % NODES), Attempt::FIRST);
+        let node = name(number as usize % NODES);
         let held = Resources { cpus: 1, memory_mib: 0 };
         let places = vec![Place { node: node.clone(), held, tasks: 1, gres: vec![] }];
-        self.send(Command::Allocate(Allocation { job, attempt, task: None, places }))?;
+        let allocation = Allocation::of(&self.head.state().jobs[&job], places);
+        self.send(Command::Allocate(allocation))?;
         let exit = ExitStatus { code: 0, signal: 0 };
         let ended = Report::Ended { at: self.now, exit, out_of_memory: false };
         for report in [Report::Launching, Report::Running, ended] {

@@ -1,5 +1,7 @@
 //! Whether the scheduler's plan still holds.
 
+use std::sync::Arc;
+
 use super::{asks::admits, tasks::split};
 use crate::{
     gres::choose,
@@ -16,10 +18,11 @@ pub(super) fn allocate(
     now: Timestamp,
     allocation: Allocation,
 ) -> Result<Vec<Event>, Refusal> {
-    let Allocation { job, attempt, task, mut places } = allocation;
+    let Allocation { job, attempt, task, asked, mut places } = allocation;
     let job = state.jobs.get(&job).ok_or(Refusal::Stale)?;
     let waits = job.is_pending()
         && job.attempt == attempt
+        && (Arc::ptr_eq(&job.spec, &asked) || job.spec == asked)
         && job.hold == Hold::None
         && job.priority > 0
         && job.is_independent()
@@ -69,7 +72,7 @@ pub(super) fn allocate(
     Ok(events)
 }
 
-/// Whether the job may have these nodes: it may ask for others since the plan was made.
+/// Whether the job may have these nodes: they may have changed since the plan was made.
 fn are_asked_for(state: &State, spec: &JobSpec, places: &[Place]) -> bool {
     let has = |name: &NodeName| places.iter().any(|place| place.node == *name);
     let all_admitted =

@@ -164,7 +164,7 @@ impl Bench {
         let plan = self.plan();
         let told = self.told(&plan);
         for allocation in plan.starts {
-            let Allocation { job, attempt, task, places } = allocation.clone();
+            let Allocation { job, attempt, task, places, .. } = allocation.clone();
             self.send(Command::Allocate(allocation)).expect("the plan was made of this state");
             let of_task = task.and_then(|task| self.state.tasks.get(job, task));
             let job = of_task.unwrap_or(job);

@@ -153,7 +153,11 @@ proptest! {
                 run(&mut bench, command);
             }
             let inputs = sched::inputs(&bench.state);
-            prop_assert_eq!(bench.plan_of(&inputs), bench.plan());
+            let mut plan = bench.plan();
+            for start in &mut plan.starts {
+                start.asked = sched::bare(&start.asked).into();
+            }
+            prop_assert_eq!(bench.plan_of(&inputs), plan);
             prop_assert!(inputs.blobs.is_empty() && inputs.requests.is_empty());
             for job in inputs.jobs.values() {
                 prop_assert_eq!(job.spec.script, ContentHash::default());
