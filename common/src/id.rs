@@ -162,9 +162,28 @@ name!(
     NodeName
 );
 name!(
-    /// A partition's name, as `PartitionName=` has it.
+    /// A partition's name, as `PartitionName=` has it. A job that waits may have several, with
+    /// commas between them (`sbatch -p`), as in Slurm.
     PartitionName
 );
+
+impl PartitionName {
+    /// Each of its names.
+    pub fn each(&self) -> impl Iterator<Item = &str> {
+        self.as_str().split(',')
+    }
+
+    #[must_use]
+    pub fn is_several(&self) -> bool {
+        self.as_str().contains(',')
+    }
+
+    /// The first of its names.
+    #[must_use]
+    pub fn first(&self) -> &str {
+        self.each().next().unwrap_or_default()
+    }
+}
 name!(
     /// A controller's name, as `SlurmctldHost=` has it.
     ControllerName

@@ -117,8 +117,9 @@ fn job_words(event: &Event) -> Option<String> {
         }
         Event::JobReleased { job, .. } => format!("job {job} was released"),
         Event::JobUpdated { job, .. } => format!("job {job} was changed"),
-        Event::JobAllocated { job, attempt, places, .. } => {
-            format!("job {job} was given {}{} (run {attempt})", nodes(places), devices(places))
+        Event::JobAllocated { job, attempt, places, partition, .. } => {
+            let of = partition.as_ref().map(|name| format!(" of {name}")).unwrap_or_default();
+            format!("job {job} was given {}{of}{} (run {attempt})", nodes(places), devices(places))
         }
         Event::JobLaunching { job, .. } => format!("job {job} is being launched"),
         Event::JobRunning { job, .. } => format!("job {job} is running"),

@@ -28,9 +28,10 @@ pub(crate) struct Filter {
 impl Filter {
     fn admits(&self, job: &Job) -> bool {
         let Self { users, partitions, skipped, .. } = self;
+        let among = |list: &[PartitionName], name| list.iter().any(|one| one.as_str() == name);
         (users.is_empty() || users.contains(&job.spec.user.0))
-            && (partitions.is_empty() || partitions.contains(&job.partition))
-            && !skipped.contains(&job.partition)
+            && (partitions.is_empty() || job.partition.each().any(|name| among(partitions, name)))
+            && !job.partition.each().all(|name| among(skipped, name))
     }
 }
 
@@ -82,7 +83,7 @@ impl Viewer<'_> {
 
     fn job(&self, job: &Job, partitions: &BTreeMap<&str, &PartitionConf>) -> wire::JobView {
         let reason = types::Reason::from(self.waits.reason(self.config, job, self.now));
-        let asked = partitions.get(job.partition.as_str()).map(|conf| self.asked(conf, job));
+        let asked = partitions.get(job.partition.first()).map(|conf| self.asked(conf, job));
         let Asked { cpus, memory_mib, nodes, memory, gres } = asked.unwrap_or_default();
         wire::JobView {
             job: Some(if self.whole { job.into() } else { slim_job(job) }),

@@ -81,6 +81,12 @@ impl PartitionConf {
         }
     }
 
+    /// A job's limit in it: what it asks for, else the default, else the maximum.
+    #[must_use]
+    pub fn time_limit(&self, asked: Option<TimeLimit>) -> TimeLimit {
+        asked.or(self.default_time).unwrap_or(self.max_time)
+    }
+
     /// A partition of which nothing is said beyond its name: slurm.conf(5)'s defaults.
     #[must_use]
     pub fn defaults(name: &str) -> Self {

@@ -14,6 +14,7 @@ use std::sync::Arc;
 
 use super::{ArrayPart, Dependency, End, JobSpec, Requeue, SignalScope};
 use crate::{
+    config::PartitionConf,
     gres::Gres,
     id::{Attempt, Incarnation, JobId, NodeName, PartitionName, Term, UserId},
     resources::Resources,
@@ -180,6 +181,24 @@ impl Job {
             Some(warn) if !run.warned => Some(deadline - warn.before),
             Some(_) | None => Some(deadline),
         }
+    }
+
+    /// Its limit in one of its partitions. One that asks for none and waits in several has the
+    /// limit of the partition in which it starts.
+    #[must_use]
+    pub fn time_limit_in(&self, partition: &PartitionConf) -> TimeLimit {
+        if self.partition.is_several() {
+            partition.time_limit(self.spec.time_limit)
+        } else {
+            self.time_limit
+        }
+    }
+
+    /// The same job, were it in that one of its partitions alone.
+    #[must_use]
+    pub fn in_partition(&self, partition: &PartitionConf) -> Self {
+        let (name, limit) = (partition.name.as_str().into(), self.time_limit_in(partition));
+        Self { partition: name, time_limit: limit, ..self.clone() }
     }
 
     /// The array that it stands for, or is a task of.

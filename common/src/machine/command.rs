@@ -8,7 +8,10 @@ use super::{SeenStage, event::TokenRole};
 use crate::{
     account::Accounts,
     config::Config,
-    id::{Attempt, ClusterId, ContentHash, ControllerName, JobId, NodeName, RequestId, UserId},
+    id::{
+        Attempt, ClusterId, ContentHash, ControllerName, JobId, NodeName, PartitionName, RequestId,
+        UserId,
+    },
     job::{ArrayPart, ExitStatus, Job, JobChanges, JobSpec, Place, SignalScope, TaskSet},
     node::{Availability, Inventory},
     time::Timestamp,
@@ -174,18 +177,22 @@ pub struct Allocation {
     /// What it asked for when the places were chosen: refused where it asks for something else
     /// by now.
     pub asked: Arc<JobSpec>,
+    /// Which of its partitions it runs in, where it waits in several.
+    pub partition: Option<PartitionName>,
     pub places: Vec<Place>,
 }
 
 impl Allocation {
-    /// Nodes for a job as it is, or for the first of the tasks that it stands for.
+    /// Nodes for a job as it is, or for the first of the tasks that it stands for, where it waits
+    /// in one partition.
     #[must_use]
     pub fn of(job: &Job, places: Vec<Place>) -> Self {
         let task = match &job.array {
             Some(ArrayPart::Waiting(tasks)) => tasks.first(),
             Some(ArrayPart::Task { .. }) | None => None,
         };
-        Self { job: job.id, attempt: job.attempt, task, asked: job.spec.clone(), places }
+        let asked = job.spec.clone();
+        Self { job: job.id, attempt: job.attempt, task, asked, partition: None, places }
     }
 }
 

@@ -10,6 +10,7 @@ mod fit;
 mod follow;
 mod gres;
 mod node;
+mod partitions;
 mod report;
 mod submit;
 mod tasks;

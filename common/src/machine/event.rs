@@ -12,8 +12,8 @@ use crate::{
     account::Accounts,
     config::Config,
     id::{
-        Attempt, ClusterId, ContentHash, ControllerName, Incarnation, JobId, NodeName, RequestId,
-        Term, UserId,
+        Attempt, ClusterId, ContentHash, ControllerName, Incarnation, JobId, NodeName,
+        PartitionName, RequestId, Term, UserId,
     },
     job::{End, Fate, Hold, JobChanges, JobSpec, Place, Requeue, SignalScope, TaskSet},
     node::{Availability, Inventory, NodeReason},
@@ -166,6 +166,8 @@ pub enum Event {
         incarnation: Incarnation,
         places: Vec<Place>,
         deadline: Option<Timestamp>,
+        /// Which of its partitions it runs in, where it waited in several. Since format 2.
+        partition: Option<PartitionName>,
     },
     JobLaunching {
         job: JobId,

@@ -343,7 +343,9 @@ impl State {
         self.dependents.insert(&job);
         self.tasks.insert(&job);
         if let Some(key) = QueueKey::of(&job) {
-            self.queues.entry(job.partition.clone()).or_default().insert(key);
+            for partition in job.partition.each() {
+                self.queues.entry(partition.into()).or_default().insert(key);
+            }
         }
         for place in job.holding().iter().flat_map(|run| &run.places) {
             self.holding.entry(place.node.clone()).or_default().insert(job.id);
@@ -371,16 +373,21 @@ impl State {
         self.accounts = Some(Arc::clone(accounts));
     }
 
+    fn leave_queue(&mut self, partition: &PartitionName, key: &QueueKey) {
+        let Some(queue) = self.queues.get_mut(partition) else { return };
+        queue.remove(key);
+        if queue.is_empty() {
+            self.queues.remove(partition);
+        }
+    }
+
     fn unindex_job(&mut self, old: &Job) {
         self.digest = self.digest.wrapping_sub(fingerprint_job(old));
         self.dependents.remove(old);
         self.tasks.remove(old);
-        if let Some(key) = QueueKey::of(old)
-            && let Some(queue) = self.queues.get_mut(&old.partition)
-        {
-            queue.remove(&key);
-            if queue.is_empty() {
-                self.queues.remove(&old.partition);
+        if let Some(key) = QueueKey::of(old) {
+            for partition in old.partition.each().map(PartitionName::from) {
+                self.leave_queue(&partition, &key);
             }
         }
         for place in old.holding().iter().flat_map(|run| &run.places) {

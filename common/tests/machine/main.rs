@@ -10,4 +10,5 @@ mod limits;
 mod members;
 mod partitions;
 mod properties;
+mod several;
 mod stories;

@@ -157,16 +157,30 @@ impl Board {
     }
 
     /// Takes what a start takes, and says what that is, in the order of the ranks: it follows the
-    /// configuration, as Slurm's node lists do.
-    pub(crate) fn book(&mut self, class: ClassId, need: &Need, start: &Start) -> Vec<Place> {
+    /// configuration, as Slurm's node lists do. Says also what would be given back, if it can be.
+    pub(crate) fn book(
+        &mut self,
+        class: ClassId,
+        need: &Need,
+        start: &Start,
+    ) -> (Vec<Place>, Option<Booking>) {
         let gifts = self.gifts(need, start);
-        self.timeline.book(class, start);
+        let until = self.timeline.book(class, start);
+        let plain = gifts.iter().all(|gift| gift.besides == Amounts::NONE);
+        let booking = plain.then(|| Booking { class, start: start.clone(), until });
         for Gift { at, besides, .. } in &gifts {
             if *besides != Amounts::NONE {
                 self.timeline.take(*at, *besides, start.at, start.until);
             }
         }
-        self.placed(need, gifts)
+        (self.placed(need, gifts), booking)
+    }
+
+    pub(crate) fn give_back(&mut self, Booking { class, start, until }: &Booking) {
+        let nodes = start.nodes.iter();
+        let held = nodes.map(|(node, tasks)| (*node, self.timeline.held(*class, *node, *tasks)));
+        let held: Vec<_> = held.collect();
+        self.timeline.release(held, start.at, *until);
     }
 
     /// What a start would take.
@@ -202,6 +216,15 @@ impl Board {
         }
         gift
     }
+}
+
+/// What is kept for a job.
+#[derive(Debug)]
+pub(crate) struct Booking {
+    class: ClassId,
+    pub(crate) start: Start,
+    /// The border until which it is taken.
+    until: u64,
 }
 
 /// What a start gives a job of one node.

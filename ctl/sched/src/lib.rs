@@ -17,9 +17,11 @@ mod plan;
 mod policy;
 mod reached;
 mod reason;
+mod several;
 mod sites;
 pub mod standing;
 pub mod timeline;
+mod turn;
 pub mod why;
 
 pub use inputs::{bare, inputs};

@@ -1,9 +1,9 @@
 //! Who is looked at before whom.
 
-use std::{cmp::Reverse, sync::Arc};
+use std::{cmp::Reverse, collections::BTreeSet, sync::Arc};
 
 use common::{
-    config::Config,
+    config::{Config, PartitionConf},
     job::Job,
     machine::{QueueKey, State},
 };
@@ -16,11 +16,21 @@ pub struct Turn {
     pub key: QueueKey,
 }
 
-/// The jobs of all queues in the order in which a plan looks at them.
+/// The jobs of all queues in the order in which a plan looks at them. Each stands where it comes to
+/// it first.
 #[must_use]
 pub fn order<'a>(view: &'a State, config: &Config) -> Vec<(Turn, &'a Arc<Job>)> {
+    order_in(view, config, |_| true)
+}
+
+/// Those of the queues of some partitions.
+pub(crate) fn order_in<'a>(
+    view: &'a State,
+    config: &Config,
+    counts: impl Fn(&PartitionConf) -> bool,
+) -> Vec<(Turn, &'a Arc<Job>)> {
     let mut order = Vec::new();
-    for conf in &config.partitions {
+    for conf in config.partitions.iter().filter(|conf| counts(conf)) {
         let tier = Reverse(conf.priority_tier);
         let queue = view.queues.get(&conf.name.as_str().into());
         order.extend(queue.into_iter().flatten().map(|key| {
@@ -29,5 +39,7 @@ pub fn order<'a>(view: &'a State, config: &Config) -> Vec<(Turn, &'a Arc<Job>)> 
         }));
     }
     order.sort_by_key(|(turn, _)| *turn);
+    let mut told = BTreeSet::new();
+    order.retain(|(_, job)| !job.partition.is_several() || told.insert(job.id));
     order
 }

@@ -11,19 +11,21 @@ use std::{
 use common::{
     config::{Config, PartitionConf, PartitionState},
     id::{JobId, NodeName, PartitionName, UserId},
-    job::{ArrayPart, Job, Place, Reason},
+    job::{Job, Place, Reason},
     machine::{Allocation, QueueKey, State},
     time::Timestamp,
 };
 
 use crate::{
-    board::Board,
+    board::{Board, Booking},
     limits::Limits,
     placement::need,
     policy::Policy,
-    reached::Reached,
+    reached,
+    several::{self, Several, waits},
     sites::Sites,
     timeline::{ClassId, Start},
+    turn::Turn,
 };
 
 /// What one pass decided.
@@ -86,13 +88,17 @@ pub fn plan_front(view: &State, now: Timestamp, waiting: usize) -> Plan {
     })
 }
 
-/// When and where the job is to start: now, or by the plan; none where no moment is known.
+/// When, where and in which of its partitions the job is to start: now, or by the plan; none where
+/// no moment is known.
 #[must_use]
-pub fn when(view: &State, now: Timestamp, job: JobId) -> Option<(Timestamp, Vec<Place>)> {
-    let mut reached = Reached::new(view, now, job)?;
-    let job = view.jobs.get(&job)?;
-    let start = reached.consider(job).start?;
-    Some((Timestamp(start.at), reached.places(job, &start)))
+pub fn when(
+    view: &State,
+    now: Timestamp,
+    job: JobId,
+) -> Option<(Timestamp, Vec<Place>, PartitionName)> {
+    let views = several::each(view, job);
+    let starts = views.iter().filter_map(|view| reached::start(view, now, job));
+    starts.min_by_key(|(at, ..)| *at)
 }
 
 pub(crate) fn lines<'a>(view: &'a State, config: &'a Config, board: &mut Board) -> Vec<Line<'a>> {
@@ -151,17 +157,6 @@ pub(crate) enum Verdict {
     Close(Reason),
 }
 
-type Turn<'a> = Peekable<Box<dyn Iterator<Item = Option<u32>> + 'a>>;
-
-/// What an entry of the queue may start: itself, or each of the tasks that it stands for.
-fn tasks(job: &Job) -> Turn<'_> {
-    let tasks: Box<dyn Iterator<Item = Option<u32>>> = match &job.array {
-        Some(ArrayPart::Waiting(tasks)) => Box::new(tasks.iter().map(Some)),
-        Some(ArrayPart::Task { .. }) | None => Box::new(std::iter::once(None)),
-    };
-    tasks.peekable()
-}
-
 /// A pass under way.
 pub(crate) struct Pass<'a> {
     view: &'a State,
@@ -182,6 +177,7 @@ pub(crate) struct Pass<'a> {
     /// are to start.
     turn: Option<Turn<'a>>,
     of_array: BTreeMap<JobId, u32>,
+    several: Several,
     /// Who is asked about: the pass stops before it. When it is considered, nothing is taken for
     /// it.
     pub(crate) wanted: Option<JobId>,
@@ -207,6 +203,7 @@ impl<'a> Pass<'a> {
             plan: Plan::default(),
             turn: None,
             of_array: BTreeMap::new(),
+            several: Several::default(),
             wanted: None,
             found: None,
             booked: vec![],
@@ -222,6 +219,11 @@ impl<'a> Pass<'a> {
             };
             let tier = line.conf.priority_tier;
             let job = view.jobs.get(&key.job).expect("check: a queued job is there");
+            if self.turn.is_none() && self.several.left(job).peek().is_none() {
+                line.queue.next();
+                continue;
+            }
+            let own = line.conf.name.as_str();
             let verdict = self.entry(line, job);
             // One that stands for tasks of an array stays first until none of them can start.
             if self.turn.is_none() {
@@ -230,7 +232,7 @@ impl<'a> Pass<'a> {
             if let Verdict::Wait(Reason::Resources) | Verdict::Behind = verdict {
                 left = left.saturating_sub(1);
             }
-            self.note(verdict, lines, job, key);
+            self.note(verdict, lines, job, (own, key));
             if left == 0 || self.policy.jobs.is_some_and(|most| self.looked >= most) {
                 self.cut(lines, tier, key);
             }
@@ -240,24 +242,38 @@ impl<'a> Pass<'a> {
         }
     }
 
-    /// Writes down what was found, and closes lines. The verdict is on the job at `key`.
-    fn note(&mut self, verdict: Verdict, lines: &mut [Line<'a>], job: &Job, key: QueueKey) {
+    /// Writes down what was found, and closes lines. The verdict is on the job at `key` in the
+    /// queue of the partition `own`.
+    fn note(
+        &mut self,
+        verdict: Verdict,
+        lines: &mut [Line<'a>],
+        job: &Job,
+        (own, key): (&str, QueueKey),
+    ) {
+        if let Verdict::Start(start) = &verdict
+            && start.partition.is_some()
+            && self.several.left(job).peek().is_none()
+        {
+            // It does not wait in its other partitions.
+            self.plan.waits.remove(&job.id);
+            self.plan.estimates.remove(&job.id);
+            self.keep(job, None);
+        }
         let plan = &mut self.plan;
         match verdict {
             Verdict::Start(allocation) => plan.starts.push(allocation),
-            Verdict::Behind => {}
-            Verdict::Wait(reason) => {
-                plan.waits.insert(job.id, reason);
-            }
+            Verdict::Behind => waits(plan, job, None),
+            Verdict::Wait(reason) => waits(plan, job, Some(reason)),
             Verdict::WaitUntil(begin) => {
                 plan.waits.insert(job.id, Reason::BeginTime);
                 plan.wake = Some(plan.wake.map_or(begin, |wake| wake.min(begin)));
             }
             Verdict::Close(reason) => {
-                plan.waits.insert(job.id, reason);
-                plan.closed.insert(job.partition.clone(), key);
-                let own = |line: &&mut Line<'_>| line.conf.name == job.partition.as_str();
-                let line = lines.iter_mut().find(own).expect("the job stood in it");
+                waits(plan, job, Some(reason));
+                plan.closed.insert(own.into(), key);
+                let its = |line: &&mut Line<'_>| line.conf.name == own;
+                let line = lines.iter_mut().find(its).expect("the job stood in it");
                 line.queue = empty();
                 // A partition that starts nothing keeps no nodes from the others.
                 if line.conf.state.starts() {
@@ -265,6 +281,12 @@ impl<'a> Pass<'a> {
                     lines.iter_mut().for_each(|line| line.sites.forget());
                 }
             }
+        }
+    }
+
+    fn keep(&mut self, job: &Job, booking: Option<Booking>) {
+        if let Some(before) = self.several.keep(&mut self.board, job, booking) {
+            self.booked.retain(|(other, theirs)| *other != job.id || *theirs != before.start);
         }
     }
 
@@ -289,15 +311,21 @@ impl<'a> Pass<'a> {
 
     /// Considers the first job of the line, or the next of the tasks that it stands for.
     fn entry(&mut self, line: &mut Line<'a>, job: &'a Job) -> Verdict {
-        let mut tasks = self.turn.take().unwrap_or_else(|| tasks(job));
-        let verdict = self.consider(line, job);
+        let mut tasks = self.turn.take().unwrap_or_else(|| self.several.left(job));
+        let verdict = if job.partition.is_several() {
+            self.consider(line, &job.in_partition(line.conf))
+        } else {
+            self.consider(line, job)
+        };
         let Verdict::Start(allocation) = verdict else { return verdict };
+        self.several.starts(job);
         if let Some(array) = job.array_id() {
             *self.of_array.entry(array).or_default() += 1;
         }
         let task = tasks.next().flatten();
         self.turn = tasks.peek().is_some().then_some(tasks);
-        Verdict::Start(Allocation { task, ..allocation })
+        let partition = job.partition.is_several().then(|| line.conf.name.as_str().into());
+        Verdict::Start(Allocation { task, partition, ..allocation })
     }
 
     /// Whether as many tasks of its array run, or are to start, as may.
@@ -388,6 +416,7 @@ impl<'a> Pass<'a> {
         if wanted {
             self.found = classes.first().map(|class| (*class, None));
         }
+        let latest = latest.min(Several::latest(&self.plan, job));
         if let Some((class, start)) = self.earliest(classes, latest) {
             let need = need(self.config, line.conf, job);
             if let Some(limits) = &mut self.limits {
@@ -403,7 +432,7 @@ impl<'a> Pass<'a> {
                 self.found = Some((class, Some(start)));
                 return Verdict::Behind;
             }
-            let places = self.board.book(class, &need, &start);
+            let (places, booking) = self.board.book(class, &need, &start);
             if self.wanted.is_some() {
                 self.booked.push((job.id, start.clone()));
             }
@@ -411,6 +440,7 @@ impl<'a> Pass<'a> {
                 return Verdict::Start(Allocation::of(job, places));
             }
             self.plan.estimates.insert(job.id, Timestamp(start.at));
+            self.keep(job, booking);
             line.reserved += 1;
         } else if let Some(reason) = self.obstacle(line, job, classes, required) {
             return Verdict::Wait(reason);

@@ -1,7 +1,7 @@
 //! A plan up to one job: what is left when its turn comes.
 
 use common::{
-    id::JobId,
+    id::{JobId, PartitionName},
     job::{Job, Place, Reason},
     machine::State,
     time::Timestamp,
@@ -22,6 +22,18 @@ pub(crate) struct Reached<'a> {
     lines: Vec<Line<'a>>,
     /// Its own line's place.
     own: usize,
+}
+
+/// When, where and in which partition a job starts that waits in one.
+pub(crate) fn start(
+    view: &State,
+    now: Timestamp,
+    job: JobId,
+) -> Option<(Timestamp, Vec<Place>, PartitionName)> {
+    let mut reached = Reached::new(view, now, job)?;
+    let job = view.jobs.get(&job)?;
+    let start = reached.consider(job).start?;
+    Some((Timestamp(start.at), reached.places(job, &start), job.partition.clone()))
 }
 
 /// What came of a request.

@@ -15,7 +15,13 @@ pub fn reason(
     now: Timestamp,
     found: impl FnOnce() -> Reason,
 ) -> Reason {
-    let partition = || config.partition(job.partition.as_str()).map(|conf| conf.state);
+    // Of several, one that starts jobs counts.
+    let partition = || {
+        let confs = job.partition.each().filter_map(|name| config.partition(name));
+        let mut states = confs.map(|conf| conf.state);
+        let first = states.next().filter(|first| !first.starts());
+        states.find(|state| state.starts()).or(first)
+    };
     match &job.phase {
         Phase::Active(_) => Reason::None,
         Phase::Completing { end, .. } | Phase::Ended { end, .. } => {

@@ -6,7 +6,7 @@
 use std::ffi::CString;
 
 use common::{
-    config::Config,
+    config::{Config, EnforcePartLimits},
     id::{PartitionName, UserId},
     machine::{Refusal, State},
 };
@@ -15,13 +15,34 @@ use tonic::Status;
 
 use super::status::refused;
 
-/// Refuses a user who is in none of the groups that `state` says the partition is for. An empty
-/// name is the default partition.
+/// Leaves those of the partitions that `state` says are for a group of the user's, and refuses him
+/// where none is; with `EnforcePartLimits=ALL`, also where one is not. An empty name is the default
+/// partition.
 pub(super) async fn admit(
     state: &State,
     user: UserId,
-    partition: &PartitionName,
+    partitions: &mut PartitionName,
 ) -> Result<(), Status> {
+    let all = state.config.as_ref().map(|config| config.enforce_part_limits)
+        == Some(EnforcePartLimits::All);
+    let mut admitting = Vec::new();
+    let mut refusal = Ok(());
+    for name in partitions.each() {
+        match admit_to(state, user, &name.into()).await {
+            Ok(()) => admitting.push(name),
+            Err(status) => refusal = refusal.and(Err(status)),
+        }
+    }
+    if all || admitting.is_empty() {
+        return refusal;
+    }
+    if refusal.is_err() {
+        *partitions = PartitionName::from(admitting.join(","));
+    }
+    Ok(())
+}
+
+async fn admit_to(state: &State, user: UserId, partition: &PartitionName) -> Result<(), Status> {
     let allowed = allowed(state, user, partition).to_vec();
     if allowed.is_empty() {
         return Ok(());

@@ -24,10 +24,10 @@ pub(super) async fn submit(
     shared: &Shared,
     request: Request<wire::SubmitRequest>,
 ) -> Result<wire::SubmitReply, Status> {
-    let submission = submission(request)?;
+    let mut submission = submission(request)?;
     // Who does not lead refuses what comes next.
     if let Some(head) = shared.head() {
-        groups::admit(&head.state, submission.by.user, &submission.spec.partition).await?;
+        groups::admit(&head.state, submission.by.user, &mut submission.spec.partition).await?;
     }
     match shared.proposer.submit(Command::Submit(Box::new(submission))).await {
         Ok(Answer::Job(job)) => {
@@ -43,10 +43,10 @@ pub(super) async fn test_only(
     shared: &Shared,
     request: Request<wire::SubmitRequest>,
 ) -> Result<wire::TestOnlyReply, Status> {
-    let submission = submission(request)?;
+    let mut submission = submission(request)?;
     let applied = shared.log.read_barrier().await.map_err(|error| unavailable(&error))?;
     let state = applied.state.clone();
-    groups::admit(&state, submission.by.user, &submission.spec.partition).await?;
+    groups::admit(&state, submission.by.user, &mut submission.spec.partition).await?;
     let tried = aside(shared, move || trial::run(state, submission, clock::now())).await?;
     tried.map_err(|refusal| refused(&refusal))
 }
@@ -190,8 +190,8 @@ pub(super) async fn update(
     if changes.encoded_len() > MAX_SPEC {
         return Err(refused(&Refusal::ScriptTooLarge));
     }
-    let changes: JobChanges = changes.try_into().map_err(|error| invalid(&error))?;
-    if let (Some(partition), Some(head)) = (&changes.partition, shared.head()) {
+    let mut changes: JobChanges = changes.try_into().map_err(|error| invalid(&error))?;
+    if let (Some(partition), Some(head)) = (&mut changes.partition, shared.head()) {
         groups::admit(&head.state, by.user, partition).await?;
     }
     let changes = Box::new(changes);

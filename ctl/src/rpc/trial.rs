@@ -7,7 +7,7 @@
 
 use common::{
     hostlist::Hostlist,
-    id::{JobId, Term},
+    id::{JobId, PartitionName, Term},
     job::{ExitStatus, Phase, Place},
     machine::{Answer, Command, Refusal, Report, State, Submission},
     time::{Span, Timestamp},
@@ -33,8 +33,8 @@ pub(super) fn run(
     let Answer::Job(job) = head.propose(Command::Submit(Box::new(submission)), now)?.answer else {
         unreachable!("a submission is answered with a job");
     };
-    if let Some((start, places)) = sched::when(head.state(), now, job) {
-        return Ok(reply(head.state(), job, start, &places));
+    if let Some((start, places, partition)) = sched::when(head.state(), now, job) {
+        return Ok(reply(job, &partition, start, &places));
     }
     // Something that the plan takes for endless is in the way, or it may not begin yet.
     for _ in 0..MOMENTS {
@@ -42,7 +42,9 @@ pub(super) fn run(
         let plan = sched::plan(head.state(), now);
         for start in plan.starts {
             if start.job == job {
-                return Ok(reply(head.state(), job, now, &start.places));
+                let of_job = || head.state().jobs[&job].partition.clone();
+                let partition = start.partition.unwrap_or_else(of_job);
+                return Ok(reply(job, &partition, now, &start.places));
             }
             // What the plan rests on has not moved since, but a refusal would only mean a job less.
             let _ = head.propose(Command::Allocate(start), now);
@@ -99,14 +101,19 @@ fn time_passes(head: &mut Head, now: Timestamp) {
     }
 }
 
-fn reply(state: &State, job: JobId, start: Timestamp, places: &[Place]) -> wire::TestOnlyReply {
+fn reply(
+    job: JobId,
+    partition: &PartitionName,
+    start: Timestamp,
+    places: &[Place],
+) -> wire::TestOnlyReply {
     let nodes = Hostlist::from_names(places.iter().map(|place| place.node.as_str()));
     wire::TestOnlyReply {
         job: job.0,
         start: start.0,
         cpus: places.iter().map(|place| place.held.cpus).sum(),
         nodes: nodes.to_string(),
-        partition: state.jobs[&job].partition.to_string(),
+        partition: partition.to_string(),
     }
 }
 

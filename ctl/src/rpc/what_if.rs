@@ -36,11 +36,13 @@ pub(super) async fn what_if(
     request: Request<wire::WhatIfRequest>,
 ) -> Result<wire::WhatIfReply, Status> {
     let (user, name) = user(&request)?;
-    let request = request.into_inner();
+    let mut request = request.into_inner();
     let applied = shared.log.read_barrier().await.map_err(|error| unavailable(&error))?;
     let state = applied.state.clone();
-    for spec in request.jobs.iter().filter_map(|jobs| jobs.spec.as_ref()) {
-        groups::admit(&state, user, &spec.partition.as_str().into()).await?;
+    for spec in request.jobs.iter_mut().filter_map(|jobs| jobs.spec.as_mut()) {
+        let mut partitions = spec.partition.as_str().into();
+        groups::admit(&state, user, &mut partitions).await?;
+        spec.partition = partitions.to_string();
     }
     aside(shared, move || run(&state, (user, &name), request, clock::now())).await?
 }

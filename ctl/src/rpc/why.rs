@@ -36,8 +36,10 @@ pub(super) async fn why(shared: &Shared, request: Request<WhyRequest>) -> Result
 }
 
 fn waiting(waiting: Waiting) -> wire::Waiting {
-    let Waiting { obstacles, room, ahead, alone, planned, supposed, sooner, all_tried } = waiting;
+    let Waiting { partition, obstacles, room, ahead, alone, planned, supposed, sooner, all_tried } =
+        waiting;
     wire::Waiting {
+        partition: partition.to_string(),
         obstacles: obstacles.into_iter().map(obstacle).collect(),
         room: room.as_ref().map(self::room),
         ahead: ahead.count,

@@ -5,8 +5,8 @@ use std::sync::Arc;
 use common::{
     account::Accounts,
     id::{
-        Attempt, ClusterId, ContentHash, ControllerName, Incarnation, JobId, NodeName, RequestId,
-        Term, UserId,
+        Attempt, ClusterId, ContentHash, ControllerName, Incarnation, JobId, NodeName,
+        PartitionName, RequestId, Term, UserId,
     },
     job::Place,
     machine::{Answer, Answered, Entry, Event, NodeChange, TokenRole},
@@ -225,13 +225,14 @@ fn job_kind(event: &Event) -> Kind {
 
 fn run_kind(event: &Event) -> Kind {
     match event {
-        Event::JobAllocated { job, attempt, incarnation, places, deadline } => {
+        Event::JobAllocated { job, attempt, incarnation, places, deadline, partition } => {
             Kind::JobAllocated(wire::JobAllocated {
                 job: job.0,
                 attempt: attempt.0,
                 incarnation: incarnation.0,
                 places: places.iter().map(Into::into).collect(),
                 deadline: deadline.map(|at| at.0),
+                partition: partition.as_ref().map(ToString::to_string),
             })
         }
         Event::JobLaunching { job, attempt } => {
@@ -420,6 +421,7 @@ fn job_allocated(event: wire::JobAllocated) -> Result<Event, Invalid> {
         incarnation: Incarnation(event.incarnation),
         places: places.collect::<Result<_, _>>()?,
         deadline: event.deadline.map(Timestamp),
+        partition: event.partition.map(PartitionName::from),
     })
 }
 

@@ -46,6 +46,7 @@ pub(crate) fn events() -> Vec<Event> {
                 gres: held(),
             }],
             deadline: None,
+            partition: None,
         },
     ]
 }

@@ -87,6 +87,7 @@ pub(crate) fn events() -> Vec<Event> {
     events.push(Event::ConfigSet { config: Arc::new(selective()) });
     events.extend(asks::events());
     events.extend(gres::events());
+    events.push(in_one_of_several());
     events.extend(arrays());
     events
 }
@@ -202,6 +203,23 @@ fn arrays() -> Vec<Event> {
     ]
 }
 
+/// Since format 2.
+fn in_one_of_several() -> Event {
+    Event::JobAllocated {
+        job: JOB,
+        attempt: SECOND,
+        incarnation: Incarnation(0xFEED_FACE_CAFE_BEEF),
+        places: vec![Place {
+            node: NodeName::from("n1"),
+            held: Resources { cpus: 4, memory_mib: 0 },
+            tasks: 4,
+            gres: vec![],
+        }],
+        deadline: None,
+        partition: Some("debug".into()),
+    }
+}
+
 fn runs() -> Vec<Event> {
     let end = End {
         at: Timestamp(8_000),
@@ -232,6 +250,7 @@ fn runs() -> Vec<Event> {
         incarnation: Incarnation(0xFEED_FACE_CAFE_BEEF),
         places: vec![place("n1", 4), place("n2", 2)],
         deadline,
+        partition: None,
     };
     vec![
         allocated(Some(Timestamp(7_000))),

@@ -54,6 +54,7 @@ fn commands() -> Vec<Command> {
         attempt: Attempt::FIRST,
         task: None,
         asked: Arc::new(samples::bare_spec()),
+        partition: None,
         places: vec![Place {
             node: n1.clone(),
             held: Resources { cpus: 2, memory_mib: 0 },

@@ -136,9 +136,13 @@ impl State {
     }
 
     fn allocate(&mut self, at: Timestamp, term: Term, event: &Event) {
-        let Event::JobAllocated { job, attempt, incarnation, places, deadline } = event else {
+        let Event::JobAllocated { job, attempt, incarnation, places, deadline, partition } = event
+        else {
             unreachable!("the caller saw an allocation");
         };
+        let conf = partition.as_ref().and_then(|name| {
+            self.config.as_ref().and_then(|config| config.partition(name.as_str())).cloned()
+        });
         for place in places {
             self.with_node(&place.node, |node| {
                 node.used = node.used.plus(place.held);
@@ -149,6 +153,10 @@ impl State {
         self.with_job(*job, |job| {
             assert!(job.is_pending(), "job {} is allocated twice", job.id);
             assert_eq!(job.attempt, *attempt);
+            if let Some(name) = partition {
+                job.time_limit = conf.map_or(job.time_limit, |conf| job.time_limit_in(&conf));
+                job.partition = name.clone();
+            }
             job.phase = Phase::Active(Run {
                 started: at,
                 term,
@@ -239,6 +247,7 @@ impl State {
             assert_eq!(job.attempt, attempt);
             job.attempt = job.attempt.next();
             job.restarts += 1;
+            job.partition = job.spec.partition.clone();
             job.phase = Phase::Pending;
             job.signals.clear();
             job.signals_sent = 0;

@@ -4,9 +4,10 @@ use std::sync::Arc;
 
 use super::{asks::admits, tasks::split};
 use crate::{
+    config::PartitionConf,
     gres::choose,
-    id::NodeName,
-    job::{ArrayPart, Hold, JobSpec, Place},
+    id::{NodeName, PartitionName},
+    job::{ArrayPart, Hold, Job, JobSpec, Place},
     machine::{Allocation, Event, Refusal, Rules, State, Wants},
     time::Timestamp,
 };
@@ -18,7 +19,7 @@ pub(super) fn allocate(
     now: Timestamp,
     allocation: Allocation,
 ) -> Result<Vec<Event>, Refusal> {
-    let Allocation { job, attempt, task, asked, mut places } = allocation;
+    let Allocation { job, attempt, task, asked, partition, mut places } = allocation;
     let job = state.jobs.get(&job).ok_or(Refusal::Stale)?;
     let waits = job.is_pending()
         && job.attempt == attempt
@@ -40,12 +41,20 @@ pub(super) fn allocate(
     for place in &mut places {
         name_gres(state, place)?;
     }
+    if !are_asked_for(state, &job.spec, &places) {
+        return Err(Refusal::Stale);
+    }
+    let in_one;
+    let conf = runs_in(state, job, partition.as_ref()).ok_or(Refusal::Stale)?;
+    let job = if partition.is_some() {
+        in_one = job.in_partition(conf);
+        &in_one
+    } else {
+        job
+    };
     if let Some(rules) = Rules::of(state)
         && rules.may_start(job).and_then(|()| rules.may_have(job, &Wants::of(&places))).is_err()
     {
-        return Err(Refusal::Stale);
-    }
-    if !are_asked_for(state, &job.spec, &places) {
         return Err(Refusal::Stale);
     }
     let batch_host = &places[0].node;
@@ -68,8 +77,20 @@ pub(super) fn allocate(
         }
         (Some(ArrayPart::Task { .. }) | None, None) => job.id,
     };
-    events.push(Event::JobAllocated { job, attempt, incarnation, places, deadline });
+    events.push(Event::JobAllocated { job, attempt, incarnation, places, deadline, partition });
     Ok(events)
+}
+
+/// The partition that the plan runs it in: its own, or one of several.
+fn runs_in<'a>(
+    state: &'a State,
+    job: &Job,
+    partition: Option<&PartitionName>,
+) -> Option<&'a PartitionConf> {
+    let name = partition.unwrap_or(&job.partition).as_str();
+    let own = partition.is_some() == job.partition.is_several()
+        && job.partition.each().any(|one| one == name);
+    state.config.as_ref()?.partition(name).filter(|_| own)
 }
 
 /// Whether the job may have these nodes: they may have changed since the plan was made.

@@ -5,14 +5,14 @@ use std::{collections::BTreeSet, sync::Arc};
 use bytes::Bytes;
 
 use super::{
-    accounts::admit,
+    accounts::{admit, admit_change},
     asks::{may_ask, widen_for_constraint},
     fit::{cpus_on_node, lacking, members},
-    gres,
+    gres, partitions,
 };
 use crate::{
-    config::{Config, EnforcePartLimits, MemoryPer, PartitionConf, PartitionState},
-    id::{ContentHash, JobId, NodeName, PartitionName, UserId},
+    config::{Config, EnforcePartLimits, MemoryPer, PartitionConf},
+    id::{ContentHash, JobId, NodeName},
     job::{Condition, Dependency, Fate, Hold, JobSpec, MemoryRequest, On, Task},
     machine::{Event, Refusal, State, Submission, command::By},
     time::TimeLimit,
@@ -32,15 +32,23 @@ pub(super) fn submit(
     if (script.len() as u64).max(environment.len() as u64) > config.max_script_size {
         return Err(Refusal::ScriptTooLarge);
     }
-    let partition = choose_partition(config, &spec)?;
-    spec.partition = PartitionName::from(partition.name.as_str());
-    may_use(state, partition, by.user, spec.user)?;
-    widen_for_memory(config, partition, &mut spec);
+    let partitions = partitions::named(state, config, &spec.partition)?;
+    let partitions = partitions::admitting(state, config, partitions, by.user, spec.user)?;
+    spec.partition = partitions::joined(&partitions);
+    let first = partitions.first().expect("one at least is admitting");
+    widen_for_memory(config, first, &mut spec);
     widen_for_constraint(&mut spec);
     gres::settle(state, config, &mut spec)?;
     spec.limits.retain(|limit| config.propagates(limit.resource));
-    let max_wall = admit(state, config, partition, &mut spec)?;
-    check_limits(state, config, partition, &spec)?;
+    let max_wall = admit(state, config, first, &mut spec)?;
+    for partition in &partitions[1..] {
+        admit_change(state, &partition.name, &spec, spec.time_limit)?;
+    }
+    if spec.time_limit.is_none() && partitions.len() > 1 && max_wall.is_some() {
+        // It holds wherever the job starts.
+        spec.time_limit = Some(longest(first.time_limit(None), None, max_wall));
+    }
+    partitions::check(state, config, &partitions, &spec)?;
     check_dependency(state, &mut spec)?;
     check_array(state, config, &spec)?;
     let job = next_job(state, config)?;
@@ -57,7 +65,7 @@ pub(super) fn submit(
         job,
         priority: if hold == Hold::None { state.priority(spec.nice) } else { 0 },
         hold,
-        time_limit: longest(effective_limit(partition, spec.time_limit), spec.time_limit, max_wall),
+        time_limit: longest(first.time_limit(spec.time_limit), spec.time_limit, max_wall),
         requeue: spec.requeue.unwrap_or(config.job_requeue),
         spec: Arc::new(spec),
     });
@@ -147,37 +155,6 @@ fn store(state: &State, events: &mut Vec<Event>, content: Bytes) -> ContentHash 
     hash
 }
 
-fn choose_partition<'a>(config: &'a Config, spec: &JobSpec) -> Result<&'a PartitionConf, Refusal> {
-    let name = spec.partition.as_str();
-    if name.is_empty() {
-        return config
-            .partitions
-            .iter()
-            .find(|partition| partition.default)
-            .ok_or(Refusal::NoDefaultPartition);
-    }
-    partition(config, name).ok_or_else(|| Refusal::NoSuchPartition(name.to_owned()))
-}
-
-/// Whether jobs of `owner` that `by` submits may enter the partition at all.
-pub(super) fn may_use(
-    state: &State,
-    partition: &PartitionConf,
-    by: UserId,
-    owner: UserId,
-) -> Result<(), Refusal> {
-    if partition.disable_root_jobs && owner == UserId::ROOT {
-        return Err(Refusal::RootJobs);
-    }
-    if partition.root_only && !state.is_operator(by) {
-        return Err(Refusal::Denied);
-    }
-    match partition.state {
-        PartitionState::Up | PartitionState::Down => Ok(()),
-        PartitionState::Drain | PartitionState::Inactive => Err(Refusal::PartitionInactive),
-    }
-}
-
 fn max_memory(config: &Config, partition: &PartitionConf) -> MemoryPer {
     partition.max_memory.unwrap_or(config.max_memory)
 }
@@ -212,15 +189,6 @@ fn exceeds_memory(config: &Config, partition: &PartitionConf, spec: &JobSpec) ->
         MemoryRequest::PerCpu(mib) => mib.saturating_mul(u64::from(cpus_on_node(spec))) > most,
         MemoryRequest::Default => false,
     }
-}
-
-pub(super) fn partition<'a>(config: &'a Config, name: &str) -> Option<&'a PartitionConf> {
-    config.partitions.iter().find(|partition| partition.name == name)
-}
-
-/// A job's limit: what it asks for, else the partition's default, else the partition's maximum.
-pub(super) fn effective_limit(partition: &PartitionConf, asked: Option<TimeLimit>) -> TimeLimit {
-    asked.or(partition.default_time).unwrap_or(partition.max_time)
 }
 
 pub(super) fn check_limits(

@@ -5,7 +5,8 @@ use std::sync::Arc;
 use super::{
     accounts::admit_change,
     circles::{names_itself, waits_for_itself},
-    submit::{check_limits, may_use, may_wait_for, partition},
+    partitions,
+    submit::may_wait_for,
 };
 use crate::{
     id::JobId,
@@ -82,17 +83,19 @@ pub(super) fn update_job(
     }
     let config = state.config.as_ref().ok_or(Refusal::Disabled)?;
     let name = changes.partition.as_ref().unwrap_or(&job.partition);
-    let target = partition(config, name.as_str())
-        .ok_or_else(|| Refusal::NoSuchPartition(name.to_string()))?;
+    let mut targets = partitions::named(state, config, name)?;
     if changes.partition.is_some() {
-        may_use(state, target, by.user, job.spec.user)?;
+        targets = partitions::admitting(state, config, targets, by.user, job.spec.user)?;
+        changes.partition = Some(partitions::joined(&targets));
     }
     let longer = changes.time_limit.filter(|_| !operator);
     if changes.partition.is_some() || longer.is_some() {
-        admit_change(state, name.as_str(), &job.spec, longer)?;
+        for target in &targets {
+            admit_change(state, &target.name, &job.spec, longer)?;
+        }
     }
     if changes_layout(&changes) {
-        check_limits(state, config, target, &changed(&job.spec, &changes))?;
+        partitions::check(state, config, &targets, &changed(&job.spec, &changes))?;
     }
     Ok(vec![Event::JobUpdated { job: job.id, changes: Arc::new(changes) }])
 }

@@ -78,7 +78,9 @@ impl Filter {
             })
             && any(self.users.as_ref(), |user| *user == job.spec.user)
             && self.not_user != Some(job.spec.user)
-            && any(self.partitions.as_ref(), |name| *name == job.job.partition)
+            && any(self.partitions.as_ref(), |name| {
+                job.job.partition.split(',').any(|one| one == name)
+            })
             && any(self.accounts.as_ref(), |name| Some(name) == job.spec.account.as_ref())
             && any(self.qos.as_ref(), |name| Some(name) == job.spec.qos.as_ref())
             && any(self.names.as_ref(), |name| *name == job.spec.name)

@@ -103,7 +103,7 @@ struct Args {
     /// Only jobs in these partitions
     #[arg(short, long, value_name = "PARTITIONS")]
     partitions: Option<String>,
-    /// By partition; a job is in one alone
+    /// By partition
     #[arg(short = 'P', long)]
     priority: bool,
     /// Only jobs of these qualities of service

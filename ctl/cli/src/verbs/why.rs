@@ -93,6 +93,7 @@ fn waiting(waiting: &Waiting) -> Value {
     };
     let sooner = |sooner: &Sooner| json!({ "option": sooner.option, "start_ms": sooner.start });
     json!({
+        "partition": waiting.partition,
         "obstacles": waiting.obstacles.iter().map(obstacle).collect::<Vec<_>>(),
         "room": waiting.room.as_ref().map(room),
         "ahead": waiting.ahead,

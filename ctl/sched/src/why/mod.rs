@@ -24,7 +24,11 @@ pub use self::{
     room::{Kind, Room},
     sooner::{Change, Sooner},
 };
-use crate::{order::Turn, reached::Reached};
+use crate::{
+    order::{Turn, order_in},
+    reached::Reached,
+    several,
+};
 
 /// Of how many jobs that are ahead it is told why.
 const FIRST: usize = 5;
@@ -32,6 +36,8 @@ const FIRST: usize = 5;
 /// Why a job waits.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Waiting {
+    /// Where: of several partitions, that where it would start first.
+    pub partition: PartitionName,
     /// All that holds it now, in the order in which the planner would come to it.
     pub obstacles: Vec<Obstacle>,
     /// How its nodes stand to what it asks for, if that was looked at.
@@ -84,16 +90,45 @@ pub struct Planned {
     pub freed: Vec<Freed>,
 }
 
-/// Why the job waits; nothing for one that does not, or that is not there.
+/// Why the job waits; nothing for one that does not, or that is not there. Of one that waits in
+/// several partitions, it is told of the one where it would start first.
 #[must_use]
 pub fn why(view: &State, now: Timestamp, job: JobId) -> Option<Waiting> {
+    let asked = view.jobs.get(&job).filter(|job| job.is_pending())?;
+    let views = several::each(view, job);
+    let waiting = views.iter().filter_map(|view| why_there(view, now, job));
+    let never = Timestamp(u64::MAX);
+    let mut waiting = waiting.min_by_key(|waiting| {
+        let start = waiting.planned.as_ref().map_or(never, |planned| planned.at);
+        (!waiting.supposed.is_empty(), start, waiting.obstacles.len())
+    })?;
+    let known = |change: &Change| match change {
+        Change::Partition(name) => asked.partition.each().any(|own| own == name.as_str()),
+        Change::Time(_)
+        | Change::Nodes(_)
+        | Change::AnyNodes
+        | Change::Tasks(_)
+        | Change::CpusPerTask(_)
+        | Change::Memory(_)
+        | Change::NoBegin
+        | Change::NotExclusive
+        | Change::NoNodeList
+        | Change::NoExclude
+        | Change::NoConstraint => false,
+    };
+    waiting.sooner.retain(|sooner| !known(&sooner.change));
+    Some(waiting)
+}
+
+/// Why a job waits in its partition.
+fn why_there(view: &State, now: Timestamp, job: JobId) -> Option<Waiting> {
     let config = view.config.as_deref()?;
-    view.jobs.get(&job).filter(|job| job.is_pending())?;
     let obstacle::Peeled { mut obstacles, supposed, view: free, alone, room } =
         obstacle::peel(view, now, job);
     let own = free.jobs.get(&job).expect("it is supposed to be otherwise, not to be gone");
     let ahead = ahead(&free, config, own);
     let mut waiting = Waiting {
+        partition: own.partition.clone(),
         obstacles: vec![],
         room,
         ahead,
@@ -160,14 +195,13 @@ fn ahead(view: &State, config: &Config, job: &Job) -> Ahead {
         .filter(|other| other.name == conf.name || other.state.starts() && shares(&other.nodes))
         .map(|other| other.name.as_str())
         .collect();
-    let order = crate::order(view, config);
+    let order = order_in(view, config, |conf| rivals.contains(&conf.name.as_str()));
     let Some(at) = order.iter().position(|(_, other)| other.id == job.id) else {
         return Ahead::default();
     };
     let turn = order[at].0;
-    let before = order[..at].iter().filter(|(_, job)| rivals.contains(&job.partition.as_str()));
     let mut ahead = Ahead::default();
-    for (theirs, other) in before {
+    for (theirs, other) in &order[..at] {
         ahead.count += 1;
         if ahead.first.len() < FIRST {
             ahead.first.push(Earlier {

@@ -30,7 +30,7 @@ fn options() -> impl Strategy<Value = String> {
         (1..5_u32).prop_map(|tasks| format!("--ntasks-per-node={tasks}")),
         (0..1_100_u32).prop_map(|mib| format!("--mem={mib}")),
         (1..300_u32).prop_map(|mib| format!("--mem-per-cpu={mib}")),
-        prop_oneof!["-p=a", "-p=b", "-p=c"],
+        prop_oneof!["-p=a", "-p=b", "-p=c", "-p=(a,b|b,c|c,a|a,b,c)"],
         "-w=n[1-5]",
         "-x=n[1-5]",
         Just("--exclusive".to_owned()),

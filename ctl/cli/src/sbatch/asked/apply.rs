@@ -133,7 +133,7 @@ impl Asked {
             Opt::OpenMode => self.open_mode = Some(open_mode(text)?),
             Opt::Output => self.std_out = Some(file(text)),
             Opt::Parsable => self.parsable = true,
-            Opt::Partition => self.partition = Some(partition(text)?),
+            Opt::Partition => self.partition = Some(text.to_owned()),
             Opt::Propagate => self.propagate = Propagate::parse(value)?,
             Opt::Quiet => self.quiet = true,
             Opt::Requeue => self.requeue = Some(requeue(value)?),
@@ -320,14 +320,6 @@ fn open_mode(text: &str) -> Result<OpenMode, Complaint> {
     } else {
         Err(Complaint::specification("open-mode"))
     }
-}
-
-fn partition(text: &str) -> Result<String, Complaint> {
-    if text.contains(',') {
-        let why = "a job waits in one partition; name one of them";
-        return Err(Complaint::unsupported(&format!("partition={text}"), why));
-    }
-    Ok(text.to_owned())
 }
 
 fn requeue(value: Option<&str>) -> Result<bool, Complaint> {

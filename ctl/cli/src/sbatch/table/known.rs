@@ -106,10 +106,10 @@ pub(super) const KNOWN: &[Row] = &[
         .or(&["SBATCH_OUTPUT"])
         .help("Write stdout here; a pattern: %j is the id, %x the name, %N the node, %u the user"),
     Row::flag("parsable", Opt::Parsable).help("Print the job's id alone"),
-    Row::value("partition", "NAME", Opt::Partition)
+    Row::value("partition", "NAMES", Opt::Partition)
         .short('p')
         .or(&["SBATCH_PARTITION"])
-        .help("Run in this partition"),
+        .help("Run in this partition, or in the first of several that can"),
     Row::may_value("propagate", "LIMITS", Opt::Propagate)
         .help("Which limits (ulimit) go along: ALL, NONE, or names such as NOFILE,STACK"),
     Row::value("qos", "NAME", Opt::Qos)

@@ -98,12 +98,18 @@ impl Sheet<'_> {
     fn waiting(&mut self, job: &Job<'_>, waiting: &Waiting) {
         let (spec, partition) = (job.spec, &job.job.partition);
         let head = format!(
-            "Job {} ({}) of {} waits in partition {partition}",
+            "Job {} ({}) of {} waits in partition{} {partition}",
             job.id(),
             spec.name,
-            spec.user_name
+            spec.user_name,
+            if partition.contains(',') { "s" } else { "" },
         );
         self.page.line(HEADING, &head);
+        if partition.contains(',') {
+            let where_first =
+                format!("It would start first in {}, of which this is", waiting.partition);
+            self.page.line(PLAIN, &where_first);
+        }
         let submitted = self.at(job.job.submitted);
         let asks = format!(
             "Submitted {submitted}, priority {}; asks for {}, time={}\n",

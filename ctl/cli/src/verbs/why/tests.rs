@@ -34,6 +34,7 @@ fn reply() -> WhyReply {
     let sooner =
         |option: &str, minutes| Sooner { option: option.to_owned(), start: NOW + minutes * MINUTE };
     let waiting = Waiting {
+        partition: "cpu".to_owned(),
         obstacles: vec![
             obstacle(types::Reason::Resources, "needs 2 nodes, and 1 has room now", Some(30)),
             obstacle(types::Reason::Priority, "2 jobs are ahead of it, and get nodes first", None),
@@ -154,6 +155,7 @@ fn programs_see_these_names() {
           "priority": 900,
           "now_ms": 1795475298000,
           "waiting": {
+            "partition": "cpu",
             "obstacles": [
               {
                 "reason": "Resources",
