@@ -168,5 +168,5 @@ fn what_was_saved_is_planned_alike() {
     let parts: Vec<_> = proto::convert::input_parts(&bare, now, "0.0.0").collect();
     let read = read_inputs(&parts.concat().into()).expect("it was written just now");
     assert_eq!((read.now, read.release.as_str()), (now, "0.0.0"));
-    assert_eq!(sched::plan(&read.state, read.now), sched::plan(&state, now));
+    assert_eq!(sched::plan(&read.state, read.now), sched::plan(&bare, now));
 }
