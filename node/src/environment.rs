@@ -72,6 +72,9 @@ pub fn of_batch(
     variables.of_array(job);
     variables.of_resources(job, run, config);
     variables.of_gpus(job, run);
+    if let Some(asks) = job.spec.asks.as_ref().filter(|asks| !asks.licenses.is_empty()) {
+        variables.set("SLURM_JOB_LICENSES", &asks.licenses.text);
+    }
     variables.of_host(job, config, host);
     variables.encoded()
 }

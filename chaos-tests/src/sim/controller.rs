@@ -17,6 +17,7 @@ use raft_store::records::{self, Content, Record, Restored};
 use super::{
     disk::{self, Disk, Write},
     gpus::GPUS,
+    licenses,
     log::{Item, Log},
     raft::Lead,
     trace::brief,
@@ -146,6 +147,7 @@ fn config(nodes: usize) -> Config {
     config.enforce = Enforce { associations: true, limits: true, qos: true };
     let names: Vec<String> = (0..nodes).map(node_name).collect();
     config.gres_types = vec![GPU.to_owned()];
+    config.licenses = licenses::confs();
     let gpus =
         GresConf { name: GPU.to_owned(), kind: None, count: GPUS, files: vec![], cores: None };
     let node = |(at, name): (usize, &String)| NodeConf {

@@ -38,6 +38,7 @@ mod faults;
 mod gpus;
 mod host;
 mod leader;
+mod licenses;
 mod log;
 mod network;
 mod orders;

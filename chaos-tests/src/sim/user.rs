@@ -17,6 +17,7 @@ use super::{
     controller::node_name,
     gpus,
     leader::{Outcome, Rejected},
+    licenses,
     network::Place,
     waits::ALONE,
     world::{Happening, World},
@@ -164,6 +165,7 @@ impl Ask {
         let mut spec = spec(layout, *minutes, *requeue);
         spec.constraint = constraint(self.id, *nodes);
         spec.gres = gpus::asked(*gpus);
+        spec.asks = licenses::asked(self.id);
         if let Some(after) = after {
             let dependency = dependency(after);
             if dependency.singleton().is_some() {

@@ -12,8 +12,8 @@ use node::run::RunId;
 use step::spool::Ended;
 
 use super::{
-    controller::node_name, gpus::Devices, network::Place, tasks::Arrays, waits::Happened,
-    world::World,
+    controller::node_name, gpus::Devices, licenses::Licensed, network::Place, tasks::Arrays,
+    waits::Happened, world::World,
 };
 
 #[derive(Debug, Default)]
@@ -44,6 +44,7 @@ pub(super) struct Witness {
     happened: Happened,
     /// Who has which GPU.
     devices: Devices,
+    licensed: Licensed,
     arrays: Arrays,
 }
 
@@ -65,6 +66,7 @@ impl Witness {
         }
         self.happened.entry(entry);
         self.devices.entry(entry);
+        self.licensed.entry(entry);
         self.arrays.entry(entry);
     }
 

@@ -12,6 +12,7 @@ mod controllers;
 mod enforce;
 mod gres_lines;
 mod keys;
+mod license;
 mod node;
 mod node_lines;
 mod partition;
@@ -27,6 +28,7 @@ use std::{collections::BTreeMap, fmt::Display, path::Path};
 
 pub use enforce::Enforce;
 pub use gres_lines::MOST_KINDS;
+pub use license::LicenseConf;
 pub use node::{ConfiguredState, GresConf, NodeConf};
 pub use partition::{PartitionConf, PartitionState};
 pub use report::{ConfigError, Fate, KeyFate, Place, Problem};
@@ -95,6 +97,8 @@ pub struct Config {
     pub login_hosts: Vec<String>,
     /// `GresTypes`: the names of generic resources that jobs may ask for.
     pub gres_types: Vec<String>,
+    /// `Licenses`, in rising order of their names.
+    pub licenses: Vec<LicenseConf>,
     /// In the order of the file.
     pub nodes: Vec<NodeConf>,
     /// In the order of the file.
@@ -215,6 +219,7 @@ impl Config {
             certificate_lifetime_s: CERTIFICATE_LIFETIME_S,
             login_hosts: vec![],
             gres_types: vec![],
+            licenses: vec![],
             nodes: vec![],
             partitions: vec![],
             settings: BTreeMap::new(),

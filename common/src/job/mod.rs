@@ -1,17 +1,22 @@
 //! A job, as data: what was asked for, where it is in its life, and how it ended.
 
 mod array;
+mod asks;
 mod constraint;
 mod dependency;
 mod end;
+mod license;
 mod reason;
 mod spec;
 mod state;
 
 pub use array::{ArrayError, ArrayPart, ArraySpec, MAX_ARRAY_SIZE, MOST_TASKS, TaskRun, TaskSet};
+pub use asks::{AskChanges, Asks};
 pub use constraint::{Constraint, ConstraintError, Features, Join, assign};
 pub use dependency::{Condition, Dependency, DependencyError, Fate, On, Progress, Relation, Task};
 pub use end::{End, EndState, ExitStatus, Requeue};
+pub(crate) use license::license;
+pub use license::{LicenseError, Licenses};
 pub use reason::Reason;
 pub use spec::{
     JobChanges, JobSpec, Layout, MemoryRequest, OpenMode, ResourceLimit, SignalScope, WarnSignal,

@@ -8,6 +8,8 @@ pub enum Reason {
     None,
     Priority,
     Resources,
+    /// Too few licenses are free.
+    Licenses,
     BeginTime,
     /// A job that it waits for is not that far.
     Dependency,
@@ -100,6 +102,7 @@ impl Reason {
             Self::None => "None",
             Self::Priority => "Priority",
             Self::Resources => "Resources",
+            Self::Licenses => "Licenses",
             Self::BeginTime => "BeginTime",
             Self::Dependency => "Dependency",
             Self::DependencyNeverSatisfied => "DependencyNeverSatisfied",

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::{ArraySpec, Constraint, Dependency};
+use super::{ArraySpec, AskChanges, Asks, Constraint, Dependency};
 use crate::{
     gres::GresRequest,
     id::{ContentHash, GroupId, NodeName, PartitionName, UserId},
@@ -78,16 +78,26 @@ pub struct JobSpec {
     pub tmp_disk_mib: u64,
     /// `--gres`, `--gpus` and what is said of GPUs beside; none where none are asked for.
     pub gres: Option<Arc<GresRequest>>,
+    /// What few jobs ask for; none where it asks for none of it.
+    pub asks: Option<Arc<Asks>>,
 }
 
 /// What a job asks that asks for no constraint.
 static ANYTHING: Constraint = Constraint::NONE;
+
+static NOTHING: Asks = Asks::NONE;
 
 impl JobSpec {
     /// What its nodes must have, which may be nothing.
     #[must_use]
     pub fn constraint(&self) -> &Constraint {
         self.constraint.as_deref().unwrap_or(&ANYTHING)
+    }
+
+    /// What few jobs ask for, which may be nothing.
+    #[must_use]
+    pub fn asks(&self) -> &Asks {
+        self.asks.as_deref().unwrap_or(&NOTHING)
     }
 
     /// What asks for nothing: one task of root's, with all defaults. Tests and loads change what
@@ -137,6 +147,7 @@ impl JobSpec {
             constraint: None,
             tmp_disk_mib: 0,
             gres: None,
+            asks: None,
         }
     }
 }
@@ -252,4 +263,5 @@ pub struct JobChanges {
     /// An empty one: any nodes will do.
     pub constraint: Option<Arc<Constraint>>,
     pub tmp_disk_mib: Option<u64>,
+    pub asks: AskChanges,
 }

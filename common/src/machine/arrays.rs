@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use imbl::OrdMap;
 
-use super::{State, state::Fingerprint};
+use super::{State, fingerprint::Fingerprint};
 use crate::{
     id::JobId,
     job::{ArrayPart, ArraySpec, EndState, Job, Phase, Progress, TaskSet},

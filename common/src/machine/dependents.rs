@@ -5,7 +5,7 @@
 
 use imbl::{OrdMap, OrdSet};
 
-use super::state::Fingerprint;
+use super::fingerprint::Fingerprint;
 use crate::{
     id::{JobId, UserId},
     job::{Fate, Job, On, Phase},

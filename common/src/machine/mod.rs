@@ -23,6 +23,8 @@ mod command;
 mod decide;
 mod dependents;
 mod event;
+mod fingerprint;
+mod licenses;
 mod orders;
 mod refusal;
 mod restore;

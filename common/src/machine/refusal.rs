@@ -84,6 +84,9 @@ pub enum Refusal {
     Array,
     #[error("Circular job dependency")]
     CircularDependency,
+    /// There is no such license, or not as many.
+    #[error("Invalid license specification")]
+    License,
     /// And why, where Slurm says more than that.
     #[error("Invalid generic resource (gres) specification")]
     Gres(Option<String>),
@@ -181,6 +184,7 @@ impl Refusal {
             | Self::Dependency
             | Self::Array
             | Self::CircularDependency
+            | Self::License
             | Self::Format(_)
             | Self::Unsupported(_)
             | Self::Token
@@ -218,6 +222,7 @@ impl Refusal {
             Self::Qos => Some(2066),
             Self::Array => Some(2081),
             Self::CircularDependency => Some(2071),
+            Self::License => Some(2048),
             Self::Gres(_) => Some(2072),
             Self::Memory => Some(2044),
             Self::Account => Some(2045),

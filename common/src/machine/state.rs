@@ -10,6 +10,7 @@ use super::{
     decide::fate,
     dependents::Dependents,
     event::{Answer, Entry, TokenRole},
+    fingerprint::{fingerprint_job, fingerprint_node},
     tallies::Tallies,
 };
 use crate::{
@@ -20,7 +21,7 @@ use crate::{
         ClusterId, ContentHash, ControllerName, JobId, NodeName, PartitionName, RequestId, Term,
         UserId,
     },
-    job::{ArrayPart, Fate, Hold, Job, On, Phase},
+    job::{Fate, Hold, Job, On, Phase},
     node::Node,
     planted::{Bug, planted},
     resources::Resources,
@@ -78,6 +79,8 @@ pub struct State {
     pub tasks: Tasks,
     /// Who waits for what of other jobs.
     pub dependents: Dependents,
+    /// How many of each license are in use; those that are not, are not in it.
+    pub licenses: OrdMap<String, u32>,
     /// What the jobs of each association and QOS have.
     pub tallies: Tallies,
     /// Where each node stands in the configuration's list.
@@ -224,6 +227,7 @@ impl State {
         assert_eq!(fresh.ended, self.ended, "the ended jobs follow from the jobs");
         assert_eq!(fresh.tasks, self.tasks, "the tasks follow from the jobs");
         assert_eq!(fresh.dependents, self.dependents, "who waits for whom follows from the jobs");
+        assert_eq!(fresh.licenses, self.licenses, "the licenses in use follow from the jobs");
         assert_eq!(fresh.tallies, self.tallies, "what they have follows from the jobs");
         assert_eq!(fresh.positions, self.positions, "where nodes stand follows from the config");
         assert_eq!(fresh.forgetting, self.forgetting, "what is forgotten follows from requests");
@@ -302,6 +306,7 @@ impl State {
         self.alarms.clear();
         self.ended.clear();
         self.dependents = Dependents::default();
+        self.licenses.clear();
         self.tallies = Tallies::default();
         self.tasks = Tasks::default();
         for (array, book) in std::mem::take(&mut self.arrays) {
@@ -340,6 +345,7 @@ impl State {
             self.tallies.follow(accounts, old.as_deref(), Some(&job));
         }
         self.digest = self.digest.wrapping_add(fingerprint_job(&job));
+        self.take_licenses(&job);
         self.dependents.insert(&job);
         self.tasks.insert(&job);
         if let Some(key) = QueueKey::of(&job) {
@@ -383,6 +389,7 @@ impl State {
 
     fn unindex_job(&mut self, old: &Job) {
         self.digest = self.digest.wrapping_sub(fingerprint_job(old));
+        self.give_back_licenses(old);
         self.dependents.remove(old);
         self.tasks.remove(old);
         if let Some(key) = QueueKey::of(old) {
@@ -418,80 +425,4 @@ impl State {
             self.digest = self.digest.wrapping_sub(fingerprint_node(&old));
         }
     }
-}
-
-/// FNV-1a over 64-bit words: fixed for ever, unlike the standard library's hasher.
-pub(super) struct Fingerprint(pub(super) u64);
-
-impl Fingerprint {
-    pub(super) fn new(kind: u64) -> Self {
-        Self(0xCBF2_9CE4_8422_2325).with(kind)
-    }
-
-    pub(super) fn with(self, word: u64) -> Self {
-        let mixed = (self.0 ^ word).wrapping_mul(0x0000_0100_0000_01B3);
-        Self(mixed ^ (mixed >> 29))
-    }
-
-    pub(super) fn with_text(self, text: &str) -> Self {
-        text.bytes().fold(self, |sum, byte| sum.with(u64::from(byte)))
-    }
-}
-
-fn fingerprint_job(job: &Job) -> u64 {
-    let phase = match &job.phase {
-        Phase::Pending => 0,
-        Phase::Active(run) => 1 + run.stage as u64,
-        Phase::Completing { end, .. } => 16 + end.state as u64,
-        Phase::Ended { end, .. } => 32 + end.state as u64,
-    };
-    let sum = Fingerprint::new(1)
-        .with(u64::from(job.id.0))
-        .with(phase)
-        .with(u64::from(job.attempt.0))
-        .with(u64::from(job.priority))
-        .with(job.hold as u64)
-        .with(u64::from(job.signals_sent) << 32 | job.signals.len() as u64)
-        .with(job.begin.map_or(0, |begin| begin.0));
-    let run = job.run().iter().fold(sum, |sum, run| {
-        run.places.iter().fold(sum.with(run.started.0).with(run.term.0), |sum, place| {
-            let sum = sum.with_text(place.node.as_str()).with(u64::from(place.held.cpus));
-            fingerprint_gres(sum, &place.gres)
-        })
-    });
-    let run = match &job.array {
-        None => run,
-        Some(ArrayPart::Waiting(tasks)) => run.with(u64::from(tasks.len())),
-        Some(ArrayPart::Task { array, index }) => {
-            run.with(u64::from(array.0) << 32 | u64::from(*index))
-        }
-    };
-    let run = job.dependency.iter().flat_map(|all| &all.conditions).fold(run, |sum, condition| {
-        match condition.fate {
-            Fate::Open => sum.with(1),
-            Fate::Due(at) => sum.with(2).with(at.0),
-            Fate::Met => sum.with(3),
-            Fate::Failed => sum.with(4),
-        }
-    });
-    job.end().iter().fold(run, |sum, end| sum.with(end.at.0).with(u64::from(end.exit.code))).0
-}
-
-/// Nothing where there is nothing: so a log of format 1 has the sums that it had.
-fn fingerprint_gres(sum: Fingerprint, all: &[Gres]) -> Fingerprint {
-    all.iter().fold(sum, |sum, gres| {
-        let sum = sum.with_text(&gres.name).with(gres.count);
-        gres.ids.iter().fold(sum, |sum, id| sum.with(u64::from(*id)))
-    })
-}
-
-fn fingerprint_node(node: &Node) -> u64 {
-    let sum = Fingerprint::new(2)
-        .with_text(node.name.as_str())
-        .with(node.availability as u64)
-        .with(u64::from(node.drain))
-        .with(u64::from(node.used.cpus))
-        .with(node.used.memory_mib)
-        .with(u64::from(node.jobs));
-    fingerprint_gres(sum, &node.gres_used).0
 }

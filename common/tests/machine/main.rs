@@ -6,6 +6,7 @@ mod cluster;
 mod constraints;
 mod dependencies;
 mod gres;
+mod licenses;
 mod limits;
 mod members;
 mod partitions;

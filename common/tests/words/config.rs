@@ -2,6 +2,7 @@
 
 mod files;
 mod gres;
+mod licenses;
 mod sections;
 mod shown;
 

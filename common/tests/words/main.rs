@@ -12,6 +12,7 @@ mod dates;
 mod dependencies;
 mod gres;
 mod hostlists;
+mod licenses;
 mod patterns;
 mod sizes;
 mod times;

@@ -15,6 +15,7 @@ use common::{
 use crate::{
     gres::Kinds,
     placement::{Need, amounts, need},
+    plan::limit,
     policy::Policy,
     sites::Site,
     timeline::{Amounts, Ask, ClassId, Grid, Held, Shape, ShapeId, Start, Timeline},
@@ -132,7 +133,7 @@ impl Board {
             nodes_min: need.nodes_min,
             nodes_max: need.nodes_max,
             tasks: need.tasks,
-            limit: job.time_limit.span().map(|limit| limit.0.max(1)),
+            limit: limit(job),
             counts: site.counts.clone(),
             apart: job.spec.constraint().apart,
         })

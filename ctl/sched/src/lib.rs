@@ -10,6 +10,7 @@
 mod board;
 mod gres;
 mod inputs;
+mod licenses;
 mod limits;
 mod order;
 mod placement;

@@ -17,7 +17,8 @@ use common::{
 };
 
 use crate::{
-    board::{Board, Booking},
+    board::{Board, Booking, shortly},
+    licenses::Pool,
     limits::Limits,
     placement::need,
     policy::Policy,
@@ -166,6 +167,7 @@ pub(crate) struct Pass<'a> {
     /// The end of the window.
     latest: Timestamp,
     pub(crate) board: Board,
+    pub(crate) licenses: Pool,
     /// The limits of associations and QOS, and what counts with what is to start; none where
     /// nothing is enforced.
     limits: Option<Limits>,
@@ -197,6 +199,7 @@ impl<'a> Pass<'a> {
             latest: now + policy.window,
             board: Board::open(view, config, now, &policy),
             policy,
+            licenses: Pool::of(view, config, now, shortly(config)),
             limits: Limits::of(view),
             of_user: BTreeMap::new(),
             looked: 0,
@@ -229,7 +232,7 @@ impl<'a> Pass<'a> {
             if self.turn.is_none() {
                 line.queue.next();
             }
-            if let Verdict::Wait(Reason::Resources) | Verdict::Behind = verdict {
+            if let Verdict::Wait(Reason::Resources | Reason::Licenses) | Verdict::Behind = verdict {
                 left = left.saturating_sub(1);
             }
             self.note(verdict, lines, job, (own, key));
@@ -417,7 +420,8 @@ impl<'a> Pass<'a> {
             self.found = classes.first().map(|class| (*class, None));
         }
         let latest = latest.min(Several::latest(&self.plan, job));
-        if let Some((class, start)) = self.earliest(classes, latest) {
+        let (licensed, found) = self.find(job, classes, latest);
+        if let Some((class, start)) = found {
             let need = need(self.config, line.conf, job);
             if let Some(limits) = &mut self.limits {
                 let places = self.board.places(&need, &start);
@@ -430,9 +434,10 @@ impl<'a> Pass<'a> {
             }
             if wanted {
                 self.found = Some((class, Some(start)));
-                return Verdict::Behind;
+                return if licensed { Verdict::Behind } else { Verdict::Wait(Reason::Licenses) };
             }
             let (places, booking) = self.board.book(class, &need, &start);
+            self.licenses.promise(job, &start, self.now.0);
             if self.wanted.is_some() {
                 self.booked.push((job.id, start.clone()));
             }
@@ -445,6 +450,9 @@ impl<'a> Pass<'a> {
         } else if let Some(reason) = self.obstacle(line, job, classes, required) {
             return Verdict::Wait(reason);
         }
+        if !licensed {
+            return Verdict::Wait(Reason::Licenses);
+        }
         if !required.is_empty() {
             // It waits for these alone, and under strict order holds up nobody else.
             return Verdict::Wait(Reason::Resources);
@@ -456,6 +464,11 @@ impl<'a> Pass<'a> {
             (false, true) => Verdict::Behind,
         }
     }
+}
+
+/// How long it may run; none: for ever.
+pub(crate) fn limit(job: &Job) -> Option<u64> {
+    job.time_limit.span().map(|limit| limit.0.max(1))
 }
 
 /// What keeps the job from starting whatever is free.

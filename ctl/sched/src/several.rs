@@ -76,16 +76,17 @@ pub(crate) fn waits(plan: &mut Plan, job: &Job, reason: Option<Reason>) {
         return;
     }
     let job = job.id;
-    let hopes =
-        plan.estimates.contains_key(&job) || plan.waits.get(&job) == Some(&Reason::Resources);
+    let room =
+        |reason: Option<&Reason>| matches!(reason, Some(Reason::Resources | Reason::Licenses));
+    let hopes = plan.estimates.contains_key(&job) || room(plan.waits.get(&job));
     match reason {
-        Some(Reason::Resources) => {
-            plan.waits.insert(job, Reason::Resources);
+        Some(reason @ (Reason::Resources | Reason::Licenses)) => {
+            plan.waits.insert(job, reason);
         }
         Some(reason) if !hopes => {
             plan.waits.insert(job, reason);
         }
-        None if plan.waits.get(&job) != Some(&Reason::Resources) => {
+        None if !room(plan.waits.get(&job)) => {
             plan.waits.remove(&job);
         }
         Some(_) | None => {}

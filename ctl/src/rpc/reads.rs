@@ -137,6 +137,7 @@ pub(super) async fn config_reply(
         config: Some(config.as_ref().into()),
         booted: shared.started.0,
         next_job: applied.state.next_job.max(config.first_job_id),
+        licenses_used: applied.state.licenses.clone().into_iter().collect(),
     })
 }
 

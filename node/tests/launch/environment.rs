@@ -8,7 +8,7 @@ use std::{
 use common::{
     gres::{Gres, GresRequest, Wanted},
     id::JobId,
-    job::{ArrayPart, ArraySpec, Job, MAX_ARRAY_SIZE, MemoryRequest, Phase},
+    job::{ArrayPart, ArraySpec, Asks, Job, Licenses, MAX_ARRAY_SIZE, MemoryRequest, Phase},
 };
 use node::environment::of_batch;
 
@@ -127,6 +127,15 @@ fn restarts_exclusive_nodes_and_export_are_told() {
     assert_eq!(environment["SLURM_JOB_EXCLUSIVE"], "NODE");
     assert_eq!(environment["SLURM_EXPORT_ENV"], "NONE");
     assert_eq!(environment["SLURM_NTASKS_PER_NODE"], "4");
+}
+
+#[test]
+fn a_script_is_told_of_its_licenses() {
+    let mut job = plain();
+    assert!(!environment(&job, b"SLURM_JOB_LICENSES=x\0").contains_key("SLURM_JOB_LICENSES"));
+    let licenses = Licenses::parse("matlab:2,ansys").expect("they are well formed");
+    Arc::make_mut(&mut job.spec).asks = Some(Arc::new(Asks { licenses }));
+    assert_eq!(environment(&job, b"")["SLURM_JOB_LICENSES"], "matlab:2,ansys");
 }
 
 /// As the real one was seen to: `sbatch --gres=gpu:a100:2,tmp:3`, `sbatch --gpus=5 -N2`, and

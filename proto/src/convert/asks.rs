@@ -2,9 +2,9 @@
 
 use std::sync::Arc;
 
-use common::job::Constraint;
+use common::job::{AskChanges, Asks, Constraint, Licenses};
 
-use crate::Invalid;
+use crate::{Invalid, types as wire};
 
 /// A constraint by its text; an empty one asks for nothing.
 pub(super) fn constraint(text: Option<String>) -> Result<Option<Arc<Constraint>>, Invalid> {
@@ -17,4 +17,36 @@ pub(super) fn constraint(text: Option<String>) -> Result<Option<Arc<Constraint>>
 
 pub(super) fn constraint_text(constraint: Option<&Arc<Constraint>>) -> Option<String> {
     constraint.map(|constraint| constraint.text.clone())
+}
+
+impl From<&Asks> for wire::Asks {
+    fn from(asks: &Asks) -> Self {
+        let Licenses { text, .. } = &asks.licenses;
+        Self { licenses: (!text.is_empty()).then(|| text.clone()) }
+    }
+}
+
+/// What asks for nothing is none.
+pub(super) fn shared(wire: Option<wire::Asks>) -> Result<Option<Arc<Asks>>, Invalid> {
+    let Some(wire) = wire else { return Ok(None) };
+    let asks = Asks { licenses: licenses(&wire.licenses.unwrap_or_default())? };
+    Ok((asks != Asks::NONE).then(|| Arc::new(asks)))
+}
+
+fn licenses(text: &str) -> Result<Licenses, Invalid> {
+    Licenses::parse(text).map_err(|_| Invalid::Unknown("licenses"))
+}
+
+/// None where nothing changes.
+pub(super) fn changes_message(changes: &AskChanges) -> Option<wire::AskChanges> {
+    let licenses = changes.licenses.as_ref().map(|licenses| licenses.text.clone());
+    (*changes != AskChanges::default()).then_some(wire::AskChanges { licenses })
+}
+
+impl TryFrom<wire::AskChanges> for AskChanges {
+    type Error = Invalid;
+
+    fn try_from(wire: wire::AskChanges) -> Result<Self, Invalid> {
+        Ok(Self { licenses: wire.licenses.as_deref().map(licenses).transpose()? })
+    }
 }

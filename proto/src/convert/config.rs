@@ -2,7 +2,7 @@
 
 use common::config::{
     CERTIFICATE_LIFETIME_S, Config, ConfiguredState, ControllerConf, Enforce, EnforcePartLimits,
-    LOG_KEEP, MemoryPer, NodeConf, PartitionConf, PartitionState, SNAPSHOT_EVERY,
+    LOG_KEEP, LicenseConf, MemoryPer, NodeConf, PartitionConf, PartitionState, SNAPSHOT_EVERY,
 };
 use common::job::MAX_ARRAY_SIZE;
 
@@ -87,6 +87,7 @@ impl From<&Config> for wire::Config {
             ),
             login_hosts: config.login_hosts.clone(),
             gres_types: config.gres_types.clone(),
+            licenses: config.licenses.iter().map(Into::into).collect(),
             nodes: config.nodes.iter().map(Into::into).collect(),
             partitions: config.partitions.iter().map(Into::into).collect(),
             settings: config.settings.clone().into_iter().collect(),
@@ -135,10 +136,23 @@ impl TryFrom<wire::Config> for Config {
             certificate_lifetime_s: wire.certificate_lifetime_s.unwrap_or(CERTIFICATE_LIFETIME_S),
             login_hosts: wire.login_hosts,
             gres_types: wire.gres_types,
+            licenses: wire.licenses.into_iter().map(Into::into).collect(),
             nodes: all(wire.nodes)?,
             partitions: all(wire.partitions)?,
             settings: wire.settings.into_iter().collect(),
         })
+    }
+}
+
+impl From<&LicenseConf> for wire::License {
+    fn from(conf: &LicenseConf) -> Self {
+        Self { name: conf.name.clone(), total: conf.total }
+    }
+}
+
+impl From<wire::License> for LicenseConf {
+    fn from(wire: wire::License) -> Self {
+        Self { name: wire.name, total: wire.total }
     }
 }
 

@@ -25,6 +25,7 @@ enumeration!(EndState, wire::EndState, "state", {
 });
 enumeration!(Reason, wire::Reason, "reason", {
     None = None, Priority = Priority, Resources = Resources, BeginTime = BeginTime,
+    Licenses = Licenses,
     Dependency = Dependency, DependencyNeverSatisfied = DependencyNeverSatisfied,
     JobArrayTaskLimit = JobArrayTaskLimit, JobHeldUser = JobHeldUser,
     JobHeldAdmin = JobHeldAdmin, PartitionDown = PartitionDown,

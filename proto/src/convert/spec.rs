@@ -134,6 +134,7 @@ impl From<&JobSpec> for wire::JobSpec {
             constraint: asks::constraint_text(spec.constraint.as_ref()),
             tmp_disk_mib: spec.tmp_disk_mib,
             gres: spec.gres.as_deref().map(Into::into),
+            asks: spec.asks.as_deref().map(Into::into),
         }
     }
 }
@@ -166,6 +167,7 @@ pub(super) fn slim_spec(spec: &JobSpec) -> wire::JobSpec {
         constraint: asks::constraint_text(spec.constraint.as_ref()),
         tmp_disk_mib: spec.tmp_disk_mib,
         gres: spec.gres.as_deref().map(Into::into),
+        asks: spec.asks.as_deref().map(Into::into),
         ..wire::JobSpec::default()
     }
 }
@@ -222,6 +224,7 @@ impl TryFrom<wire::JobSpec> for JobSpec {
             constraint: asks::constraint(wire.constraint)?.filter(|asked| !asked.is_empty()),
             tmp_disk_mib: wire.tmp_disk_mib,
             gres: gres::shared(wire.gres),
+            asks: asks::shared(wire.asks)?,
         })
     }
 }
@@ -277,6 +280,7 @@ impl From<&JobChanges> for wire::JobChanges {
             array_limit: changes.array_limit,
             constraint: asks::constraint_text(changes.constraint.as_ref()),
             tmp_disk_mib: changes.tmp_disk_mib,
+            asks: asks::changes_message(&changes.asks),
         }
     }
 }
@@ -307,6 +311,7 @@ impl TryFrom<wire::JobChanges> for JobChanges {
             array_limit: wire.array_limit,
             constraint: asks::constraint(wire.constraint)?,
             tmp_disk_mib: wire.tmp_disk_mib,
+            asks: wire.asks.map(TryInto::try_into).transpose()?.unwrap_or_default(),
         })
     }
 }

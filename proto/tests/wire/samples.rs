@@ -10,9 +10,9 @@ use common::{
         PartitionName, Term, UserId,
     },
     job::{
-        ArraySpec, Dependency, End, EndState, ExitStatus, Fate, Hold, JobChanges, JobSpec, Layout,
-        MemoryRequest, OpenMode, Place, Reason, Requeue, ResourceLimit, SignalScope, TaskSet,
-        WarnSignal,
+        ArraySpec, AskChanges, Dependency, End, EndState, ExitStatus, Fate, Hold, JobChanges,
+        JobSpec, Layout, MemoryRequest, OpenMode, Place, Reason, Requeue, ResourceLimit,
+        SignalScope, TaskSet, WarnSignal,
     },
     machine::{Answer, Answered, Entry, Event, NodeChange, TokenRole},
     node::{Availability, Inventory, NodeReason},
@@ -89,6 +89,7 @@ pub(crate) fn events() -> Vec<Event> {
     events.extend(gres::events());
     events.push(in_one_of_several());
     events.extend(arrays());
+    events.extend(asks::rare());
     events
 }
 
@@ -382,6 +383,7 @@ pub(crate) fn bare_spec() -> JobSpec {
         constraint: None,
         tmp_disk_mib: 0,
         gres: None,
+        asks: None,
     }
 }
 
@@ -472,5 +474,6 @@ fn changes() -> JobChanges {
         array_limit: None,
         constraint: None,
         tmp_disk_mib: None,
+        asks: AskChanges::default(),
     }
 }

@@ -12,7 +12,7 @@ const PER_GPU: &str = "a job says itself what it wants with each GPU";
 const GROUPS: &str = "groups are looked up where a job enters or starts, each time";
 const HEALTH: &str = "no health check is run";
 const HTTP: &str = "the controllers do not speak HTTP";
-const LICENSES: &str = "licenses are not scheduled; a job that asks for some is refused";
+const LICENSES: &str = "licenses are given back when a job's nodes are";
 const LOGGING: &str = "the daemons log to standard error; see their option -v and RUST_LOG";
 const MAIL: &str = "no mail is sent; a job that asks for it is refused";
 const MEMORY: &str = "memory limits are enforced by the kernel";
@@ -166,7 +166,7 @@ pub(in crate::config) static CLUSTER: &[Key] = &[
     idle("LaunchParameters", OPTIONS),
     idle("LaunchType", PLUGINS),
     idle("LicenseParameters", LICENSES),
-    idle("Licenses", LICENSES),
+    honoured("Licenses"),
     idle("LogTimeFormat", "times are written as ISO 8601 with milliseconds"),
     idle("MailDomain", MAIL),
     idle("MailProg", MAIL),

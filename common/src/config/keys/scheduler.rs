@@ -5,7 +5,8 @@ use super::{Key, honoured, idle};
 const ALWAYS: &str = "what changes is planned at once, beside all that users call";
 const ARRAYS: &str = "tasks of arrays are planned as other jobs are";
 const CALLS: &str = "no call of a user waits for the scheduler, or it for them";
-const GPUS: &str = "generic resources and licenses are not scheduled";
+const ZERO: &str = "a job that asks for more licenses than there are is refused";
+const LICENSES: &str = "licenses are planned ahead with the nodes in any case";
 const HET: &str = "there are no heterogeneous jobs";
 const LIMITS: &str = "limits of associations are not enforced";
 const PASS: &str = "a pass looks at as many jobs as it takes, on a view of its own";
@@ -17,7 +18,7 @@ const TOPO: &str = "nodes are chosen without regard to the network between them"
 
 /// In the order of their names.
 pub(in crate::config) static SCHEDULER: &[Key] = &[
-    idle("allow_zero_lic", GPUS),
+    idle("allow_zero_lic", ZERO),
     idle("assoc_limit_stop", LIMITS),
     idle("batch_sched_delay", ALWAYS),
     idle("bb_array_stage_cnt", "burst buffers are not managed"),
@@ -29,7 +30,7 @@ pub(in crate::config) static SCHEDULER: &[Key] = &[
     idle("bf_ignore_newly_avail_nodes", PASS),
     idle("bf_interval", ALWAYS),
     honoured("bf_job_part_count_reserve"),
-    idle("bf_licenses", GPUS),
+    idle("bf_licenses", LICENSES),
     idle("bf_max_job_array_resv", ARRAYS),
     idle("bf_max_job_assoc", LIMITS),
     honoured("bf_max_job_part"),

@@ -7,8 +7,8 @@ use crate::{
     gres,
     id::{Attempt, JobId, Term},
     job::{
-        ArrayPart, Dependency, End, EndState, Fate, Hold, Job, JobChanges, JobSpec, On,
-        PendingSignal, Phase, Requeue, Run, Stage,
+        ArrayPart, AskChanges, Asks, Dependency, End, EndState, Fate, Hold, Job, JobChanges,
+        JobSpec, On, PendingSignal, Phase, Requeue, Run, Stage,
     },
     resources::Resources,
     time::Timestamp,
@@ -337,6 +337,10 @@ fn update_spec(spec: &mut JobSpec, changes: &JobChanges) {
     set(&mut spec.layout.cpus_per_task, changes.cpus_per_task.map(Some).as_ref());
     set(&mut spec.time_limit, changes.time_limit.map(Some).as_ref());
     set(&mut spec.begin, changes.begin.map(Some).as_ref());
+    if changes.asks != AskChanges::default() {
+        let asks = spec.asks().changed(&changes.asks);
+        spec.asks = (asks != Asks::NONE).then(|| Arc::new(asks));
+    }
     if let Some(dependency) = &changes.dependency {
         spec.dependency = Some(dependency).filter(|new| !new.conditions.is_empty()).cloned();
     }

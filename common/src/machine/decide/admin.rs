@@ -66,6 +66,7 @@ fn readable(state: &State, config: Arc<Config>) -> Arc<Config> {
     config.max_array_size = MAX_ARRAY_SIZE;
     config.kill_invalid_depend = false;
     config.gres_types.clear();
+    config.licenses.clear();
     config.nodes.iter_mut().for_each(|node| node.gres.clear());
     Arc::new(config)
 }

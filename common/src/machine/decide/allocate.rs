@@ -41,7 +41,7 @@ pub(super) fn allocate(
     for place in &mut places {
         name_gres(state, place)?;
     }
-    if !are_asked_for(state, &job.spec, &places) {
+    if !are_asked_for(state, &job.spec, &places) || !state.has_licenses(&job.spec.asks().licenses) {
         return Err(Refusal::Stale);
     }
     let in_one;

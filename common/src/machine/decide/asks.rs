@@ -3,7 +3,7 @@
 use crate::{
     config::PartitionConf,
     id::NodeName,
-    job::{Features, JobSpec},
+    job::{Features, JobSpec, Licenses},
     machine::{Refusal, State},
 };
 
@@ -12,6 +12,7 @@ pub(super) fn may_ask(state: &State, spec: &JobSpec) -> Result<(), Refusal> {
     if spec.tmp_disk_mib > 0 && state.format < 2 {
         return Err(Refusal::Format("requests for temporary disk"));
     }
+    may_have_licenses(state, &spec.asks().licenses)?;
     let Some(constraint) = &spec.constraint else { return Ok(()) };
     if state.format < 2 {
         return Err(Refusal::Format("constraints"));
@@ -19,6 +20,19 @@ pub(super) fn may_ask(state: &State, spec: &JobSpec) -> Result<(), Refusal> {
     let nodes = || state.config.iter().flat_map(|config| &config.nodes);
     let known = |name: &&str| nodes().any(|node| node.has_feature(name));
     if constraint.names().iter().all(known) { Ok(()) } else { Err(Refusal::Features) }
+}
+
+/// Whether there are as many, in use or not.
+pub(super) fn may_have_licenses(state: &State, asked: &Licenses) -> Result<(), Refusal> {
+    if asked.is_empty() {
+        return Ok(());
+    }
+    if state.format < 2 {
+        return Err(Refusal::Format("licenses"));
+    }
+    let config = state.config.as_ref().ok_or(Refusal::Disabled)?;
+    let there = |(name, count): &(String, u32)| config.license_total(name) >= *count;
+    if asked.counts.iter().all(there) { Ok(()) } else { Err(Refusal::License) }
 }
 
 /// Where `--nodes` is not given, a job gets as many as its constraint counts.

@@ -4,13 +4,14 @@ use std::sync::Arc;
 
 use super::{
     accounts::admit_change,
+    asks::may_have_licenses,
     circles::{names_itself, waits_for_itself},
     partitions,
     submit::may_wait_for,
 };
 use crate::{
     id::JobId,
-    job::{Dependency, Hold, Job, JobChanges, JobSpec, Phase},
+    job::{Dependency, Hold, Job, JobChanges, JobSpec, Licenses, Phase},
     machine::{By, Event, Refusal, State},
 };
 
@@ -81,6 +82,9 @@ pub(super) fn update_job(
     if !operator {
         may_change(job, &changes)?;
     }
+    if let Some(licenses) = &changes.asks.licenses {
+        may_hold(state, job, licenses, operator)?;
+    }
     let config = state.config.as_ref().ok_or(Refusal::Disabled)?;
     let name = changes.partition.as_ref().unwrap_or(&job.partition);
     let mut targets = partitions::named(state, config, name)?;
@@ -98,6 +102,26 @@ pub(super) fn update_job(
         partitions::check(state, config, &targets, &changed(&job.spec, &changes))?;
     }
     Ok(vec![Event::JobUpdated { job: job.id, changes: Arc::new(changes) }])
+}
+
+/// Whether a job may have these licenses from here on. One that runs must not take what others
+/// have, and its owner may only give some back.
+fn may_hold(state: &State, job: &Job, new: &Licenses, operator: bool) -> Result<(), Refusal> {
+    may_have_licenses(state, new)?;
+    if job.holding().is_none() {
+        return Ok(());
+    }
+    let old = &job.spec.asks().licenses;
+    for (name, count) in &new.counts {
+        let more = count.saturating_sub(old.count(name));
+        if more > 0 && !operator {
+            return Err(Refusal::Denied);
+        }
+        if more > state.free_licenses(name) {
+            return Err(Refusal::License);
+        }
+    }
+    Ok(())
 }
 
 /// Whether a job may wait for that: neither for itself, nor for one that waits for it.

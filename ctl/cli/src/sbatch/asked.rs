@@ -2,13 +2,14 @@
 //! line, each going before the one before it.
 
 mod apply;
+mod asks;
 mod gres;
 mod signal;
 
 use common::{
     count::Count,
     gres::GresRequest,
-    job::{ArraySpec, Constraint, Dependency, MemoryRequest, OpenMode, WarnSignal},
+    job::{ArraySpec, Asks, Constraint, Dependency, MemoryRequest, OpenMode, WarnSignal},
     time::{TimeLimit, Timestamp},
 };
 
@@ -34,6 +35,7 @@ pub(super) struct Memory {
 pub(super) struct Asked {
     pub(super) account: Option<String>,
     pub(super) array: Option<ArraySpec>,
+    pub(super) asks: Asks,
     pub(super) qos: Option<String>,
     pub(super) begin: Option<Timestamp>,
     pub(super) chdir: Option<String>,

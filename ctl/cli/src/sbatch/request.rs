@@ -2,7 +2,10 @@
 
 use std::path::Path;
 
-use common::{gres::GresRequest, job::OpenMode};
+use common::{
+    gres::GresRequest,
+    job::{Asks, OpenMode},
+};
 use proto::{ctl::SubmitRequest, types as wire};
 
 use super::{
@@ -207,6 +210,7 @@ fn spec(
         tmp_disk_mib: asked.tmp_disk_mib,
         array: asked.array.as_ref().map(Into::into),
         constraint: asked.constraint.as_ref().map(|constraint| constraint.text.clone()),
+        asks: (asked.asks != Asks::NONE).then(|| (&asked.asks).into()),
         gres: (asked.gres != GresRequest::default()).then(|| (&asked.gres).into()),
         ..wire::JobSpec::default()
     }

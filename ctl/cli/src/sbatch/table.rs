@@ -17,6 +17,8 @@ use crate::options::{
 pub(super) enum Opt {
     Account,
     Array,
+    /// Something that few jobs ask for.
+    Ask(Ask),
     Begin,
     Chdir,
     Clusters,
@@ -76,6 +78,11 @@ pub(super) enum Opt {
     Wrap,
     /// Known to Slurm, and refused with the reason.
     Unsupported(&'static str),
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Ask {
+    Licenses,
 }
 
 /// An option with all of its names.

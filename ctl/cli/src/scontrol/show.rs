@@ -4,6 +4,7 @@ mod config;
 mod host;
 mod job;
 mod json;
+mod license;
 mod node;
 mod partition;
 mod record;
@@ -98,10 +99,7 @@ pub(super) fn run(session: &mut Session<'_>, words: &[&str]) -> u8 {
         Some(Entity::Jobs) => jobs(session, id),
         Some(Entity::Nodes) => nodes(session, id),
         Some(Entity::Partitions) => partitions(session, id),
-        Some(Entity::Licenses) => {
-            say::out("No licenses configured in Slurm.\n");
-            Ok(0)
-        }
+        Some(Entity::Licenses) => license::run(session, id),
         Some(Entity::Reservations) => reservations(session, id),
     };
     outcome.unwrap_or_else(|exit| exit)

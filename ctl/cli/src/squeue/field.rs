@@ -31,6 +31,8 @@ pub(crate) enum Field {
     Group,
     GroupId,
     JobId,
+    Licenses,
+    LicensesAlloc,
     /// The job's own number, whatever array it belongs to.
     Number,
     MaxNodes,
@@ -132,6 +134,8 @@ impl Field {
             Self::Group => out.push_str(&job.spec.group_name),
             Self::GroupId => put_number(out, job.spec.group),
             Self::JobId => job.put_id(out),
+            Self::Licenses => out.push_str(job.licenses().unwrap_or(NULL)),
+            Self::LicensesAlloc => out.push_str(job.licenses_allocated().unwrap_or(NULL)),
             Self::Number => put_number(out, job.id()),
             Self::MaxNodes => {
                 put_number(out, job.layout.max_nodes.unwrap_or(0).max(job.node_count()));

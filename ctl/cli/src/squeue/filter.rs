@@ -17,6 +17,7 @@ pub(crate) struct Filter {
     pub(crate) accounts: Option<Vec<String>>,
     pub(crate) qos: Option<Vec<String>>,
     pub(crate) names: Option<Vec<String>>,
+    pub(crate) licenses: Option<Vec<String>>,
     /// A list of hosts, as it was given.
     pub(crate) nodes: Option<String>,
     /// None: those that are not over.
@@ -84,6 +85,7 @@ impl Filter {
             && any(self.accounts.as_ref(), |name| Some(name) == job.spec.account.as_ref())
             && any(self.qos.as_ref(), |name| Some(name) == job.spec.qos.as_ref())
             && any(self.names.as_ref(), |name| *name == job.spec.name)
+            && any(self.licenses.as_ref(), |name| job.has_license(name))
             && nodes.is_none_or(|nodes| job.places().iter().any(|at| nodes.contains(&at.node)))
             && self.running_over.is_none_or(|over| running && minutes >= over)
             && self.running_under.is_none_or(|under| running && minutes < under)

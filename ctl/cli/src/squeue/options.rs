@@ -368,7 +368,8 @@ fn filter(args: &Args) -> Result<Filter, u8> {
         running_over: args.running_over,
         running_under: args.running_under,
         qos: words(&args.qos),
-        nothing: args.reservation.is_some() || args.licenses.is_some(),
+        licenses: words(&args.licenses),
+        nothing: args.reservation.is_some(),
     })
 }
 

@@ -103,6 +103,8 @@ fn compare(field: Field, one: &Job<'_>, other: &Job<'_>) -> Ordering {
         | F::ExitCode
         | F::File(_)
         | F::Fixed(_)
+        | F::Licenses
+        | F::LicensesAlloc
         | F::MaxNodes
         | F::MemPerTres
         | F::ReqNodes

@@ -6,7 +6,7 @@ use common::hostlist::Hostlist;
 use proptest::prelude::*;
 use proto::{
     ctl::{JobView, JobsReply},
-    types::{Hold, Reason, TaskRun, Tasks, job},
+    types::{Asks, Hold, Reason, TaskRun, Tasks, job},
 };
 
 use super::{COMMAND, chosen, field::Style, json, options, text};
@@ -114,6 +114,29 @@ fn what_jobs_wait_for_is_as_slurm_prints_it() {
     for line in lines {
         assert!(entry.stdout.lines().any(|theirs| theirs == line), "{line}");
     }
+}
+
+#[test]
+fn licenses_are_shown_and_asked_for_by_name() {
+    let mut waits = samples::pending(1, "a", 1, Reason::Licenses);
+    waits.spec().asks = Some(Asks { licenses: Some("matlab:4,ansys".to_owned()) });
+    let places = vec![samples::place("n1", 1, 100)];
+    let mut runs = samples::pending(2, "b", 1, Reason::None).runs(SUBMITTED, places);
+    runs.spec().asks = Some(Asks { licenses: Some("matlab".to_owned()) });
+    let jobs = [waits, runs, samples::pending(3, "c", 1, Reason::Priority)];
+    let shown = |line: &str| run(line, &jobs, SUBMITTED).0;
+    let all = shown("squeue -h -S i -O jobid:3,licenses:15,licensesalloc:9,reason");
+    let all: Vec<&str> = all.lines().map(str::trim_end).collect();
+    assert_eq!(
+        all,
+        [
+            "1  matlab:4,ansys (null)   Licenses",
+            "2  matlab         matlab   None",
+            "3  (null)         (null)   Priority"
+        ]
+    );
+    assert_eq!(shown("squeue -h -S i -L ansys,spice -o %A%W"), "1matlab:4,ansys\n");
+    assert_eq!(shown("squeue -h -S i -L matlab -o %A"), "1\n2\n");
 }
 
 #[test]

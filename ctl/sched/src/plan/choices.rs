@@ -2,9 +2,9 @@
 
 use std::sync::Arc;
 
-use common::job::{Job, JobSpec, Reason};
+use common::job::{Job, JobSpec, Licenses, Reason};
 
-use super::{Line, Pass};
+use super::{Line, Pass, limit};
 use crate::{
     board::Share,
     sites::{Site, sites},
@@ -28,15 +28,37 @@ impl<'a> Pass<'a> {
         sites.iter().map(|site| self.board.class(own, job, site, required)).collect()
     }
 
+    /// Whether the job's licenses are free from now on, and the earliest start that it can have
+    /// with them, and whose it is.
+    pub(super) fn find(
+        &mut self,
+        job: &Job,
+        classes: &[ClassId],
+        latest: u64,
+    ) -> (bool, Option<(ClassId, Start)>) {
+        let licenses = &job.spec.asks().licenses;
+        if licenses.is_empty() {
+            return (true, self.earliest(classes, licenses, latest));
+        }
+        let promised = self.licenses.lift(job);
+        let licensed = self.licenses.fit(licenses, self.now.0, limit(job));
+        let found = self.earliest(classes, licenses, latest);
+        self.licenses.put_back(job, promised);
+        (licensed, found)
+    }
+
     /// The earliest start among several, and whose it is; the first of those that are equal.
-    pub(super) fn earliest(
+    fn earliest(
         &mut self,
         classes: &[ClassId],
+        licenses: &Licenses,
         mut latest: u64,
     ) -> Option<(ClassId, Start)> {
         let mut first = None;
         for class in classes {
-            let Some(start) = self.board.timeline.earliest(*class, latest) else { continue };
+            let timeline = &mut self.board.timeline;
+            let found = self.licenses.earliest(timeline, (*class, licenses), latest);
+            let Some(start) = found else { continue };
             let at = start.at;
             first = Some((*class, start));
             if at <= self.now.0 {

@@ -74,12 +74,21 @@ impl Timeline {
     /// The first moment from which on there is room for the class until its limit, and where; none
     /// where there is not up to `latest`.
     pub fn earliest(&mut self, class: ClassId, latest: u64) -> Option<Start> {
+        self.earliest_from(class, 0, latest)
+    }
+
+    /// The same, of those at `least` or later.
+    pub fn earliest_from(&mut self, class: ClassId, least: u64, latest: u64) -> Option<Start> {
         let begin = self.classes[class.0].from;
-        if begin == u64::MAX || begin > latest {
+        if begin == u64::MAX || begin.max(least) > latest {
             return None;
         }
         let ask = self.classes[class.0].ask.clone();
         let mut from = self.position(begin);
+        let first = self.slots.partition_point(|slot| slot.begin < least);
+        // What is passed over was not looked at.
+        let all = first <= from;
+        from = from.max(first);
         let mut counted = from;
         while from < self.slots.len() && self.slots[from].begin <= latest {
             let begin = self.slots[from].begin;
@@ -92,13 +101,20 @@ impl Timeline {
             }
             counted = to;
             if let Some(nodes) = self.room(class, &ask, Stretch { from, to }) {
+                if all {
+                    let word = if is_single(&ask) { nodes[0].0 / 64 } else { 0 };
+                    let class = &mut self.classes[class.0];
+                    (class.from, class.word) = (begin, word);
+                }
                 return Some(Start { at: begin, until, nodes });
             }
             from += 1;
         }
-        let seen = self.slots.get(from).map_or(u64::MAX, |slot| slot.begin);
-        let class = &mut self.classes[class.0];
-        (class.from, class.word) = (seen, 0);
+        if all {
+            let seen = self.slots.get(from).map_or(u64::MAX, |slot| slot.begin);
+            let class = &mut self.classes[class.0];
+            (class.from, class.word) = (seen, 0);
+        }
         None
     }
 
@@ -151,21 +167,13 @@ impl Timeline {
         let known = &self.classes[class.0];
         let word = if known.from == begin { known.word } else { 0 };
         let mut stale = Vec::new();
-        let single = ask.nodes_min == 1
-            && !ask.is_elastic()
-            && ask.required.is_empty()
-            && ask.counts.is_empty();
-        let found = if single {
+        let found = if is_single(ask) {
             self.first(ask, stretch, word, &mut stale).map(|node| vec![(node, 1)])
         } else {
             self.several(ask, stretch, &mut stale)
         };
         for (slot, node) in stale {
             self.slots[slot].clear(ask.shape.0, node);
-        }
-        if let Some(nodes) = &found {
-            let class = &mut self.classes[class.0];
-            (class.from, class.word) = (begin, if single { nodes[0].0 / 64 } else { 0 });
         }
         found
     }
@@ -309,6 +317,11 @@ impl Timeline {
         let ordered: Vec<_> = first.iter().chain(&others).map(|at| fitting[*at]).collect();
         ask.spread(&ordered, first.len())
     }
+}
+
+/// Whether any one node will do.
+fn is_single(ask: &Ask) -> bool {
+    ask.nodes_min == 1 && !ask.is_elastic() && ask.required.is_empty() && ask.counts.is_empty()
 }
 
 /// The places of the set bits.

@@ -2,12 +2,14 @@
 
 use common::{
     id::{JobId, NodeName},
+    job::Job,
     machine::State,
     time::Timestamp,
 };
 
 use crate::{
     board,
+    licenses::holders,
     reached::Reached,
     timeline::{ClassId, Start},
 };
@@ -27,10 +29,11 @@ pub struct Freed {
 }
 
 /// Those that end at the border at which the class starts, on the nodes that would have no room
-/// before: the last ones to end first.
+/// before, or with licenses that would not be free: the last ones to end first.
 pub(super) fn freed(
     reached: &Reached<'_>,
     view: &State,
+    job: &Job,
     class: ClassId,
     start: &Start,
 ) -> Vec<Freed> {
@@ -57,6 +60,23 @@ pub(super) fn freed(
             add(&mut freed, *job, false, theirs.until, name(node));
         }
     }
+    let asked = job.spec.asks().licenses.counts.iter();
+    let asked: Vec<_> =
+        asked.filter(|(name, count)| !pass.licenses.has(name, *count, before)).collect();
+    let shares =
+        |other: &Job| asked.iter().any(|(name, _)| other.spec.asks().licenses.count(name) > 0);
+    for other in holders(view).filter(|other| !asked.is_empty() && shares(other)) {
+        let until = board::until(other, pass.now, shortly);
+        let run = other.holding().filter(|_| counts(until));
+        for place in run.iter().flat_map(|run| &run.places) {
+            add(&mut freed, other.id, true, until, place.node.clone());
+        }
+    }
+    for (other, theirs) in pass.booked.iter().filter(|(_, theirs)| counts(theirs.until)) {
+        for (node, _) in theirs.nodes.iter().filter(|_| shares(&view.jobs[other])) {
+            add(&mut freed, *other, false, theirs.until, name(node));
+        }
+    }
     freed.sort_by_key(|freed| (std::cmp::Reverse(freed.until), freed.job));
     freed.truncate(MOST);
     freed
@@ -64,6 +84,7 @@ pub(super) fn freed(
 
 fn add(freed: &mut Vec<Freed>, job: JobId, runs: bool, until: u64, node: NodeName) {
     match freed.iter_mut().find(|freed| freed.job == job) {
+        Some(known) if known.nodes.contains(&node) => {}
         Some(known) => known.nodes.push(node),
         None => freed.push(Freed { job, runs, until: Timestamp(until), nodes: vec![node] }),
     }

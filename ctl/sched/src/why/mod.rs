@@ -114,7 +114,8 @@ pub fn why(view: &State, now: Timestamp, job: JobId) -> Option<Waiting> {
         | Change::NotExclusive
         | Change::NoNodeList
         | Change::NoExclude
-        | Change::NoConstraint => false,
+        | Change::NoConstraint
+        | Change::NoLicenses => false,
     };
     waiting.sooner.retain(|sooner| !known(&sooner.change));
     Some(waiting)
@@ -145,7 +146,7 @@ fn why_there(view: &State, now: Timestamp, job: JobId) -> Option<Waiting> {
         waiting.planned = start.map(|(class, start)| Planned {
             at: Timestamp(start.at),
             places: reached.places(own, start),
-            freed: freed::freed(reached, &free, class, start),
+            freed: freed::freed(reached, &free, own, class, start),
         });
         let limit = obstacle::at_turn(&considered);
         let turn = || obstacle::turn(&waiting, &considered, now);

@@ -3,10 +3,10 @@
 use std::{fmt::Write as _, sync::Arc};
 
 use common::{
-    config::{Config, PartitionConf, PartitionState},
+    config::{Config, LicenseConf, PartitionConf, PartitionState},
     hostlist::Hostlist,
     id::JobId,
-    job::{Condition, Fate, Hold, Job, On, Phase, Reason},
+    job::{Condition, Fate, Hold, Job, Licenses, On, Phase, Reason},
     machine::{QueueKey, State},
     node::{Availability, Node},
     time::Timestamp,
@@ -49,6 +49,7 @@ pub(super) struct Peeled {
 pub(super) fn peel(view: &State, now: Timestamp, id: JobId) -> Peeled {
     let mut peeled =
         Peeled { obstacles: vec![], supposed: vec![], view: view.clone(), alone: None, room: None };
+    let mut licensed = None;
     for _ in 0..MOST {
         let Some(config) = peeled.view.config.clone() else { break };
         let job = Arc::clone(&peeled.view.jobs[&id]);
@@ -70,10 +71,22 @@ pub(super) fn peel(view: &State, now: Timestamp, id: JobId) -> Peeled {
         let text = text(reason, &peeled, &config, &job);
         let until = until(reason, &peeled, &job);
         peeled.obstacles.push(Obstacle { reason, text, until });
+        if reason == Reason::Licenses && licensed.is_none() {
+            // They come with time. But nodes may be lacking, too.
+            licensed = Some((config.licenses.clone(), peeled.alone));
+            suppose_licenses(&mut peeled.view, &job.spec.asks().licenses);
+            continue;
+        }
         if !lift(reason, &mut peeled.view, &job) {
             break;
         }
         peeled.supposed.push(reason);
+    }
+    if let Some((licenses, alone)) = licensed
+        && let Some(config) = &mut peeled.view.config
+    {
+        Arc::make_mut(config).licenses = licenses;
+        peeled.alone = alone;
     }
     peeled
 }
@@ -97,6 +110,7 @@ pub(super) fn at_turn(considered: &Considered) -> Option<Obstacle> {
     }
     let text = match Kind::of(reason) {
         Kind::Limit => "a limit of its association or QOS, with what starts before it",
+        Kind::Licenses => "licenses that it asks for are promised to jobs that are ahead of it",
         Kind::Held
         | Kind::Dependency
         | Kind::Begin
@@ -147,7 +161,7 @@ pub(super) fn never(waiting: &Waiting, job: &Job) -> Option<Obstacle> {
 fn until(reason: Reason, peeled: &Peeled, job: &Job) -> Option<Timestamp> {
     match Kind::of(reason) {
         Kind::Begin => job.begin,
-        Kind::Resources => peeled.alone,
+        Kind::Resources | Kind::Licenses => peeled.alone,
         Kind::Held
         | Kind::Dependency
         | Kind::PartitionState
@@ -178,6 +192,7 @@ enum Kind {
     /// Of an association or a QOS.
     Limit,
     ArrayTasks,
+    Licenses,
     Other,
 }
 
@@ -198,6 +213,7 @@ impl Kind {
             (Reason::NodesNotAvail, Kind::Nodes),
             (Reason::Resources, Kind::Resources),
             (Reason::JobArrayTaskLimit, Kind::ArrayTasks),
+            (Reason::Licenses, Kind::Licenses),
         ];
         let known = KNOWN.iter().find(|(known, _)| *known == reason).map(|(_, kind)| *kind);
         let word = reason.as_str();
@@ -240,7 +256,17 @@ fn lift(reason: Reason, view: &mut State, job: &Job) -> bool {
             job.array_id().map(|array| view.suppose_no_array_limit(array)).is_some()
         }
         // Nothing but time, or another request, helps against these.
-        Kind::Resources | Kind::PartitionConfig | Kind::Other => false,
+        Kind::Resources | Kind::Licenses | Kind::PartitionConfig | Kind::Other => false,
+    }
+}
+
+/// Supposes that there are more of each than all jobs together have.
+fn suppose_licenses(view: &mut State, asked: &Licenses) {
+    let Some(config) = &mut view.config else { return };
+    let config = Arc::make_mut(config);
+    for (name, _) in &asked.counts {
+        config.licenses.retain(|license| license.name != *name);
+        config.licenses.push(LicenseConf { name: name.clone(), total: u32::MAX });
     }
 }
 
@@ -320,8 +346,20 @@ fn text(reason: Reason, peeled: &Peeled, config: &Config, job: &Job) -> String {
             let most = array.and_then(|book| book.limit).unwrap_or(0);
             format!("as many tasks of its array run as may: ArrayTaskThrottle={most}")
         }
+        Kind::Licenses => licenses(&peeled.view, config, job),
         Kind::Other => String::new(),
     }
+}
+
+/// `asks for matlab:4, of which 1 of 8 are free now`
+fn licenses(view: &State, config: &Config, job: &Job) -> String {
+    let license = |(name, count): &(String, u32)| {
+        let (free, total) = (view.free_licenses(name), config.license_total(name));
+        let more = if free >= *count { ", and others are to have them" } else { "" };
+        format!("asks for {name}:{count}, of which {free} of {total} are free now{more}")
+    };
+    let parts: Vec<String> = job.spec.asks().licenses.counts.iter().map(license).collect();
+    parts.join("; ")
 }
 
 fn nodes(count: u64) -> String {

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use common::{
     config::{PartitionConf, PartitionState},
     id::{PartitionName, UserId},
-    job::{Job, JobSpec, MemoryRequest},
+    job::{Job, JobSpec, Licenses, MemoryRequest},
     machine::State,
     size::Mib,
     time::{TimeLimit, Timestamp},
@@ -48,6 +48,7 @@ pub enum Change {
     NoNodeList,
     NoExclude,
     NoConstraint,
+    NoLicenses,
     Partition(PartitionName),
 }
 
@@ -69,6 +70,7 @@ impl Change {
             Self::NoNodeList => "without --nodelist".to_owned(),
             Self::NoExclude => "without --exclude".to_owned(),
             Self::NoConstraint => "without --constraint".to_owned(),
+            Self::NoLicenses => "without --licenses".to_owned(),
             Self::Partition(name) => format!("--partition={name}"),
         }
     }
@@ -101,6 +103,11 @@ impl Change {
             Self::NoNodeList => spec.required_nodes.clear(),
             Self::NoExclude => spec.excluded_nodes.clear(),
             Self::NoConstraint => spec.constraint = None,
+            Self::NoLicenses => {
+                let mut asks = spec.asks().clone();
+                asks.licenses = Licenses::NONE;
+                spec.asks = Some(Arc::new(asks));
+            }
             Self::Partition(name) => {
                 changed.partition = name.clone();
                 spec.partition = name.clone();
@@ -249,6 +256,7 @@ impl Search<'_, '_> {
             (!required_nodes.is_empty(), Change::NoNodeList),
             (!excluded_nodes.is_empty(), Change::NoExclude),
             (constraint.is_some(), Change::NoConstraint),
+            (!self.job.spec.asks().licenses.is_empty(), Change::NoLicenses),
         ];
         for (_, change) in asked.into_iter().filter(|(asked, _)| *asked) {
             let start = self.start(&change);

@@ -7,7 +7,9 @@ use common::{
     gres::{GresRequest, Wanted},
     hostlist::Hostlist,
     id::{GroupId, NodeName, PartitionName, UserId},
-    job::{ArraySpec, Constraint, Dependency, JobSpec, MAX_ARRAY_SIZE, MemoryRequest},
+    job::{
+        ArraySpec, Asks, Constraint, Dependency, JobSpec, Licenses, MAX_ARRAY_SIZE, MemoryRequest,
+    },
     size::parse_mib,
     time::{Span, TimeLimit, Timestamp},
 };
@@ -86,6 +88,7 @@ fn apply(spec: &mut JobSpec, name: &str, value: &str, now: Timestamp) {
         }
         "--cpus-per-gpu" => gres(spec).cpus_per_gpu = Some(number()),
         "--mem-per-gpu" => gres(spec).memory_per_gpu = Some(mib()),
+        "-L" => asks(spec).licenses = Licenses::parse(value).expect("the option takes them"),
         "--nice" => spec.nice = i64::from(number()),
         _ => panic!("scenarios have no option {name}"),
     }
@@ -103,4 +106,8 @@ fn plain(user: UserId) -> JobSpec {
 
 fn gres(spec: &mut JobSpec) -> &mut GresRequest {
     Arc::make_mut(spec.gres.get_or_insert_default())
+}
+
+fn asks(spec: &mut JobSpec) -> &mut Asks {
+    Arc::make_mut(spec.asks.get_or_insert_default())
 }

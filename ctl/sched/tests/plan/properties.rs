@@ -9,7 +9,7 @@ use proptest::prelude::*;
 
 use crate::bench::Bench;
 
-pub(crate) const CONF: &str = "GresTypes=gpu\n\
+pub(crate) const CONF: &str = "GresTypes=gpu\nLicenses=l:3,m:1\n\
     NodeName=n[1-3] CPUs=4 RealMemory=1000 Feature=x,y Gres=gpu:a:1,gpu:b:2\n\
     NodeName=n[4-5] CPUs=8 RealMemory=500 TmpDisk=100 Weight=2 Feature=y,z Gres=gpu:b:2\n\
     PartitionName=a Nodes=n[1-4] Default=YES DefMemPerCPU=50\n\
@@ -41,6 +41,7 @@ fn options() -> impl Strategy<Value = String> {
         Just("--begin=now+50".to_owned()),
         Just("--nice=3".to_owned()),
         Just("--tmp=100".to_owned()),
+        "-L=(l:[123]|m|m,l:2)",
         "-C=(x|y|z|x&y|x&z|x\\|z)",
         r"-C=(\[x\|z\]|x\*2|y\*3&z\*1|\[x\*1&z\*2\]|y&z\*1)",
     ];

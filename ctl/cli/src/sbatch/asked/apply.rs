@@ -91,6 +91,7 @@ impl Asked {
             Opt::Account => self.account = owned(),
             Opt::Array => self.array = array(text)?,
             Opt::Qos => self.qos = owned(),
+            Opt::Ask(ask) => self.ask(ask, text)?,
             Opt::Begin => self.begin = Some(begin(text, setting)?),
             Opt::Chdir => self.chdir = owned(),
             Opt::Clusters => self.clusters = owned(),
@@ -142,10 +143,7 @@ impl Asked {
             Opt::ThreadSpec => self.not_allowed("--thread-spec"),
             Opt::TestOnly => self.test_only = true,
             Opt::Time => self.time = Some(time(text)?),
-            Opt::Tmp => {
-                self.tmp_disk_mib =
-                    size::parse_mib(text).map_err(|_| Complaint::specification(long))?;
-            }
+            Opt::Tmp => self.tmp_disk_mib = mib(long, text)?,
             Opt::Identity => return Err(identity(long, setting)),
             Opt::Verbose => self.verbose += 1,
             Opt::Wait => self.wait = true,
@@ -164,8 +162,7 @@ impl Asked {
         text: &str,
         kind: fn(u64) -> MemoryRequest,
     ) -> Result<(), Complaint> {
-        let mib = size::parse_mib(text).map_err(|_| Complaint::specification(long))?;
-        let request = kind(mib);
+        let request = kind(mib(long, text)?);
         let same_kind =
             |old: &Memory| std::mem::discriminant(&old.request) == std::mem::discriminant(&request);
         if self.memory.as_ref().is_some_and(|old| old.level == level && !same_kind(old)) {
@@ -191,6 +188,10 @@ impl Asked {
         self.wrap = Some(text.to_owned());
         Ok(())
     }
+}
+
+fn mib(long: &str, text: &str) -> Result<u64, Complaint> {
+    size::parse_mib(text).map_err(|_| Complaint::specification(long))
 }
 
 fn positive(long: &str, text: &str) -> Result<u32, Complaint> {

@@ -262,6 +262,20 @@ fn a_file_may_name_the_nodes() {
 }
 
 #[test]
+fn licenses_are_asked_for_as_they_are_written() {
+    let script = "#!/bin/sh\n#SBATCH -L matlab:2;ansys\ntrue\n";
+    let world = World::new().script(script);
+    let asked = |spec: wire::JobSpec| spec.asks.and_then(|asks| asks.licenses);
+    assert_eq!(asked(world.spec("ok.sh")).as_deref(), Some("matlab:2;ansys"));
+    assert_eq!(asked(world.spec("--licenses=spice ok.sh")).as_deref(), Some("spice"));
+    assert_eq!(world.spec("-L '' ok.sh").asks, None);
+    let wrong = |line| world.prepare(line).expect_err("it is no list").text("sbatch");
+    let text = "sbatch: error: Batch job submission failed: Invalid license specification\n";
+    assert_eq!(wrong("-L matlab=2 ok.sh"), text);
+    assert!(wrong("-L 'a|b' ok.sh").contains("--licenses with | is not supported"));
+}
+
+#[test]
 fn the_command_line_goes_before_the_environment_and_that_before_the_script() {
     let script = "#!/bin/sh\n#SBATCH -p script -t 1 -J script --mem=1G\ntrue\n";
     let world = World::new().script(script);

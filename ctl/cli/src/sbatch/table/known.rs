@@ -1,6 +1,6 @@
 //! The options that are honoured.
 
-use super::{Opt, Row};
+use super::{Ask, Opt, Row};
 
 pub(super) const KNOWN: &[Row] = &[
     Row::value("account", "NAME", Opt::Account)
@@ -73,6 +73,9 @@ pub(super) const KNOWN: &[Row] = &[
         .help("Name the job"),
     Row::value("kill-on-invalid-dep", "YES|NO", Opt::KillOnInvalidDep)
         .help("Cancel it once its dependency can not be satisfied any more"),
+    Row::value("licenses", "NAME[:N]", Opt::Ask(Ask::Licenses))
+        .short('L')
+        .help("Licenses of the cluster: matlab:2,ansys"),
     Row::value("mail-type", "TYPES", Opt::MailType),
     Row::value("mail-user", "ADDRESS", Opt::MailUser),
     Row::value("mem", "SIZE", Opt::Mem)

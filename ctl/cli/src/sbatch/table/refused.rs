@@ -7,7 +7,6 @@ const CONTAINER: Opt = Opt::Unsupported("jobs run in no containers");
 const FEATURE: Opt = Opt::Unsupported("use --constraint, which all nodes of a job meet");
 const GPUS: Opt =
     Opt::Unsupported("GPUs are given to a job's nodes, not bound to some of its tasks");
-const LICENSE: Opt = Opt::Unsupported("there are no licences to count");
 const PLACEMENT: Opt = Opt::Unsupported("tasks are not placed or bound within a node");
 const SHARE: Opt = Opt::Unsupported("CPUs are not shared by jobs");
 const TIMES: Opt = Opt::Unsupported("a job starts as soon as it can, with its whole time limit");
@@ -45,7 +44,6 @@ pub(super) const REFUSED: &[Row] = &[
     Row::value("gpus-per-socket", "", GPUS).or(&["SBATCH_GPUS_PER_SOCKET"]),
     Row::value("gres-flags", "", GPUS).or(&["SBATCH_GRES_FLAGS"]),
     Row::value("hint", "", PLACEMENT).or(&["SBATCH_HINT", "SLURM_HINT"]),
-    Row::value("licenses", "", LICENSE).short('L'),
     Row::value("mcs-label", "", Opt::Unsupported("jobs have no security label")),
     Row::value("mem-bind", "", PLACEMENT).or(&["SBATCH_MEM_BIND"]),
     Row::value("mem-update", "", Opt::Unsupported("a job's memory stays as it was asked for")),
@@ -68,7 +66,7 @@ pub(super) const REFUSED: &[Row] = &[
     Row::flag("reboot", Opt::Unsupported("nodes are not booted")),
     Row::value("reservation", "", Opt::Unsupported("there are no reservations"))
         .or(&["SBATCH_RESERVATION"]),
-    Row::value("resources", "", LICENSE),
+    Row::value("resources", "", Opt::Unsupported("licenses are asked for by --licenses")),
     Row::may_value("resv-ports", "", Opt::Unsupported("no ports are given to jobs")),
     Row::value("segment", "", TOPOLOGY).or(&["SBATCH_SEGMENT_SIZE"]),
     Row::value("sockets-per-node", "", PLACEMENT),

@@ -160,8 +160,8 @@ fn resources(record: &mut Record<'_>, job: &Job<'_>, details: bool) {
         .pair("OverSubscribe", "NO")
         .pair("Exclusive", job.exclusive())
         .pair("Contiguous", 0)
-        .pair("Licenses", "(null)")
-        .pair("LicensesAlloc", "(null)")
+        .pair("Licenses", or_null(job.licenses()))
+        .pair("LicensesAlloc", or_null(job.licenses_allocated()))
         .pair("Network", "(null)")
         .line();
 }

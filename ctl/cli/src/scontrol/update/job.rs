@@ -4,7 +4,7 @@ use common::{
     count::{self, CountError},
     date,
     hostlist::Hostlist,
-    job::{Constraint, Dependency},
+    job::{Constraint, Dependency, Licenses},
     time::{TimeLimit, Timestamp},
 };
 use jiff::tz::TimeZone;
@@ -164,6 +164,11 @@ fn set(update: &mut Update, pair: &Pair<'_>, now: Timestamp, zone: &TimeZone) ->
             Err(_) if text.is_empty() => changes.constraint = Some(String::new()),
             Err(error) => update.wrong = Some(error.to_string()),
         }
+    } else if pair.is("Licenses", 1) {
+        match Licenses::parse(text) {
+            Ok(Licenses { text, .. }) => asks(changes).licenses = Some(text),
+            Err(error) => update.wrong = Some(error.to_string()),
+        }
     } else if pair.is("StdOut", 4) {
         changes.std_out = Some(text.to_owned());
     } else if pair.is("StdErr", 4) {
@@ -172,6 +177,10 @@ fn set(update: &mut Update, pair: &Pair<'_>, now: Timestamp, zone: &TimeZone) ->
         return layout(update, pair);
     }
     Ok(())
+}
+
+fn asks(changes: &mut JobChanges) -> &mut types::AskChanges {
+    changes.asks.get_or_insert_default()
 }
 
 /// What changes where a job may run, and with how much.
@@ -299,6 +308,11 @@ mod tests {
         let features = |line| read(line).unwrap().changes.constraint;
         assert_eq!(features("jobid=5 features=a,b").as_deref(), Some("a&b"));
         assert_eq!(features("jobid=5 f=").as_deref(), Some(""));
+        let licenses = |line| read(line).unwrap().changes.asks.unwrap().licenses;
+        assert_eq!(licenses("jobid=5 licenses=matlab:2").as_deref(), Some("matlab:2"));
+        assert_eq!(licenses("jobid=5 lic=").as_deref(), Some(""));
+        let wrong = read("jobid=5 licenses=a=b").unwrap().wrong;
+        assert_eq!(wrong.as_deref(), Some("Invalid license specification"));
         let disk = read("jobid=5 mintmpdisknode=3000").unwrap().changes.tmp_disk_mib;
         assert_eq!(disk, Some(3_000));
         let wrong = read("jobid=5 features=a&&b").unwrap().wrong;
@@ -332,8 +346,8 @@ mod tests {
                 "scontrol: error: Invalid numeric value \"xx\" for requested node count.\n",
             ),
             (
-                "jobid=5 licenses=a:1",
-                "Update of this parameter is not supported: licenses=a:1\nRequest aborted\n",
+                "jobid=5 wckey=a",
+                "Update of this parameter is not supported: wckey=a\nRequest aborted\n",
             ),
         ];
         for (line, expected) in cases {

@@ -195,7 +195,8 @@ impl Sheet<'_> {
             self.page.line(PLAIN, &format!("  Were nobody ahead of it, it would start {alone}"));
         }
         if !planned.freed.is_empty() {
-            self.page.line(PLAIN, "  That is when these end at the latest, which have its nodes:");
+            self.page
+                .line(PLAIN, "  That is when these end at the latest, which have what it needs:");
             let mut table = plain(["  JOB", "NOW", "ENDS", "NODES"], &[0]);
             let mut styles = vec![HEADING];
             for Freed { job, runs, until, nodes } in &planned.freed {

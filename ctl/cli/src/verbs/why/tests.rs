@@ -77,7 +77,7 @@ fn people_see_what_holds_a_job_and_what_would_help() {
 
         Planned to start 2026-11-24T00:38:18, in 1 h 30 min, on n[1-2]
           Were nobody ahead of it, it would start 2026-11-23T23:38:18, in 30 min
-          That is when these end at the latest, which have its nodes:
+          That is when these end at the latest, which have what it needs:
           JOB  NOW      ENDS                 NODES
             5  planned  2026-11-24T00:38:18  n[1-2]
             3  runs     2026-11-24T00:38:18  n[1-2]
