@@ -34,7 +34,8 @@ pub(crate) struct Options {
     /// Only these parts, separated by commas
     #[arg(long, value_name = "PART", value_delimiter = ',')]
     only: Vec<Part>,
-    /// Measure this one, too. Its commands must be on the PATH, and its cluster must run
+    /// Measure this one, too. Its commands must be on the PATH, and its cluster must run; but for
+    /// the scheduler's part, which raises a controller of it
     #[arg(long, value_name = "RIVAL")]
     against: Option<Rival>,
     /// How long each stream of submissions lasts
@@ -112,14 +113,15 @@ pub(crate) fn run_parts(options: &Options) -> Result<()> {
         None => target()?.join("bench"),
     };
     std::fs::create_dir_all(&folder)?;
+    let wanted = |part: Part| options.only.is_empty() || options.only.contains(&part);
     let rival = match options.against {
-        Some(Rival::Slurm) => Some(Subject::slurm()?),
-        None => None,
+        // For the scheduler's part one is raised.
+        Some(Rival::Slurm) if options.only != [Part::Sched] => Some(Subject::slurm()?),
+        Some(Rival::Slurm) | None => None,
     };
     let against = rival.as_ref().map(Subject::version).transpose()?;
     machine::print(&folder, against.as_deref());
     let beds = Beds { folder, built, interrupt };
-    let wanted = |part: Part| options.only.is_empty() || options.only.contains(&part);
     let mut failed = Vec::new();
     for part in Part::value_variants().iter().copied().filter(|part| wanted(*part)) {
         beds.interrupt.check()?;
@@ -132,7 +134,10 @@ pub(crate) fn run_parts(options: &Options) -> Result<()> {
             Part::Queue => queue::measure(&beds, options.seconds, rival.as_ref()),
             Part::Failover => failover::measure(&beds, options.kills),
             Part::State => clients::state(&beds, &options.jobs),
-            Part::Sched => sched::measure(&beds, &options.pending, options.json),
+            Part::Sched => {
+                let rival = options.against == Some(Rival::Slurm);
+                sched::measure(&beds, &options.pending, rival, options.json)
+            }
         };
         if let Err(error) = done {
             eprintln!("{part:?}: {error:#}");

@@ -33,6 +33,31 @@ pub fn nodes(hundreds: usize) -> Vec<Amounts> {
     kinds.flat_map(|(share, kind)| vec![Amounts::of(*kind); share * hundreds]).collect()
 }
 
+/// A request in the words of `sbatch`.
+#[must_use]
+pub fn sbatch(job: &Job) -> String {
+    let (nodes, minutes) = (job.nodes, job.limit / MINUTE);
+    let Some(Amounts([cpus, mib, gpus, ..])) = job.amounts else {
+        return format!("--nodes={nodes} --exclusive --mem=0 --time={minutes}");
+    };
+    let gres = if gpus > 0 { format!(" --gres=gpu:{gpus}") } else { String::new() };
+    format!(
+        "--nodes={nodes} --ntasks-per-node=1 --cpus-per-task={cpus} --mem={mib}M{gres} \
+         --time={minutes}"
+    )
+}
+
+/// The nodes in the words of `slurm.conf`, so many hundreds of them in all.
+#[must_use]
+pub fn node_lines(hundreds: usize) -> Vec<String> {
+    let line = |(kind, (share, [cpus, mib, gpus])): (usize, &(usize, [u64; 3]))| {
+        let gres = if *gpus > 0 { format!(" Gres=gpu:{gpus}") } else { String::new() };
+        let most = share * hundreds;
+        format!("NodeName=k{kind}n[1-{most}] CPUs={cpus} RealMemory={mib}{gres}")
+    };
+    NODES.iter().enumerate().map(line).collect()
+}
+
 /// A job of the mix: 55 % share one node, 33 % have up to 16 whole ones, 9 % share several, and
 /// 3 % have up to 256 whole ones; small ones are the more frequent. Limits are from ten minutes to
 /// three days, half of them odd, short ones the more frequent.

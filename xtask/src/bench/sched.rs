@@ -1,5 +1,7 @@
 //! The scheduler by itself: one thread's processor time, on queues of several lengths.
 
+mod slurm;
+
 use std::{process::Command, time::Duration};
 
 use anyhow::{Context as _, Result};
@@ -11,7 +13,8 @@ use super::{
 };
 use crate::workspace::output;
 
-pub(super) fn measure(beds: &Beds, sizes: &[u32], json: bool) -> Result<()> {
+/// Beside it, the real Slurm's backfill on such nodes, where there is to be a `rival`.
+pub(super) fn measure(beds: &Beds, sizes: &[u32], rival: bool, json: bool) -> Result<()> {
     let (mut passes, mut events, mut lines) = (Vec::new(), Vec::new(), Vec::new());
     for pending in sizes {
         beds.interrupt.check()?;
@@ -61,6 +64,9 @@ pub(super) fn measure(beds: &Beds, sizes: &[u32], json: bool) -> Result<()> {
     let heads =
         ["pending", "submit p50", "submit p99", "submit max", "end p50", "end p99", "end max"];
     table("One event on a plan that is kept: a job is submitted, a run ends", &heads, &events);
+    if rival {
+        slurm::measure(beds)?;
+    }
     if json {
         lines.iter().for_each(|line| println!("{}", line.trim_end()));
     }

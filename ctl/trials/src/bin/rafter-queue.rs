@@ -1,5 +1,7 @@
 //! `rafter-queue PENDING`: what planning a long queue on ten thousand nodes costs. `cargo xtask
 //! bench` runs it; it prints one JSON object. Times are seconds of one thread's processor.
+//!
+//! `rafter-queue --words JOBS`: such nodes and jobs in the words of `slurm.conf` and `sbatch`.
 
 use std::{fs, time::Duration};
 
@@ -18,8 +20,11 @@ const STATE_MOST: u32 = 200_000;
 
 fn main() -> Result<()> {
     let words: Vec<String> = std::env::args().skip(1).collect();
-    let [pending] = words.as_slice() else { bail!("usage: rafter-queue PENDING") };
-    let pending: u32 = pending.parse().context("PENDING")?;
+    let pending: u32 = match words.as_slice() {
+        [pending] => pending.parse().context("PENDING")?,
+        [words, jobs] if words == "--words" => return in_words(jobs.parse().context("JOBS")?),
+        _ => bail!("usage: rafter-queue PENDING, or rafter-queue --words JOBS"),
+    };
     let mut random = Rng::with_seed(7);
     let cluster = Cluster::full(HUNDREDS, 0, &mut random);
     let queue: Vec<Job> = (0..pending).map(|_| mix::job(&mut random)).collect();
@@ -69,6 +74,13 @@ fn main() -> Result<()> {
         "state": state,
     });
     println!("{result}");
+    Ok(())
+}
+
+fn in_words(jobs: u32) -> Result<()> {
+    let mut random = Rng::with_seed(7);
+    let jobs: Vec<String> = (0..jobs).map(|_| mix::sbatch(&mix::job(&mut random))).collect();
+    println!("{}", json!({ "nodes": mix::node_lines(HUNDREDS), "jobs": jobs }));
     Ok(())
 }
 
