@@ -6,7 +6,7 @@ use std::{ffi::OsString, process::Command};
 use anyhow::Result;
 
 use crate::{
-    gate, packages, rocksdb,
+    gate, packages, rocksdb, scenarios,
     workspace::{cargo, run, target},
 };
 
@@ -41,6 +41,8 @@ enum Instead {
         #[arg(trailing_var_arg = true, allow_hyphen_values = true, value_name = "LOG [OPTIONS]")]
         words: Vec<OsString>,
     },
+    /// Play the scheduler's scenarios on the real Slurm, where its `slurmctld` is installed
+    Scenarios(scenarios::Options),
 }
 
 /// The planner alone is built for it, and neither the log's store nor a daemon.
@@ -59,8 +61,10 @@ pub(crate) fn trials() -> Command {
 /// # Errors
 /// Where an invariant does not hold, whose seed was printed; or where a planted bug is not caught.
 pub(crate) fn run_seeds(options: &Options) -> Result<()> {
-    if let Some(Instead::Trace { words }) = &options.instead {
-        return trace(words);
+    match &options.instead {
+        Some(Instead::Trace { words }) => return trace(words),
+        Some(Instead::Scenarios(options)) => return scenarios::compare(options),
+        None => {}
     }
     packages::for_building()?;
     let prebuilt = rocksdb::prebuilt()?;
