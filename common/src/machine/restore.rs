@@ -49,16 +49,21 @@ pub struct Restore {
 pub fn restored(state: &State, at: Timestamp, restore: &Restore) -> Vec<Event> {
     let Restore { cluster, index, nothing_since, .. } = restore;
     let elsewhere = state.cluster != Some(*cluster);
-    let mut events = Vec::new();
+    let held = |job: &&Arc<Job>| {
+        let waits = job.is_pending() || (!elsewhere && is_to_be_launched(job));
+        waits && job.hold == Hold::None && !nothing_since
+    };
+    // First of all: what follows from the ends may make jobs of them.
+    let waiting = state.jobs.values().filter(held).filter(|job| job.is_pending());
+    let mut events: Vec<Event> = waiting.map(|job| hold(job)).collect();
     for job in state.jobs.values() {
         if elsewhere {
             events.extend(end(job, at));
         } else if !nothing_since {
             events.extend(leave(job));
         }
-        let waits = job.is_pending() || (!elsewhere && is_to_be_launched(job));
-        if waits && job.hold == Hold::None && !nothing_since {
-            events.push(Event::JobHeld { job: job.id, hold: Hold::Admin });
+        if held(&job) && !job.is_pending() {
+            events.push(hold(job));
         }
         let over = matches!(job.phase, Phase::Ended { .. });
         let lost = [job.spec.script, job.spec.environment];
@@ -76,7 +81,9 @@ pub fn restored(state: &State, at: Timestamp, restore: &Restore) -> Vec<Event> {
             },
         }));
     }
-    let mut events = followed(state, at, events);
+    // Ids up to there may have been given since the copy was made.
+    let next_job = state.next_job.saturating_add(restore.job_ids);
+    let mut events = followed(&State { next_job, ..state.clone() }, at, events);
     events.extend(state.tokens.keys().map(|secret| Event::TokenSpent { secret: *secret }));
     let controllers = state.controllers.keys();
     events.extend(controllers.map(|name| Event::ControllerLeft { controller: name.clone() }));
@@ -84,7 +91,7 @@ pub fn restored(state: &State, at: Timestamp, restore: &Restore) -> Vec<Event> {
         cluster: *cluster,
         from: state.cluster.unwrap_or(*cluster),
         index: *index,
-        next_job: state.next_job.saturating_add(restore.job_ids),
+        next_job,
         attempts: ATTEMPTS,
     });
     events.push(Event::ControllerJoined {
@@ -93,6 +100,10 @@ pub fn restored(state: &State, at: Timestamp, restore: &Restore) -> Vec<Event> {
         address: restore.address.clone(),
     });
     events
+}
+
+fn hold(job: &Job) -> Event {
+    Event::JobHeld { job: job.id, hold: Hold::Admin }
 }
 
 fn is_to_be_launched(job: &Job) -> bool {
