@@ -84,6 +84,10 @@ fn lacking_with(
                 0
             }
         };
+        let fits = |node: &Node| may_have(&node) && fit(node) > 0;
+        if !all_required(state, partition, spec, &fits) {
+            return Some(Lacking::Nodes);
+        }
         let suffices = match spec.constraint().counts.is_empty() {
             true => suffice(left().map(fit), spec, units.count),
             false => {
@@ -103,6 +107,22 @@ fn lacking_with(
     } else {
         Some(Lacking::Nodes)
     }
+}
+
+/// Whether each node that it names is in the partition, and could take a part of it.
+fn all_required(
+    state: &State,
+    partition: &PartitionConf,
+    spec: &JobSpec,
+    fits: &dyn Fn(&Node) -> bool,
+) -> bool {
+    if spec.required_nodes.is_empty() {
+        return true;
+    }
+    let members: BTreeSet<&str> = partition.nodes.iter().map(String::as_str).collect();
+    spec.required_nodes.iter().all(|name| {
+        members.contains(name.as_str()) && state.nodes.get(name).is_some_and(|node| fits(node))
+    })
 }
 
 /// What the job needs at least of each of its nodes.
