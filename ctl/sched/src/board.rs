@@ -36,6 +36,7 @@ pub(crate) struct Share {
     kinds: Kinds,
     /// Its place in the configuration.
     pub(crate) rank: usize,
+    weight: u32,
     /// Up, and not draining.
     pub(crate) usable: bool,
     /// Under strict order, a more urgent job waits for it: nobody behind that job may take it.
@@ -72,6 +73,7 @@ impl Board {
                 kinds: Kinds::of(&node.gres),
                 gres: if node.vouches_for_gres() { Arc::clone(&node.gres) } else { Arc::default() },
                 rank,
+                weight: node.weight,
                 usable: node.is_usable(),
                 awaited: false,
             })
@@ -149,6 +151,16 @@ impl Board {
         });
         self.shapes.insert(need.of_node(), shape);
         shape
+    }
+
+    /// The start with all tasks on one node, if one has room for them then that is no heavier than
+    /// those that were found.
+    pub(crate) fn together(&mut self, class: ClassId, start: Start) -> Start {
+        let Self { shares, timeline, .. } = self;
+        let weights = start.nodes.iter().map(|(node, _)| shares[*node].weight);
+        let heaviest = weights.max().unwrap_or(0);
+        let may = |node: usize| shares[node].weight <= heaviest;
+        timeline.together(class, &start, may).unwrap_or(start)
     }
 
     /// Whether the class could run if its nodes were idle.

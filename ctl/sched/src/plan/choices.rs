@@ -59,6 +59,7 @@ impl<'a> Pass<'a> {
             let timeline = &mut self.board.timeline;
             let found = self.licenses.earliest(timeline, (*class, licenses), latest);
             let Some(start) = found else { continue };
+            let start = self.board.together(*class, start);
             let at = start.at;
             first = Some((*class, start));
             if at <= self.now.0 {

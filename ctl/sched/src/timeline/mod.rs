@@ -26,6 +26,7 @@ mod grid;
 mod look;
 mod search;
 mod slot;
+mod together;
 
 use std::collections::BTreeMap;
 
