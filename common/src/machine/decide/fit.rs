@@ -164,23 +164,29 @@ fn suffice_and_count<'a>(
     let nodes_max = nodes_max.unwrap_or(none_given);
     let (counts, apart) = (&spec.constraint().counts, spec.constraint().apart);
     let asked: Vec<u32> = counts.iter().map(|(_, count)| *count).collect();
+    // What is named comes first, and is counted before others.
+    let others = |node: &Node| !spec.required_nodes.contains(&node.name);
     let mut fits: Vec<_> = fits.filter(|(_, fit)| *fit > 0).collect();
+    fits.sort_by_key(|(node, _)| others(node));
+    let named = fits.partition_point(|(node, _)| !others(node));
     let enough = |fits: &[(&Node, u32)]| {
         let has = |thing: usize, node: usize| {
             let conf = state.node_conf(&fits[node].0.name);
             conf.is_some_and(|conf| counts[thing].0.met(&|name| conf.has_feature(name)))
         };
         let Some(taken) = assign(&asked, apart, fits.len(), &has) else { return false };
-        let others = (0..fits.len()).filter(|node| taken.binary_search(node).is_err());
-        let chosen: Vec<usize> = taken.iter().copied().chain(others).take(nodes_max).collect();
+        let must = |node: &usize| *node < named || taken.binary_search(node).is_ok();
+        let (mut chosen, others): (Vec<usize>, Vec<usize>) = (0..fits.len()).partition(must);
+        let musts = chosen.len();
+        chosen.extend(others.into_iter().take(nodes_max.saturating_sub(musts)));
         let room = chosen.iter().fold(0_u32, |room, node| room.saturating_add(fits[*node].1));
-        taken.len() <= nodes_max && chosen.len() >= nodes_min && room >= tasks
+        musts <= nodes_max && chosen.len() >= nodes_min && room >= tasks
     };
     if enough(&fits) {
         return true;
     }
     // Those that take most tasks come first where few may be had.
-    fits.sort_by_key(|(_, fit)| Reverse(*fit));
+    fits[named..].sort_by_key(|(_, fit)| Reverse(*fit));
     enough(&fits)
 }
 
