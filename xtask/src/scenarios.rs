@@ -96,6 +96,10 @@ impl<'a> Scenario<'a> {
         if conf.lines().any(|line| line.starts_with("Cluster - ")) {
             return Err("it has accounts");
         }
+        let out_of_use = |line: &str| line.starts_with("NodeName=") && line.contains(" State=");
+        if conf.lines().any(out_of_use) {
+            return Err("it begins with nodes out of use");
+        }
         if ["--user=", " -A=", " -q="].iter().any(|option| story.contains(option)) {
             return Err("it has users or accounts");
         }

@@ -3,7 +3,8 @@
 //! A file begins with lines of `slurm.conf` and, where it has any, of a table of accounts, up to
 //! the first empty line. Then each line that begins
 //! with `> ` is a command, and what it answers stands below it. `UPDATE_EXPECT=1` writes the
-//! answers anew; every change of them is then to be read with care.
+//! answers anew; every change of them is then to be read with care. `cargo xtask sim scenarios`
+//! plays them on the real Slurm, where it is installed, and shows what that one does otherwise.
 //!
 //! | command | |
 //! |---|---|
