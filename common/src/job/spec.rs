@@ -263,5 +263,8 @@ pub struct JobChanges {
     /// An empty one: any nodes will do.
     pub constraint: Option<Arc<Constraint>>,
     pub tmp_disk_mib: Option<u64>,
+    /// An empty one: the user's default.
+    pub account: Option<String>,
+    pub qos: Option<String>,
     pub asks: AskChanges,
 }

@@ -233,6 +233,38 @@ fn so_many_jobs_a_qos_may_have_submitted() {
 }
 
 #[test]
+fn a_job_that_waits_may_count_elsewhere() {
+    let mut cluster = Cluster::with_accounts(FILE, ENFORCE);
+    let job = cluster.asks(BOB, |_| {}).expect("it may enter");
+    let update = |cluster: &mut Cluster, account: Option<&str>, qos: Option<&str>| {
+        let (account, qos) = (account.map(str::to_owned), qos.map(str::to_owned));
+        let changes = Box::new(JobChanges { account, qos, ..JobChanges::default() });
+        let by = cluster.by(BOB);
+        cluster.send(Command::UpdateJob { by, job, changes }).map(|_| ())
+    };
+    assert_eq!(update(&mut cluster, Some("chemistry"), None), Err(Refusal::Account));
+    assert_eq!(update(&mut cluster, None, Some("unknown")), Err(Refusal::Qos));
+    let has = |cluster: &Cluster| {
+        let spec = Arc::clone(&cluster.state.jobs[&job].spec);
+        (spec.account.clone().unwrap_or_default(), spec.qos.clone().unwrap_or_default())
+    };
+    update(&mut cluster, Some("BIOLOGY"), None).expect("it is his, too");
+    assert_eq!(has(&cluster), ("biology".to_owned(), "normal".to_owned()));
+    assert_eq!(update(&mut cluster, None, Some("long")), Err(Refusal::Qos), "not there");
+    update(&mut cluster, Some(""), Some("Long")).expect("his default account may have it");
+    assert_eq!(has(&cluster), ("physics".to_owned(), "long".to_owned()));
+    assert_eq!((cluster.of_qos("normal").submitted, cluster.of_qos("long").submitted), (0, 1));
+    // Of the QOS he may have two; this one is not counted twice.
+    cluster.asks(BOB, qos("few")).expect("one");
+    update(&mut cluster, None, Some("few")).expect("the second");
+    update(&mut cluster, None, Some("few")).expect("it has it");
+    assert!(cluster.asks(BOB, qos("few")).is_err(), "a third");
+    cluster.allocate(job, "n1", 1).expect("it may start");
+    assert_eq!(update(&mut cluster, None, Some("long")), Err(Refusal::NotPending(job)));
+    assert_eq!(cluster.replayed(), cluster.state);
+}
+
+#[test]
 fn a_qos_goes_before_an_association() {
     // Alice may have three, the account four; the QOS says otherwise, and it counts.
     let text = FILE.replace("QOS - 'long'", "QOS - 'long':MaxSubmitJobsPerUser=9:GrpSubmitJobs=9");

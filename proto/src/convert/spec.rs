@@ -280,6 +280,8 @@ impl From<&JobChanges> for wire::JobChanges {
             array_limit: changes.array_limit,
             constraint: asks::constraint_text(changes.constraint.as_ref()),
             tmp_disk_mib: changes.tmp_disk_mib,
+            account: changes.account.clone(),
+            qos: changes.qos.clone(),
             asks: asks::changes_message(&changes.asks),
         }
     }
@@ -311,6 +313,8 @@ impl TryFrom<wire::JobChanges> for JobChanges {
             array_limit: wire.array_limit,
             constraint: asks::constraint(wire.constraint)?,
             tmp_disk_mib: wire.tmp_disk_mib,
+            account: wire.account,
+            qos: wire.qos,
             asks: wire.asks.map(TryInto::try_into).transpose()?.unwrap_or_default(),
         })
     }

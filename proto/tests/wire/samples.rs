@@ -90,6 +90,7 @@ pub(crate) fn events() -> Vec<Event> {
     events.push(in_one_of_several());
     events.extend(arrays());
     events.extend(asks::rare());
+    events.push(for_another_account());
     events
 }
 
@@ -202,6 +203,13 @@ fn arrays() -> Vec<Event> {
             },
         },
     ]
+}
+
+/// Since format 2.
+fn for_another_account() -> Event {
+    let (account, qos) = (Some("biology".into()), Some("long".into()));
+    let changes = Arc::new(JobChanges { account, qos, ..JobChanges::default() });
+    Event::JobUpdated { job: JOB, changes }
 }
 
 /// Since format 2.
@@ -474,6 +482,8 @@ fn changes() -> JobChanges {
         array_limit: None,
         constraint: None,
         tmp_disk_mib: None,
+        account: None,
+        qos: None,
         asks: AskChanges::default(),
     }
 }

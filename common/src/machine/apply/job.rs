@@ -332,6 +332,8 @@ fn update_spec(spec: &mut JobSpec, changes: &JobChanges) {
     set(&mut spec.layout.tasks, changes.tasks.as_ref());
     let some = |change: &Option<String>| change.clone().map(Some);
     set(&mut spec.comment, some(&changes.comment).as_ref());
+    set(&mut spec.account, some(&changes.account).as_ref());
+    set(&mut spec.qos, some(&changes.qos).as_ref());
     set(&mut spec.std_out, some(&changes.std_out).as_ref());
     set(&mut spec.std_err, some(&changes.std_err).as_ref());
     set(&mut spec.layout.cpus_per_task, changes.cpus_per_task.map(Some).as_ref());

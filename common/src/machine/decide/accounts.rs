@@ -5,7 +5,7 @@ use std::sync::Arc;
 use crate::{
     account::Accounts,
     config::{Config, MemoryPer, PartitionConf},
-    job::{JobSpec, MemoryRequest, Reason},
+    job::{ArrayPart, Job, JobChanges, JobSpec, MemoryRequest, Reason},
     machine::{Event, Refusal, Rules, State, Wants},
     time::TimeLimit,
 };
@@ -53,6 +53,46 @@ pub(super) fn admit_change(
     let Some(rules) = Rules::of(state) else { return Ok(()) };
     // It is counted already.
     rules.may_enter(spec, partition, 0, limit, &Wants::default()).map_err(refusal)
+}
+
+/// Whether a job that waits may count for another account, or with another QOS. Completes their
+/// names.
+pub(super) fn admit_elsewhere(
+    state: &State,
+    partitions: &[&PartitionConf],
+    job: &Job,
+    changes: &mut JobChanges,
+) -> Result<(), Refusal> {
+    if changes.account.is_none() && changes.qos.is_none() {
+        return Ok(());
+    }
+    if !job.is_pending() {
+        return Err(Refusal::NotPending(job.id));
+    }
+    let mut spec = job.spec.as_ref().clone();
+    if let Some(account) = &changes.account {
+        spec.account = Some(account.clone()).filter(|account| !account.is_empty());
+    }
+    spec.qos = changes.qos.clone().or(spec.qos);
+    // There it is not counted yet, and no longer here.
+    let mut without = state.clone();
+    if let Some(accounts) = &state.accounts {
+        without.tallies.follow(accounts, Some(job), None);
+    }
+    let count = match &job.array {
+        Some(ArrayPart::Waiting(tasks)) => tasks.len(),
+        Some(ArrayPart::Task { .. }) | None => 1,
+    };
+    for partition in partitions {
+        fill(state, partition, &mut spec)?;
+        if let Some(rules) = Rules::of(&without) {
+            let wants = Wants::default();
+            rules.may_enter(&spec, &partition.name, count, None, &wants).map_err(refusal)?;
+        }
+    }
+    changes.account = changes.account.is_some().then_some(spec.account).flatten();
+    changes.qos = changes.qos.is_some().then_some(spec.qos).flatten();
+    Ok(())
 }
 
 fn refusal(reason: Reason) -> Refusal {

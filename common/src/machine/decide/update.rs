@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::{
-    accounts::admit_change,
+    accounts::{admit_change, admit_elsewhere},
     asks::may_have_licenses,
     circles::{names_itself, waits_for_itself},
     partitions,
@@ -92,6 +92,7 @@ pub(super) fn update_job(
         targets = partitions::admitting(state, config, targets, by.user, job.spec.user)?;
         changes.partition = Some(partitions::joined(&targets));
     }
+    admit_elsewhere(state, &targets, job, &mut changes)?;
     let longer = changes.time_limit.filter(|_| !operator);
     if changes.partition.is_some() || longer.is_some() {
         for target in &targets {

@@ -136,6 +136,10 @@ fn set(update: &mut Update, pair: &Pair<'_>, now: Timestamp, zone: &TimeZone) ->
         changes.name = Some(text.to_owned());
     } else if pair.is("Comment", 3) {
         changes.comment = Some(text.to_owned());
+    } else if pair.is("Account", 1) {
+        changes.account = Some(text.to_owned());
+    } else if pair.is("QOS", 3) {
+        changes.qos = Some(text.to_owned());
     } else if pair.is("Partition", 2) {
         changes.partition = Some(text.to_owned());
     } else if pair.is("Priority", 2) {
@@ -288,6 +292,11 @@ mod tests {
         assert_eq!(update.changes.nice, Some(-5));
         assert_eq!((update.changes.min_nodes, update.changes.max_nodes), (Some(2), Some(3)));
         assert_eq!(update.changes.comment.as_deref(), Some("hi"));
+        let changes = read("jobid=5 account=physics qos=long").unwrap().changes;
+        assert_eq!(
+            changes.account.as_deref().zip(changes.qos.as_deref()),
+            Some(("physics", "long"))
+        );
         assert_eq!(read("job 5 nice").unwrap().changes.nice, Some(100));
         assert_eq!(read("jobname=a name=b").unwrap().jobs, ["jobname=a"]);
         assert_eq!(read("jobid=5 jobname=b").unwrap().changes.name.as_deref(), Some("b"));
