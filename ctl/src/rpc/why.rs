@@ -1,6 +1,9 @@
 //! `rafter why`: why a job waits, until when, and what would let it start sooner.
 
-use common::{id::JobId, machine::Refusal};
+use common::{
+    id::JobId,
+    machine::{Refusal, State},
+};
 use proto::{
     ctl::{WhyReply, WhyRequest},
     plan as wire, types,
@@ -20,19 +23,25 @@ use crate::{
 
 pub(super) async fn why(shared: &Shared, request: Request<WhyRequest>) -> Result<WhyReply, Status> {
     user(&request)?;
-    let job = JobId(request.into_inner().job);
+    let WhyRequest { job, task } = request.into_inner();
     let applied = shared.log.read_barrier().await.map_err(|error| unavailable(&error))?;
     let (state, now) = (applied.state.clone(), clock::now().max(applied.state.at));
     let config = state.config.clone().ok_or_else(|| refused(&Refusal::Disabled))?;
-    if !state.jobs.contains_key(&job) {
-        return Err(refused(&Refusal::NoSuchJob(job)));
-    }
+    let job = named(&state, JobId(job), task).ok_or(Refusal::NoSuchJob(JobId(job)));
+    let job = job.map_err(|refusal| refused(&refusal))?;
     let waits = shared.reasons.waits(&state, now);
     let viewer = Viewer { state: &state, config: &config, waits: &waits, now, whole: false };
     let filter = Filter { jobs: vec![job], ..Filter::default() };
     let view = viewer.page(&filter, job, 1).0.pop();
     let found = aside(shared, move || sched::why::why(&state, now, job)).await?;
     Ok(WhyReply { now: now.0, job: view, waiting: found.map(waiting) })
+}
+
+/// The job of that number, or the one that is or stands for that task.
+fn named(state: &State, job: JobId, task: Option<u32>) -> Option<JobId> {
+    let Some(task) = task else { return state.jobs.contains_key(&job).then_some(job) };
+    let waits = || state.waiting(job).is_some_and(|(_, tasks)| tasks.contains(task));
+    state.tasks.get(job, task).or_else(|| waits().then_some(job))
 }
 
 fn waiting(waiting: Waiting) -> wire::Waiting {

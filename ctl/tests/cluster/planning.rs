@@ -14,7 +14,8 @@ use crate::world::{ALICE, BOB, OPERATOR, World, refusal, slurm, submission, subm
 async fn anybody_is_told_why_a_job_waits() {
     let world = World::new().await;
     let job = submit(&world, ALICE).await;
-    let reply = world.user(BOB).why(WhyRequest { job }).await.expect("as squeue shows it");
+    let reply =
+        world.user(BOB).why(WhyRequest { job, task: None }).await.expect("as squeue shows it");
     let reply = reply.into_inner();
     let view = reply.job.expect("the job");
     assert_eq!(view.reason(), types::Reason::NodesNotAvail);
@@ -26,8 +27,20 @@ async fn anybody_is_told_why_a_job_waits() {
     let planned = waiting.planned.expect("its start");
     assert_eq!((planned.at, planned.places.len()), (reply.now, 1));
     assert_eq!(waiting.supposed, [i32::from(types::Reason::NodesNotAvail)]);
-    let unknown = refusal(world.user(BOB).why(WhyRequest { job: job + 1 })).await;
-    assert_eq!(unknown, slurm("Invalid job id specified", 2017));
+    for unknown in [WhyRequest { job: job + 1, task: None }, WhyRequest { job, task: Some(1) }] {
+        let unknown = refusal(world.user(BOB).why(unknown)).await;
+        assert_eq!(unknown, slurm("Invalid job id specified", 2017));
+    }
+    let mut array = submission();
+    array.spec.as_mut().expect("it has one").array = Some(types::ArraySpec {
+        tasks: Some(types::Tasks { runs: vec![types::TaskRun { first: 3, last: 5, step: 1 }] }),
+        ..types::ArraySpec::default()
+    });
+    let array = world.user(ALICE).submit(array).await.expect("a small one").into_inner().job;
+    let of_task = |task| WhyRequest { job: array, task: Some(task) };
+    let reply = world.user(BOB).why(of_task(4)).await.expect("it waits").into_inner();
+    assert_eq!(reply.job.and_then(|view| view.job).map(|job| job.id), Some(array));
+    assert!(refusal(world.user(BOB).why(of_task(6))).await.text.contains("Invalid job id"));
     world.stop().await;
 }
 

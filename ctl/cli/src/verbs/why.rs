@@ -2,7 +2,10 @@
 
 mod page;
 
-use common::{id::JobId, job::Reason, time::Timestamp};
+use common::{
+    job::{Reason, TaskSet},
+    time::Timestamp,
+};
 use jiff::tz::TimeZone;
 use proto::{
     ctl::{WhyReply, WhyRequest},
@@ -18,21 +21,21 @@ use crate::{
     client::{self, Client, Controller},
     say,
     trouble::Trouble,
-    view::{Job, Malformed},
+    view::{Job, JobTarget, Malformed},
 };
 
 #[derive(clap::Args)]
 pub(super) struct Args {
-    /// The job's number
-    #[arg(value_name = "JOB")]
-    job: u32,
+    /// The job's number, or an array's task as `7_3`
+    #[arg(value_name = "JOB", value_parser = asked)]
+    job: WhyRequest,
     /// For programs: one object
     #[arg(long)]
     json: bool,
 }
 
 pub(super) fn run(args: &Args) -> u8 {
-    let reply = match client::runtime().block_on(ask(JobId(args.job))) {
+    let reply = match client::runtime().block_on(ask(args.job)) {
         Ok(reply) => reply,
         Err(trouble) => return failed("why", &trouble),
     };
@@ -50,10 +53,21 @@ pub(super) fn run(args: &Args) -> u8 {
     }
 }
 
-async fn ask(job: JobId) -> Result<WhyReply, Trouble> {
+/// One job, or one task.
+fn asked(text: &str) -> Result<WhyRequest, String> {
+    let wrong = || "Invalid job id specified".to_owned();
+    let JobTarget { job, tasks } = JobTarget::parse(text).ok_or_else(wrong)?;
+    let task = tasks.as_ref().and_then(TaskSet::first);
+    match tasks.map_or(0, |tasks| tasks.len()) {
+        0 | 1 => Ok(WhyRequest { job, task }),
+        _ => Err(wrong()),
+    }
+}
+
+async fn ask(asked: WhyRequest) -> Result<WhyReply, Trouble> {
     let client = Client::open()?;
     let attempt = |mut controller: Controller| async move {
-        let reply = controller.why(client::request(WhyRequest { job: job.0 })).await;
+        let reply = controller.why(client::request(asked)).await;
         reply.map(Response::into_inner)
     };
     client.call(Target::Any, attempt).await
