@@ -6,6 +6,7 @@
 pub mod account;
 pub mod config;
 pub mod count;
+pub mod cpus;
 pub mod date;
 pub mod gres;
 pub mod hostlist;

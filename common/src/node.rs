@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use crate::{
+    cpus::CpuSet,
     gres::{self, Gres},
     id::{Incarnation, NodeName, UserId},
     resources::Resources,
@@ -84,6 +85,8 @@ pub struct Node {
     /// Its generic resources, as configured, and what its jobs hold of them.
     pub gres: Arc<[Gres]>,
     pub gres_used: Vec<Gres>,
+    /// Which of its CPUs jobs hold, as far as that is said of those.
+    pub cpus_used: CpuSet,
 }
 
 impl Node {

@@ -4,9 +4,10 @@ use std::collections::BTreeMap;
 
 use common::{
     config::{Config, MemoryPer, PartitionConf},
+    cpus::CpuLayout,
     gres::{GPU, Wanted},
     id::{JobId, NodeName, PartitionName},
-    job::{Job, MemoryRequest, Phase},
+    job::{Job, MemoryRequest, Phase, Place},
     machine::State,
     node::{Availability, Node},
     time::Timestamp,
@@ -95,7 +96,27 @@ impl Viewer<'_> {
             planned_start: self.waits.start(job, self.now).map(|start| start.0),
             gres: gres.iter().map(Into::into).collect(),
             array_limit: self.array_limit(job),
+            cpu_layouts: self.cpu_layouts(job),
         }
+    }
+
+    /// How the CPUs lie of which it holds some.
+    fn cpu_layouts(&self, job: &Job) -> Option<wire::CpuLayouts> {
+        let run = job.holding().filter(|_| self.whole)?;
+        let layout = |place: &Place| {
+            let conf = self.state.node_conf(&place.node);
+            conf.map_or(CpuLayout::flat(place.held.cpus), CpuLayout::of)
+        };
+        let layouts: Vec<CpuLayout> = run.places.iter().map(layout).collect();
+        let alike = layouts.chunk_by(|one, next| one == next);
+        let layouts = alike.map(|alike| wire::CpuLayout {
+            places: u32::try_from(alike.len()).unwrap_or(u32::MAX),
+            sockets: alike[0].sockets,
+            cores: alike[0].cores,
+            threads: alike[0].threads,
+        });
+        let select = self.config.select().to_owned();
+        Some(wire::CpuLayouts { select, layouts: layouts.collect() })
     }
 
     fn array_limit(&self, job: &Job) -> Option<u32> {

@@ -7,6 +7,7 @@
 use std::collections::BTreeMap;
 
 use common::{
+    cpus::CpuSet,
     id::{JobId, NodeName},
     job::Place,
     machine::Event,
@@ -24,6 +25,8 @@ struct Books {
     /// Who has which device: by the node, the name and the id.
     devices: BTreeMap<(NodeName, String, u32), JobId>,
     held: BTreeMap<JobId, Vec<Place>>,
+    /// Who has which CPU of which node.
+    cpus: BTreeMap<(NodeName, u32), JobId>,
     /// Which nodes may be given to jobs.
     open: BTreeMap<NodeName, bool>,
 }
@@ -70,6 +73,21 @@ impl Books {
             used.memory_mib = used.memory_mib.saturating_sub(place.held.memory_mib);
         }
         self.devices.retain(|_, holder| *holder != job);
+        self.cpus.retain(|_, holder| *holder != job);
+    }
+
+    fn take_cpus(&mut self, job: JobId, node: &NodeName, cpus: &CpuSet) -> Vec<String> {
+        let mut wrong = Vec::new();
+        let has = self.capacity.get(node).map_or(0, |has| has.cpus);
+        for id in cpus.iter() {
+            if id >= has {
+                wrong.push(format!("job {job} is given CPU {id} of {node}, which has {has}"));
+            }
+            if let Some(other) = self.cpus.insert((node.clone(), id), job) {
+                wrong.push(format!("CPU {id} of {node} is given to {other} and {job}"));
+            }
+        }
+        wrong
     }
 
     fn take(&mut self, job: JobId, places: &[Place]) -> Vec<String> {
@@ -77,7 +95,8 @@ impl Books {
         if self.held.contains_key(&job) {
             wrong.push(format!("job {job} is given nodes while it holds some"));
         }
-        for Place { node, held, gres, .. } in places {
+        for Place { node, held, gres, cpus, .. } in places {
+            wrong.extend(self.take_cpus(job, node, cpus));
             for (gres, id) in gres.iter().flat_map(|gres| gres.ids.iter().map(move |id| (gres, id)))
             {
                 let device = (node.clone(), gres.name.clone(), *id);

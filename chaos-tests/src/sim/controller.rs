@@ -6,6 +6,7 @@ use bytes::Bytes;
 use common::{
     account,
     config::{Config, Enforce, GresConf, NodeConf, PartitionConf},
+    cpus::Grain,
     gres::GPU,
     id::{Attempt, ClusterId, Term, UserId},
     machine::{Command, Entry, Event, State, decide},
@@ -144,6 +145,7 @@ fn config(nodes: usize) -> Config {
     config.kill_wait = 5;
     config.return_to_service = 1;
     config.select_memory = false;
+    config.grain = Grain::Core;
     config.enforce = Enforce { associations: true, limits: true, qos: true };
     let names: Vec<String> = (0..nodes).map(node_name).collect();
     config.gres_types = vec![GPU.to_owned()];
@@ -152,6 +154,8 @@ fn config(nodes: usize) -> Config {
         GresConf { name: GPU.to_owned(), kind: None, count: GPUS, files: vec![], cores: None };
     let node = |(at, name): (usize, &String)| NodeConf {
         cpus: 4,
+        cores_per_socket: 2,
+        threads_per_core: 2,
         gres: vec![gpus.clone()],
         features: vec![["odd", "even"][at % 2].to_owned(), "any".to_owned()],
         ..NodeConf::defaults(name)

@@ -32,6 +32,7 @@
 
 mod campaign;
 mod controller;
+mod cpus;
 mod disk;
 mod elect;
 mod faults;

@@ -12,8 +12,8 @@ use node::run::RunId;
 use step::spool::Ended;
 
 use super::{
-    controller::node_name, gpus::Devices, licenses::Licensed, network::Place, tasks::Arrays,
-    waits::Happened, world::World,
+    controller::node_name, cpus::Cpus, gpus::Devices, licenses::Licensed, network::Place,
+    tasks::Arrays, waits::Happened, world::World,
 };
 
 #[derive(Debug, Default)]
@@ -45,6 +45,8 @@ pub(super) struct Witness {
     /// Who has which GPU.
     devices: Devices,
     licensed: Licensed,
+    /// Who has which CPU.
+    cpus: Cpus,
     arrays: Arrays,
 }
 
@@ -67,6 +69,7 @@ impl Witness {
         self.happened.entry(entry);
         self.devices.entry(entry);
         self.licensed.entry(entry);
+        self.cpus.entry(entry);
         self.arrays.entry(entry);
     }
 

@@ -7,7 +7,7 @@ use super::{
     record::{Record, Setting, flag, hostlist, is_unlimited, mib, number, text, word},
     report::{Place, Report},
 };
-use crate::job::MOST_TASKS;
+use crate::{cpus::Grain, job::MOST_TASKS};
 
 /// The highest id that a job can have in Slurm, which keeps bits of it for clusters' numbers.
 const MAX_JOB_ID: u32 = 0x03ff_0000;
@@ -124,7 +124,8 @@ fn max_script_size(options: &str) -> Result<u64, String> {
 }
 
 fn memory(config: &mut Config, cluster: &Record, report: &mut Report) {
-    cluster.set("SelectTypeParameters", &mut config.select_memory, report, select_memory);
+    let select = cluster.read("SelectTypeParameters", report, select);
+    (config.grain, config.select_memory) = select.unwrap_or(DEFAULT_SELECT);
     let keys = [
         ("DefMemPerNode", "DefMemPerCPU", &mut config.def_memory),
         ("MaxMemPerNode", "MaxMemPerCPU", &mut config.max_memory),
@@ -157,8 +158,11 @@ pub(super) fn memory_per(
     record.read(cpu, report, amount(MemoryPer::Cpu)).or(of_node)
 }
 
-/// Whether memory is given out, by `SelectTypeParameters`. CPUs always are, each by itself.
-fn select_memory(options: &str) -> Result<bool, String> {
+/// `CR_Core_Memory`
+const DEFAULT_SELECT: (Grain, bool) = (Grain::Core, true);
+
+/// What CPUs are given out in, and whether memory is given out.
+fn select(options: &str) -> Result<(Grain, bool), String> {
     const IDLE: [&str; 7] = [
         "CR_ONE_TASK_PER_CORE",
         "CR_PACK_NODES",
@@ -168,21 +172,24 @@ fn select_memory(options: &str) -> Result<bool, String> {
         "ENFORCE_BINDING_GRES",
         "ONE_TASK_PER_SHARING_GRES",
     ];
-    let mut memory = Config::defaults("").select_memory;
+    let mut select = DEFAULT_SELECT;
     for option in options.split(',').map(str::trim) {
-        match option.to_ascii_uppercase().as_str() {
-            "CR_CPU" | "CR_CORE" => memory = false,
-            "CR_CPU_MEMORY" | "CR_CORE_MEMORY" => memory = true,
-            "NONE" => {}
-            "CR_SOCKET" | "CR_SOCKET_MEMORY" | "CR_MEMORY" | "CR_LLN" | "OTHER_CONS_RES"
-            | "OTHER_CONS_TRES" => {
-                return Err(format!("{option} is refused: jobs are given single CPUs here"));
+        select = match option.to_ascii_uppercase().as_str() {
+            "CR_CPU" => (Grain::Cpu, false),
+            "CR_CPU_MEMORY" => (Grain::Cpu, true),
+            "CR_CORE" => (Grain::Core, false),
+            "CR_CORE_MEMORY" => (Grain::Core, true),
+            "CR_SOCKET" => (Grain::Socket, false),
+            "CR_SOCKET_MEMORY" => (Grain::Socket, true),
+            "NONE" => select,
+            "CR_MEMORY" | "CR_LLN" | "OTHER_CONS_RES" | "OTHER_CONS_TRES" => {
+                return Err(format!("{option} is refused: jobs are given CPUs here"));
             }
-            option if IDLE.contains(&option) => {}
+            option if IDLE.contains(&option) => select,
             _ => return Err(format!("`{option}' is no option that is known here")),
-        }
+        };
     }
-    Ok(memory)
+    Ok(select)
 }
 
 fn rafter(config: &mut Config, cluster: &Record, report: &mut Report) {

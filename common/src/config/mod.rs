@@ -34,7 +34,10 @@ pub use partition::{PartitionConf, PartitionState};
 pub use report::{ConfigError, Fate, KeyFate, Place, Problem};
 pub use shown::{Surroundings, shown};
 
-use crate::job::{MAX_ARRAY_SIZE, OpenMode};
+use crate::{
+    cpus::Grain,
+    job::{MAX_ARRAY_SIZE, OpenMode},
+};
 
 /// A whole configuration.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -78,6 +81,9 @@ pub struct Config {
     pub max_array_size: u32,
     /// Whether memory is a consumable resource (`SelectTypeParameters=CR_..._Memory`).
     pub select_memory: bool,
+    /// What CPUs are given out in, by the same key. `CR_Core_Memory` is slurm.conf(5)'s default; a
+    /// configuration of a log that does not say it has single CPUs.
+    pub grain: Grain,
     pub def_memory: MemoryPer,
     pub max_memory: MemoryPer,
     /// Bytes; the largest batch script or environment.
@@ -208,6 +214,7 @@ impl Config {
             kill_invalid_depend: false,
             max_array_size: MAX_ARRAY_SIZE,
             select_memory: true,
+            grain: Grain::Cpu,
             def_memory: MemoryPer::Unlimited,
             max_memory: MemoryPer::Unlimited,
             max_script_size: 4 << 20,
@@ -248,6 +255,19 @@ impl Config {
     pub fn format(&self) -> u32 {
         let selective = self.partitions.iter().any(PartitionConf::is_selective);
         if selective || self.enforce != Enforce::default() { 2 } else { 1 }
+    }
+
+    /// `SelectTypeParameters`, as far as it says what is given out.
+    #[must_use]
+    pub fn select(&self) -> &'static str {
+        match (self.grain, self.select_memory) {
+            (Grain::Cpu, false) => "CR_CPU",
+            (Grain::Cpu, true) => "CR_CPU_MEMORY",
+            (Grain::Core, false) => "CR_CORE",
+            (Grain::Core, true) => "CR_CORE_MEMORY",
+            (Grain::Socket, false) => "CR_SOCKET",
+            (Grain::Socket, true) => "CR_SOCKET_MEMORY",
+        }
     }
 
     #[must_use]

@@ -15,6 +15,7 @@ use std::sync::Arc;
 use super::{ArrayPart, Dependency, End, JobSpec, Requeue, SignalScope};
 use crate::{
     config::PartitionConf,
+    cpus::CpuSet,
     gres::Gres,
     id::{Attempt, Incarnation, JobId, NodeName, PartitionName, Term, UserId},
     resources::Resources,
@@ -109,6 +110,16 @@ pub struct Place {
     pub tasks: u32,
     /// Its generic resources, with their ids. The scheduler leaves those open.
     pub gres: Vec<Gres>,
+    /// Which CPUs it has. The scheduler leaves that open; none in a log of format 1.
+    pub cpus: CpuSet,
+}
+
+impl Place {
+    /// A share without generic resources, and without ids.
+    #[must_use]
+    pub fn of(node: NodeName, held: Resources, tasks: u32) -> Self {
+        Self { node, held, tasks, gres: vec![], cpus: CpuSet::default() }
+    }
 }
 
 /// How far a launch has come. Each is a fact that its node confirmed, except the first.

@@ -1,6 +1,7 @@
 //! Sums over records, of which the state's digest is made.
 
 use crate::{
+    cpus::CpuSet,
     gres::Gres,
     job::{ArrayPart, Fate, Job, Phase},
     node::Node,
@@ -42,7 +43,7 @@ pub(super) fn fingerprint_job(job: &Job) -> u64 {
     let run = job.run().iter().fold(sum, |sum, run| {
         run.places.iter().fold(sum.with(run.started.0).with(run.term.0), |sum, place| {
             let sum = sum.with_text(place.node.as_str()).with(u64::from(place.held.cpus));
-            fingerprint_gres(sum, &place.gres)
+            fingerprint_cpus(fingerprint_gres(sum, &place.gres), &place.cpus)
         })
     });
     let run = match &job.array {
@@ -71,6 +72,12 @@ fn fingerprint_gres(sum: Fingerprint, all: &[Gres]) -> Fingerprint {
     })
 }
 
+/// The same of CPUs.
+fn fingerprint_cpus(sum: Fingerprint, cpus: &CpuSet) -> Fingerprint {
+    let words = (0..).zip(cpus.words()).filter(|(_, word)| *word != 0);
+    words.fold(sum, |sum, (at, word)| sum.with(at).with(word))
+}
+
 pub(super) fn fingerprint_node(node: &Node) -> u64 {
     let sum = Fingerprint::new(2)
         .with_text(node.name.as_str())
@@ -79,5 +86,5 @@ pub(super) fn fingerprint_node(node: &Node) -> u64 {
         .with(u64::from(node.used.cpus))
         .with(node.used.memory_mib)
         .with(u64::from(node.jobs));
-    fingerprint_gres(sum, &node.gres_used).0
+    fingerprint_cpus(fingerprint_gres(sum, &node.gres_used), &node.cpus_used).0
 }

@@ -16,6 +16,7 @@ use super::{
 use crate::{
     account::Accounts,
     config::{Config, NodeConf},
+    cpus::CpuSet,
     gres::{self, Gres},
     id::{
         ClusterId, ContentHash, ControllerName, JobId, NodeName, PartitionName, RequestId, Term,
@@ -238,23 +239,29 @@ impl State {
     }
 
     fn check_books(&self) {
-        let mut used: OrdMap<NodeName, (Resources, u32, Vec<Gres>)> = OrdMap::new();
+        let mut used: OrdMap<NodeName, (Resources, u32, Vec<Gres>, CpuSet)> = OrdMap::new();
         let mut uses: OrdMap<ContentHash, u32> = OrdMap::new();
         for job in self.jobs.values() {
             for hash in [job.spec.script, job.spec.environment] {
                 *uses.entry(hash).or_default() += 1;
             }
             for place in job.holding().iter().flat_map(|run| &run.places) {
-                let (sum, jobs, gres) = used.entry(place.node.clone()).or_default();
+                let (sum, jobs, gres, cpus) = used.entry(place.node.clone()).or_default();
                 *sum = sum.plus(place.held);
                 *jobs += 1;
                 gres::take(gres, &place.gres);
+                let (ids, node) = (&place.cpus, &place.node);
+                assert!(cpus.is_disjoint(ids), "CPUs {ids} of {node} are held twice");
+                let all = ids.is_empty() || ids.len() == place.held.cpus;
+                assert!(all, "job {} holds other CPUs of {node} than it counts", job.id);
+                cpus.add(ids);
             }
         }
         for (name, node) in &self.nodes {
-            let (sum, jobs, gres) = used.remove(name).unwrap_or_default();
+            let (sum, jobs, gres, cpus) = used.remove(name).unwrap_or_default();
             assert_eq!((node.used, node.jobs), (sum, jobs), "the books of node {name}");
             assert_eq!(node.gres_used, gres, "the generic resources of node {name}");
+            assert_eq!(node.cpus_used, cpus, "the CPUs of node {name}");
         }
         assert!(used.is_empty(), "jobs hold nodes that are not there: {used:?}");
         let counted: OrdMap<_, _> = self.blobs.iter().map(|(hash, b)| (*hash, b.uses)).collect();

@@ -340,7 +340,7 @@ User - 'user1002'
         let rules = Rules::of(state).expect("limits are enforced");
         let job = &state.jobs[&job];
         let held = common::resources::Resources { cpus, memory_mib: 0 };
-        let places = [common::job::Place { node: node.into(), held, tasks: 1, gres: vec![] }];
+        let places = [common::job::Place::of(node.into(), held, 1)];
         rules.may_start(job).and_then(|()| rules.may_have(job, &Wants::of(&places)))
     };
     let state = cluster.state.clone();

@@ -38,7 +38,7 @@ impl Cluster {
     /// Starts a waiting task; its job.
     fn start(&mut self, array: JobId, task: u32) -> Result<JobId, Refusal> {
         let held = Resources { cpus: 1, memory_mib: 0 };
-        let places = vec![Place { node: "n1".into(), held, tasks: 1, gres: vec![] }];
+        let places = vec![Place::of("n1".into(), held, 1)];
         let waiting = Allocation::of(&self.state.jobs[&array], places);
         let allocation = Allocation { task: Some(task), ..waiting };
         self.send(Command::Allocate(allocation))?;

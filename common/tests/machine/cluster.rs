@@ -97,7 +97,7 @@ impl Cluster {
 
     pub(crate) fn allocate(&mut self, job: JobId, node: &str, cpus: u32) -> Result<(), Refusal> {
         let held = Resources { cpus, memory_mib: 0 };
-        let places = vec![Place { node: NodeName::from(node), held, tasks: 1, gres: vec![] }];
+        let places = vec![Place::of(NodeName::from(node), held, 1)];
         let allocation = Allocation::of(&self.state.jobs[&job], places);
         self.send(Command::Allocate(allocation)).map(|_| ())
     }

@@ -129,12 +129,7 @@ fn a_plan_for_what_was_asked_before_is_void() {
     ];
     for changes in changed {
         let job = cluster.submit(ALICE, spec(ALICE)).expect("it is plain");
-        let place = Place {
-            node: "n1".into(),
-            held: Resources { cpus: 1, memory_mib: 0 },
-            tasks: 1,
-            gres: vec![],
-        };
+        let place = Place::of("n1".into(), Resources { cpus: 1, memory_mib: 0 }, 1);
         let planned = Allocation::of(&cluster.state.jobs[&job], vec![place.clone()]);
         let (by, changes) = (cluster.by(ALICE), Box::new(changes));
         cluster.send(Command::UpdateJob { by, job, changes }).expect("it waits");

@@ -58,12 +58,9 @@ impl Cluster {
     fn gets(&mut self, job: JobId, node: &str, wanted: &str) -> Result<(), Refusal> {
         let gres = Wanted::parse_list(wanted).expect("it is a list");
         let one = |Wanted { name, kind, count }| Gres { name, kind, count, ids: vec![] };
-        let place = Place {
-            node: NodeName::from(node),
-            held: Resources { cpus: 1, memory_mib: 0 },
-            tasks: 1,
-            gres: gres.into_iter().map(one).collect(),
-        };
+        let held = Resources { cpus: 1, memory_mib: 0 };
+        let gres = gres.into_iter().map(one).collect();
+        let place = Place { gres, ..Place::of(NodeName::from(node), held, 1) };
         let places = vec![place];
         let allocation = Allocation::of(&self.state.jobs[&job], places);
         self.send(Command::Allocate(allocation)).map(|_| ())

@@ -4,6 +4,7 @@ mod accounts;
 mod arrays;
 mod cluster;
 mod constraints;
+mod cpus;
 mod dependencies;
 mod gres;
 mod licenses;

@@ -179,7 +179,7 @@ fn act(cluster: &mut Cluster, step: Step) {
         Step::Start { job, task, node } => {
             if let Some(array) = cluster.state.jobs.get(&JobId(job)) {
                 let held = Resources { cpus: 1, memory_mib: 0 };
-                let places = vec![Place { node: NODES[node].into(), held, tasks: 1, gres: vec![] }];
+                let places = vec![Place::of(NODES[node].into(), held, 1)];
                 let waiting = Allocation::of(array, places);
                 let allocation = Allocation { task: Some(task), ..waiting };
                 let _ = cluster.send(Command::Allocate(allocation));

@@ -33,7 +33,7 @@ fn asks(partition: &str) -> JobSpec {
 
 fn start(cluster: &mut Cluster, job: JobId, partition: Option<&str>) -> Result<Answer, Refusal> {
     let held = Resources { cpus: 1, memory_mib: 0 };
-    let places = vec![Place { node: NodeName::from("n2"), held, tasks: 1, gres: vec![] }];
+    let places = vec![Place::of(NodeName::from("n2"), held, 1)];
     let partition = partition.map(PartitionName::from);
     let waiting = Allocation::of(&cluster.state.jobs[&job], places);
     cluster.send(Command::Allocate(Allocation { partition, ..waiting }))

@@ -8,6 +8,7 @@ mod arrays;
 mod captures;
 mod config;
 mod constraints;
+mod cpus;
 mod dates;
 mod dependencies;
 mod gres;

@@ -3,18 +3,19 @@
 use std::{collections::BTreeMap, sync::Arc};
 
 use common::{
-    config::{Config, PartitionConf},
+    config::{Config, NodeConf, PartitionConf},
+    cpus::{CpuLayout, Grain},
     gres::Gres,
     id::{JobId, NodeName},
     job::{Job, Phase, Place},
     machine::State,
-    resources::Resources,
+    node::Node,
     time::{Span, Timestamp},
 };
 
 use crate::{
     gres::Kinds,
-    placement::{Need, amounts, need},
+    placement::{Need, Whole, amounts, need},
     plan::limit,
     policy::Policy,
     sites::Site,
@@ -30,7 +31,7 @@ const SLOTS: usize = 320;
 #[derive(Clone, Debug)]
 pub(crate) struct Share {
     pub(crate) name: NodeName,
-    pub(crate) total: Resources,
+    pub(crate) whole: Whole,
     /// Its generic resources; none before its daemon has found them.
     gres: Arc<[Gres]>,
     kinds: Kinds,
@@ -69,7 +70,7 @@ impl Board {
             .into_iter()
             .map(|(rank, node)| Share {
                 name: node.name.clone(),
-                total: node.total,
+                whole: Whole { total: node.total, layout: layout(&config.nodes[rank], node) },
                 kinds: Kinds::of(&node.gres),
                 gres: if node.vouches_for_gres() { Arc::clone(&node.gres) } else { Arc::default() },
                 rank,
@@ -80,14 +81,14 @@ impl Board {
             .collect();
         let names = shares.iter().enumerate();
         let by_name: BTreeMap<_, _> = names.map(|(at, share)| (share.name.clone(), at)).collect();
-        let mut classes: BTreeMap<&Kinds, usize> = BTreeMap::new();
+        let mut classes: BTreeMap<(&Kinds, u32), usize> = BTreeMap::new();
         for share in &shares {
             let next = classes.len();
-            classes.entry(&share.kinds).or_insert(next);
+            classes.entry(share.class(config.grain)).or_insert(next);
         }
-        let total = |share: &Share| (share.all(), classes[&share.kinds]);
+        let total = |share: &Share| (share.all(), classes[&share.class(config.grain)]);
         let totals: Vec<(Amounts, usize)> = shares.iter().map(total).collect();
-        let running = running(view, now, shortly(config), (&by_name, &shares));
+        let running = running(view, now, config, (&by_name, &shares));
         let grid = if policy.strict {
             // Only this moment counts.
             Grid { budget: 1, step: 1, window: 0 }
@@ -144,7 +145,7 @@ impl Board {
     fn shape(&mut self, need: &Need) -> ShapeId {
         let examples = self.examples.iter().map(|at| &self.shares[*at]);
         let portion =
-            |share: &Share| need.portion(share.total, &share.kinds, share.kinds.total(&share.gres));
+            |share: &Share| need.portion(share.whole, &share.kinds, share.kinds.total(&share.gres));
         let shape = self.timeline.shape(&Shape {
             portions: examples.map(portion).collect(),
             tasks_per_node: need.tasks_per_node.unwrap_or(u32::MAX),
@@ -206,8 +207,8 @@ impl Board {
         let tasks = need.gres.as_ref().map(|gres| gres.units.tasks_on(&units));
         let place = |(gift, tasks): (Gift, u32)| {
             let share = &self.shares[gift.at];
-            let (node, held) = (share.name.clone(), need.held(share.total, gift.units));
-            Place { node, held, tasks, gres: gift.gres }
+            let (node, held) = (share.name.clone(), need.held(share.whole, gift.units));
+            Place { gres: gift.gres, ..Place::of(node, held, tasks) }
         };
         gifts.into_iter().zip(tasks.unwrap_or(units)).map(place).collect()
     }
@@ -252,8 +253,18 @@ struct Gift {
 impl Share {
     /// All that it has.
     fn all(&self) -> Amounts {
-        amounts(self.total).max(self.kinds.total(&self.gres))
+        amounts(self.whole.total).max(self.kinds.total(&self.gres))
     }
+
+    /// What nodes have in common on which a job takes the same.
+    fn class(&self, grain: Grain) -> (&Kinds, u32) {
+        (&self.kinds, self.whole.layout.step(grain))
+    }
+}
+
+fn layout(conf: &NodeConf, node: &Node) -> CpuLayout {
+    let layout = CpuLayout::of(conf);
+    if layout.cpus() == node.total.cpus { layout } else { CpuLayout::flat(node.total.cpus) }
 }
 
 /// How long it takes at most until a run is over whose end is decided.
@@ -265,7 +276,7 @@ pub(crate) fn shortly(config: &Config) -> Span {
 fn running(
     view: &State,
     now: Timestamp,
-    shortly: Span,
+    config: &Config,
     (by_name, shares): (&BTreeMap<NodeName, usize>, &[Share]),
 ) -> Vec<Held> {
     let mut jobs: Vec<JobId> = view.holding.values().flatten().copied().collect();
@@ -274,11 +285,14 @@ fn running(
     let mut running = Vec::with_capacity(jobs.len());
     for job in jobs {
         let job = view.jobs.get(&job).expect("check: who holds nodes is there");
-        let until = until(job, now, shortly);
+        let until = until(job, now, shortly(config));
         for place in job.holding().iter().flat_map(|run| &run.places) {
             if let Some(node) = by_name.get(&place.node) {
-                let Share { gres, kinds, .. } = &shares[*node];
-                let amounts = amounts(place.held).max(kinds.held(gres, &place.gres));
+                let Share { gres, kinds, whole, .. } = &shares[*node];
+                let mut amounts = amounts(place.held).max(kinds.held(gres, &place.gres));
+                // Of a core that it has a part of, nobody else may have the rest.
+                let kept = whole.layout.kept(config.grain, &place.cpus, place.held.cpus);
+                amounts.0[0] = u64::from(kept);
                 running.push(Held { node: *node, amounts, until });
             }
         }

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use common::{
     config::{Config, MemoryPer, PartitionConf},
+    cpus::{CpuLayout, Grain, Steps},
     gres::{Units, Wanted},
     job::{Job, JobSpec, MemoryRequest},
     resources::Resources,
@@ -11,7 +12,7 @@ use common::{
 
 use crate::{
     gres::Kinds,
-    timeline::{Amounts, KINDS, Portion},
+    timeline::{Amounts, InSteps, KINDS, Portion},
 };
 
 /// What a job needs, with the cluster's and the partition's defaults filled in.
@@ -26,6 +27,8 @@ pub struct Need {
     /// At least as many CPUs on each node.
     pub cpus_min: u32,
     pub memory: Memory,
+    /// What CPUs are given out in.
+    pub grain: Grain,
     /// Whole nodes.
     pub exclusive: bool,
     /// None where no generic resources are asked for.
@@ -62,6 +65,13 @@ impl GresNeed {
         let gpus = on_node.iter().filter(|wanted| wanted.name == common::gres::GPU);
         gpus.fold(0, |sum, wanted| sum.saturating_add(wanted.count))
     }
+}
+
+/// All of a node.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Whole {
+    pub(crate) total: Resources,
+    pub(crate) layout: CpuLayout,
 }
 
 /// How much memory a job takes of each node, in MiB.
@@ -105,6 +115,7 @@ pub fn need(config: &Config, partition: &PartitionConf, job: &Job) -> Need {
             Some(mib) if config.select_memory => Memory::PerGpu(mib),
             Some(_) | None => memory(config, partition, job.spec.memory),
         },
+        grain: config.grain,
         exclusive: job.spec.exclusive || partition.exclusive,
         gres: GresNeed::of(&job.spec, &units),
     }
@@ -140,9 +151,9 @@ impl Need {
         Self { nodes_min: 0, nodes_max: 0, tasks: 0, ..self.clone() }
     }
 
-    /// What it takes of a node of that class that has `total` in all.
-    pub(crate) fn portion(&self, total: Resources, kinds: &Kinds, all: Amounts) -> Portion {
-        let mut portion = self.simple_portion(total);
+    /// What it takes of a node of that class.
+    pub(crate) fn portion(&self, whole: Whole, kinds: &Kinds, all: Amounts) -> Portion {
+        let mut portion = self.simple_portion(whole);
         if self.exclusive {
             // A whole node is all of its generic resources, too (sbatch(1)).
             portion.least = portion.least.max(all);
@@ -161,7 +172,8 @@ impl Need {
     }
 
     /// The same without generic resources.
-    fn simple_portion(&self, total: Resources) -> Portion {
+    fn simple_portion(&self, whole: Whole) -> Portion {
+        let total = whole.total;
         let per_cpu = match self.memory {
             Memory::PerCpu(mib) => mib,
             // What the CPUs that an exclusive job did not ask for bring is in the floor.
@@ -180,13 +192,20 @@ impl Need {
         most[1] = memory_most;
         let mut per_task = [0; KINDS];
         (per_task[0], per_task[1]) = (cpus, cpus.saturating_mul(per_cpu));
+        let steps = Steps::of(whole.layout, self.grain, self.cpus_per_task);
+        let in_steps = (!steps.is_single() && cpus > 0).then(|| {
+            let (taken, used) = (u64::from(steps.taken), u64::from(steps.used));
+            (per_task[0], per_task[1]) = (0, 0);
+            InSteps { steps, each: Amounts::of([taken, used.saturating_mul(per_cpu)]) }
+        });
         if let Memory::PerGpu(mib) = self.memory {
             per_task[1] = mib.saturating_mul(self.gpus(1) - self.gpus(0));
         }
         Portion {
             least: if self.exclusive { amounts(total) } else { Amounts::NONE },
-            floor: amounts(self.held(total, 0)),
+            floor: amounts(self.held(whole, 0)),
             per_task: Amounts(per_task),
+            in_steps,
             most: Amounts(most),
         }
     }
@@ -195,15 +214,15 @@ impl Need {
         self.gres.as_ref().map_or(0, |gres| gres.gpus(tasks))
     }
 
-    /// What `tasks` tasks hold of a node that has `total` in all.
-    #[must_use]
-    pub fn held(&self, total: Resources, tasks: u32) -> Resources {
+    /// What `tasks` tasks hold of a node.
+    pub(crate) fn held(&self, whole: Whole, tasks: u32) -> Resources {
+        let Whole { total, layout } = whole;
+        let steps = Steps::of(layout, self.grain, self.cpus_per_task);
+        let count = steps.count(tasks, self.cpus_min);
         // A whole node is all of its CPUs, and as much memory as is asked for (sbatch(1)).
-        let cpus = if self.exclusive {
-            total.cpus
-        } else {
-            tasks.saturating_mul(self.cpus_per_task).max(self.cpus_min)
-        };
+        let taken = if self.exclusive { total.cpus } else { count.saturating_mul(steps.taken) };
+        // Memory goes with these.
+        let cpus = if self.exclusive { total.cpus } else { count.saturating_mul(steps.used) };
         let memory_mib = match self.memory {
             Memory::Free => 0,
             Memory::All(MemoryPer::Unlimited) => total.memory_mib,
@@ -219,7 +238,7 @@ impl Need {
             Memory::PerCpu(mib) => mib.saturating_mul(u64::from(cpus)),
             Memory::PerGpu(mib) => mib.saturating_mul(self.gpus(tasks)),
         };
-        Resources { cpus, memory_mib }
+        Resources { cpus: taken, memory_mib }
     }
 }
 

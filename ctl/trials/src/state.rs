@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use common::{
     config::{Config, NodeConf, PartitionConf},
+    cpus::CpuSet,
     gres::{self, GPU, Gres, GresRequest, Wanted},
     id::{Attempt, Incarnation, JobId, NodeName, PartitionName, Term, UserId},
     job::{Hold, Job, JobSpec, Layout, MemoryRequest, Phase, Run, Stage},
@@ -107,6 +108,7 @@ fn node(at: usize, [cpus, memory_mib, gpus, ..]: [u64; KINDS]) -> Node {
         last_busy: NOW,
         gres: [gpu].into_iter().filter(|gpu| gpu.count > 0).collect(),
         gres_used: vec![],
+        cpus_used: CpuSet::default(),
     }
 }
 

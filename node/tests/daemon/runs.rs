@@ -35,12 +35,7 @@ pub(crate) fn job(id: u32, attempt: u32, script: &str, folder: &Path) -> Job {
     let run = Run {
         started: Timestamp(1),
         term: Term(5),
-        places: vec![Place {
-            node: NodeName::from("n1"),
-            held: Resources { cpus: 1, memory_mib: 0 },
-            tasks: 1,
-            gres: vec![],
-        }],
+        places: vec![Place::of(NodeName::from("n1"), Resources { cpus: 1, memory_mib: 0 }, 1)],
         incarnation: Incarnation(1),
         stage: Stage::Allocated,
         deadline: None,

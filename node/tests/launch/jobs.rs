@@ -24,11 +24,8 @@ pub(crate) fn captured() -> Job {
         tasks_per_node: None,
         min_cpus_per_node: None,
     };
-    let place = |node: &str, cpus, tasks| Place {
-        node: NodeName::from(node),
-        held: Resources { cpus, memory_mib: 200 },
-        tasks,
-        gres: vec![],
+    let place = |node: &str, cpus, tasks| {
+        Place::of(NodeName::from(node), Resources { cpus, memory_mib: 200 }, tasks)
     };
     let run = Run {
         started,
@@ -47,12 +44,7 @@ pub(crate) fn plain() -> Job {
     let run = Run {
         started: Timestamp::from_seconds(1_795_475_750),
         term: Term(3),
-        places: vec![Place {
-            node: NodeName::from("n1"),
-            held: Resources { cpus: 1, memory_mib: 100 },
-            tasks: 1,
-            gres: vec![],
-        }],
+        places: vec![Place::of(NodeName::from("n1"), Resources { cpus: 1, memory_mib: 100 }, 1)],
         incarnation: Incarnation(1),
         stage: Stage::Allocated,
         deadline: None,

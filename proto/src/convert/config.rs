@@ -4,7 +4,7 @@ use common::config::{
     CERTIFICATE_LIFETIME_S, Config, ConfiguredState, ControllerConf, Enforce, EnforcePartLimits,
     LOG_KEEP, LicenseConf, MemoryPer, NodeConf, PartitionConf, PartitionState, SNAPSHOT_EVERY,
 };
-use common::job::MAX_ARRAY_SIZE;
+use common::{cpus::Grain, job::MAX_ARRAY_SIZE};
 
 use super::{enumeration, listed, need};
 use crate::{Invalid, config as wire};
@@ -72,6 +72,7 @@ impl From<&Config> for wire::Config {
             max_array_size: other_than(config.max_array_size, MAX_ARRAY_SIZE),
             enforce: Some(config.enforce).filter(|all| all.associations).map(Into::into),
             select_memory: config.select_memory,
+            grain: (config.grain != Grain::Cpu).then(|| wire::Grain::from(config.grain).into()),
             def_memory: Some(config.def_memory.into()),
             max_memory: Some(config.max_memory.into()),
             max_script_size: config.max_script_size,
@@ -125,6 +126,10 @@ impl TryFrom<wire::Config> for Config {
             max_array_size: wire.max_array_size.unwrap_or(MAX_ARRAY_SIZE),
             enforce: wire.enforce.map(Into::into).unwrap_or_default(),
             select_memory: wire.select_memory,
+            grain: match wire.grain {
+                None => Grain::Cpu,
+                Some(grain) => listed::<wire::Grain, _>(grain, "grain")?,
+            },
             def_memory: need(wire.def_memory, "def_memory")?.into(),
             max_memory: need(wire.max_memory, "max_memory")?.into(),
             max_script_size: wire.max_script_size,

@@ -8,13 +8,12 @@ use common::{
         Attempt, ClusterId, ContentHash, ControllerName, Incarnation, JobId, NodeName,
         PartitionName, RequestId, Term, UserId,
     },
-    job::Place,
     machine::{Answer, Answered, Entry, Event, NodeChange, TokenRole},
     time::{Span, Timestamp},
 };
 use wire::event::Kind;
 
-use super::{byte, enumeration, exact, listed, need, waiting};
+use super::{byte, cpus, enumeration, exact, listed, need, waiting};
 use crate::{Invalid, log as wire, types};
 
 enumeration!(TokenRole, wire::TokenRole, "role", { Node = Node, Controller = Controller });
@@ -231,6 +230,7 @@ fn run_kind(event: &Event) -> Kind {
                 attempt: attempt.0,
                 incarnation: incarnation.0,
                 places: places.iter().map(Into::into).collect(),
+                cpus: cpus::of_places(places),
                 deadline: deadline.map(|at| at.0),
                 partition: partition.as_ref().map(ToString::to_string),
             })
@@ -414,12 +414,11 @@ fn job_submitted(event: wire::JobSubmitted) -> Result<Event, Invalid> {
 }
 
 fn job_allocated(event: wire::JobAllocated) -> Result<Event, Invalid> {
-    let places = event.places.into_iter().map(Place::try_from);
     Ok(Event::JobAllocated {
         job: JobId(event.job),
         attempt: Attempt(event.attempt),
         incarnation: Incarnation(event.incarnation),
-        places: places.collect::<Result<_, _>>()?,
+        places: cpus::with_places(event.places, event.cpus)?,
         deadline: event.deadline.map(Timestamp),
         partition: event.partition.map(PartitionName::from),
     })

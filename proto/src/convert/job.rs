@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use common::{
+    cpus::CpuSet,
     id::{Attempt, Incarnation, JobId, NodeName, PartitionName, Term, UserId},
     job::{
         End, EndState, ExitStatus, Hold, Job, PendingSignal, Phase, Place, Reason, Requeue, Run,
@@ -12,7 +13,7 @@ use common::{
     time::Timestamp,
 };
 
-use super::{byte, dependency, enumeration, gres, listed, need, spec::slim_spec};
+use super::{byte, cpus, dependency, enumeration, gres, listed, need, spec::slim_spec};
 use crate::{Invalid, types as wire};
 
 enumeration!(Hold, wire::Hold, "hold", { None = None, User = User, Admin = Admin });
@@ -98,6 +99,7 @@ impl TryFrom<wire::Place> for Place {
             held: need(wire.held, "held")?.into(),
             tasks: wire.tasks,
             gres: gres::all(wire.gres)?,
+            cpus: CpuSet::default(),
         })
     }
 }
@@ -108,6 +110,7 @@ impl From<&Run> for wire::Run {
             started: run.started.0,
             term: run.term.0,
             places: run.places.iter().map(Into::into).collect(),
+            cpus: cpus::of_places(&run.places),
             incarnation: run.incarnation.0,
             stage: wire::Stage::from(run.stage).into(),
             deadline: run.deadline.map(|at| at.0),
@@ -120,8 +123,7 @@ impl TryFrom<wire::Run> for Run {
     type Error = Invalid;
 
     fn try_from(wire: wire::Run) -> Result<Self, Invalid> {
-        let places: Vec<_> =
-            wire.places.into_iter().map(Place::try_from).collect::<Result<_, _>>()?;
+        let places = cpus::with_places(wire.places, wire.cpus)?;
         if places.is_empty() {
             return Err(Invalid::Missing("places"));
         }

@@ -5,6 +5,7 @@ mod array;
 mod asks;
 mod batch;
 mod config;
+mod cpus;
 mod dependency;
 mod event;
 mod gres;
@@ -17,6 +18,7 @@ mod waiting;
 
 pub use array::{task_runs, task_set};
 pub use batch::{decode_batch, encode_batch};
+pub use cpus::cpu_set;
 pub use inputs::{Inputs, InputsError, input_parts, read_inputs};
 pub use job::slim_job;
 pub use state::{StateReader, state_digest, state_records};

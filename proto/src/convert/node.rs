@@ -8,7 +8,7 @@ use common::{
     time::Timestamp,
 };
 
-use super::{enumeration, gres, listed, need};
+use super::{cpus, enumeration, gres, listed, need};
 use crate::{Invalid, types as wire};
 
 enumeration!(Availability, wire::Availability, "availability", {
@@ -86,6 +86,7 @@ impl From<&Node> for wire::Node {
             last_busy: node.last_busy.0,
             gres: gres::several(&node.gres),
             gres_used: gres::several(&node.gres_used),
+            cpus_used: cpus::runs(&node.cpus_used),
         }
     }
 }
@@ -109,6 +110,7 @@ impl TryFrom<wire::Node> for Node {
             last_busy: Timestamp(wire.last_busy),
             gres: gres::all(wire.gres)?.into(),
             gres_used: gres::all(wire.gres_used)?,
+            cpus_used: cpus::cpu_set(&wire.cpus_used)?,
         })
     }
 }

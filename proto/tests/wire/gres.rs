@@ -40,10 +40,8 @@ pub(crate) fn events() -> Vec<Event> {
             attempt: Attempt(2),
             incarnation: Incarnation(0xFEED_FACE_CAFE_BEEF),
             places: vec![Place {
-                node: n1,
-                held: Resources { cpus: 4, memory_mib: 2_048 },
-                tasks: 2,
                 gres: held(),
+                ..Place::of(n1, Resources { cpus: 4, memory_mib: 2_048 }, 2)
             }],
             deadline: None,
             partition: None,

@@ -2,6 +2,7 @@
 
 mod accounts;
 mod asks;
+mod cpus;
 mod golden;
 mod gres;
 mod properties;

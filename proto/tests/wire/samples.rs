@@ -20,7 +20,7 @@ use common::{
     time::{Span, TimeLimit, Timestamp},
 };
 
-use crate::{accounts, asks, gres};
+use crate::{accounts, asks, cpus, gres};
 
 /// The entry that holds `event` in the golden files.
 pub(crate) fn entry(event: Event) -> Entry {
@@ -91,6 +91,7 @@ pub(crate) fn events() -> Vec<Event> {
     events.extend(arrays());
     events.extend(asks::rare());
     events.push(for_another_account());
+    events.extend(cpus::events());
     events
 }
 
@@ -218,12 +219,7 @@ fn in_one_of_several() -> Event {
         job: JOB,
         attempt: SECOND,
         incarnation: Incarnation(0xFEED_FACE_CAFE_BEEF),
-        places: vec![Place {
-            node: NodeName::from("n1"),
-            held: Resources { cpus: 4, memory_mib: 0 },
-            tasks: 4,
-            gres: vec![],
-        }],
+        places: vec![Place::of(NodeName::from("n1"), Resources { cpus: 4, memory_mib: 0 }, 4)],
         deadline: None,
         partition: Some("debug".into()),
     }
@@ -247,11 +243,8 @@ fn runs() -> Vec<Event> {
         ..end
     };
     let again = Requeue { begin: Some(Timestamp(9_999)), hold: true };
-    let place = |node: &str, cpus| Place {
-        node: NodeName::from(node),
-        held: Resources { cpus, memory_mib: 2_048 },
-        tasks: 2,
-        gres: vec![],
+    let place = |node: &str, cpus| {
+        Place::of(NodeName::from(node), Resources { cpus, memory_mib: 2_048 }, 2)
     };
     let allocated = |deadline| Event::JobAllocated {
         job: JOB,

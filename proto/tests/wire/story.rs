@@ -55,12 +55,7 @@ fn commands() -> Vec<Command> {
         task: None,
         asked: Arc::new(samples::bare_spec()),
         partition: None,
-        places: vec![Place {
-            node: n1.clone(),
-            held: Resources { cpus: 2, memory_mib: 0 },
-            tasks: 1,
-            gres: vec![],
-        }],
+        places: vec![Place::of(n1.clone(), Resources { cpus: 2, memory_mib: 0 }, 1)],
     });
     let report = |report| Command::Report {
         node: n1.clone(),

@@ -95,7 +95,7 @@ impl Head {
     /// Runs a job to its end.
     pub(crate) fn run(&mut self, job: JobId) -> Vec<Entry> {
         let held = Resources { cpus: 1, memory_mib: 0 };
-        let places = vec![Place { node: NodeName::from("n1"), held, tasks: 1, gres: vec![] }];
+        let places = vec![Place::of(NodeName::from("n1"), held, 1)];
         let attempt = Attempt::FIRST;
         let allocation = Allocation::of(&self.state.jobs[&job], places);
         let allocated = self.send(Command::Allocate(allocation)).0;

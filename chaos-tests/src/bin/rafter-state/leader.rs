@@ -75,7 +75,7 @@ impl Leader {
         let job = self.submit(number)?;
         let node = name(number as usize % NODES);
         let held = Resources { cpus: 1, memory_mib: 0 };
-        let places = vec![Place { node: node.clone(), held, tasks: 1, gres: vec![] }];
+        let places = vec![Place::of(node.clone(), held, 1)];
         let allocation = Allocation::of(&self.head.state().jobs[&job], places);
         self.send(Command::Allocate(allocation))?;
         let exit = ExitStatus { code: 0, signal: 0 };

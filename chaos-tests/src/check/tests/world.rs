@@ -191,7 +191,7 @@ impl World {
 
     pub(super) fn allocate(&mut self, job: u32, node: &str, cpus: u32) {
         let held = Resources { cpus, memory_mib: 0 };
-        let places = vec![Place { node: NodeName::from(node), held, tasks: 1, gres: vec![] }];
+        let places = vec![Place::of(NodeName::from(node), held, 1)];
         let allocation = Allocation::of(&self.state.jobs[&JobId(job)], places);
         self.send(Command::Allocate(allocation)).expect("there is room");
     }

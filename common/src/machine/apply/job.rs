@@ -4,12 +4,14 @@ use std::{cmp::Ordering, sync::Arc};
 
 use super::super::{ArrayBook, Event, State};
 use crate::{
+    cpus::CpuSet,
     gres,
     id::{Attempt, JobId, Term},
     job::{
         ArrayPart, AskChanges, Asks, Dependency, End, EndState, Fate, Hold, Job, JobChanges,
         JobSpec, On, PendingSignal, Phase, Requeue, Run, Stage,
     },
+    node::Node,
     resources::Resources,
     time::Timestamp,
 };
@@ -147,6 +149,7 @@ impl State {
             self.with_node(&place.node, |node| {
                 node.used = node.used.plus(place.held);
                 gres::take(&mut node.gres_used, &place.gres);
+                take_cpus(node, &place.cpus);
                 node.jobs += 1;
             });
         }
@@ -274,11 +277,18 @@ impl State {
                     node.used.checked_sub(place.held).expect("what is given back was taken");
                 node.used = Resources { cpus, memory_mib };
                 gres::give_back(&mut node.gres_used, &place.gres);
+                assert!(node.cpus_used.includes(&place.cpus), "the same CPUs were taken");
+                node.cpus_used.remove(&place.cpus);
                 node.jobs = node.jobs.checked_sub(1).expect("the job was counted");
                 node.last_busy = at;
             });
         }
     }
+}
+
+fn take_cpus(node: &mut Node, cpus: &CpuSet) {
+    assert!(node.cpus_used.is_disjoint(cpus), "CPUs {cpus} of {} are held already", node.name);
+    node.cpus_used.add(cpus);
 }
 
 /// That nothing else of its name may run holds for each run.

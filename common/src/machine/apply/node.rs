@@ -5,6 +5,7 @@ use std::sync::Arc;
 use super::super::{NodeChange, State};
 use crate::{
     config::{Config, ConfiguredState, NodeConf},
+    cpus::CpuSet,
     id::{NodeName, UserId},
     node::{Availability, Inventory, Node, NodeReason},
     resources::Resources,
@@ -105,6 +106,7 @@ fn fresh(at: Timestamp, name: NodeName, conf: &NodeConf, config: &Config) -> Nod
         last_busy: at,
         gres: conf.gres_total().into(),
         gres_used: vec![],
+        cpus_used: CpuSet::default(),
         name,
     }
 }

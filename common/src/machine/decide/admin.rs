@@ -7,6 +7,7 @@ use bytes::Bytes;
 use super::node;
 use crate::{
     config::Config,
+    cpus::Grain,
     id::{ClusterId, ContentHash, ControllerName, JobId, UserId},
     job::{MAX_ARRAY_SIZE, Phase},
     machine::{Event, FORMAT, Refusal, State, TokenRole},
@@ -67,6 +68,7 @@ fn readable(state: &State, config: Arc<Config>) -> Arc<Config> {
     config.kill_invalid_depend = false;
     config.gres_types.clear();
     config.licenses.clear();
+    config.grain = Grain::Cpu;
     config.nodes.iter_mut().for_each(|node| node.gres.clear());
     Arc::new(config)
 }

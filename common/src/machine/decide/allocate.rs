@@ -5,6 +5,7 @@ use std::sync::Arc;
 use super::{asks::admits, tasks::split};
 use crate::{
     config::PartitionConf,
+    cpus::{self, CpuLayout, CpuSet, MOST},
     gres::choose,
     id::{NodeName, PartitionName},
     job::{ArrayPart, Hold, Job, JobSpec, Place},
@@ -40,6 +41,7 @@ pub(super) fn allocate(
     }
     for place in &mut places {
         name_gres(state, place)?;
+        name_cpus(state, &job.spec, place)?;
     }
     if !are_asked_for(state, &job.spec, &places) || !state.has_licenses(&job.spec.asks().licenses) {
         return Err(Refusal::Stale);
@@ -101,6 +103,25 @@ fn are_asked_for(state: &State, spec: &JobSpec, places: &[Place]) -> bool {
     spec.required_nodes.iter().all(has)
         && !spec.excluded_nodes.iter().any(has)
         && spec.constraint().alternatives().any(all_admitted)
+}
+
+/// Which CPUs they are, is said here, too. Where the log can't tell, they are counted.
+fn name_cpus(state: &State, spec: &JobSpec, place: &mut Place) -> Result<(), Refusal> {
+    place.cpus = CpuSet::default();
+    let (Some(config), Some(conf)) = (&state.config, state.node_conf(&place.node)) else {
+        return Err(Refusal::Stale);
+    };
+    let layout = CpuLayout::of(conf);
+    if state.format < 2 || layout.cpus() > MOST {
+        return Ok(());
+    }
+    let node = state.nodes.get(&place.node).ok_or(Refusal::Stale)?;
+    let unnamed = node.used.cpus.saturating_sub(node.cpus_used.len());
+    let of_task = spec.layout.cpus_per_task.unwrap_or(1);
+    let request = cpus::Request { cpus: place.held.cpus, of_task };
+    let chosen = cpus::choose(layout, config.grain, (&node.cpus_used, unnamed), request);
+    place.cpus = chosen.ok_or(Refusal::Stale)?;
+    Ok(())
 }
 
 /// The plan says how many of which type; which of them, is said here, where nobody else can take

@@ -8,6 +8,7 @@ use super::{
 };
 use crate::{
     config::{Config, PartitionConf},
+    cpus::{CpuLayout, Grain, Steps},
     gres::Units,
     id::NodeName,
     job::{Features, JobSpec, MemoryRequest, assign},
@@ -76,10 +77,11 @@ fn lacking_with(
     let may_have = |node: &&Node| !excluded.contains(&node.name) && admitted(&node.name);
     let left = || members(state, partition).filter(may_have);
     let any = |fits: &dyn Fn(Resources) -> bool| left().any(|node| fits(node.total));
-    if any(&|total| least.fits_in(total)) {
+    if left().any(|node| fits(state, config, (spec, least), node)) {
         let fit = |node: &Node| {
-            if least.fits_in(node.total) {
-                tasks_on(config, spec, &units, node).min(gres::units_on(spec, &units, node))
+            if fits(state, config, (spec, least), node) {
+                let tasks = tasks_on(state, config, (spec, &units), node);
+                tasks.min(gres::units_on(spec, &units, node))
             } else {
                 0
             }
@@ -137,18 +139,43 @@ fn least_on_node(config: &Config, spec: &JobSpec) -> Resources {
     Resources { cpus, memory_mib }
 }
 
-/// How many of its tasks (or what else is placed in one piece) fit on the node when it is idle.
-fn tasks_on(config: &Config, spec: &JobSpec, units: &Units, node: &Node) -> u32 {
-    let cpus = match spec.memory {
-        MemoryRequest::PerCpu(mib) if config.select_memory && mib > 0 => {
-            u32::try_from(node.total.memory_mib / mib).unwrap_or(u32::MAX).min(node.total.cpus)
-        }
-        MemoryRequest::PerCpu(_) | MemoryRequest::PerNode(_) | MemoryRequest::Default => {
-            node.total.cpus
-        }
+/// MiB that go with each CPU, where any do.
+fn memory_per_cpu(config: &Config, spec: &JobSpec) -> Option<u64> {
+    match spec.memory {
+        MemoryRequest::PerCpu(mib) if config.select_memory && mib > 0 => Some(mib),
+        MemoryRequest::PerCpu(_) | MemoryRequest::PerNode(_) | MemoryRequest::Default => None,
+    }
+}
+
+/// In which steps the job would take CPUs of the node.
+fn steps(state: &State, config: &Config, of_task: u32, node: &Node) -> Steps {
+    let layout = match config.grain {
+        Grain::Cpu => None,
+        Grain::Core | Grain::Socket => state.node_conf(&node.name).map(CpuLayout::of),
     };
-    let fit = cpus.checked_div(units.cpus).unwrap_or(u32::MAX);
-    fit.min(units.most_on_node.unwrap_or(u32::MAX))
+    Steps::of(layout.unwrap_or(CpuLayout::flat(node.total.cpus)), config.grain, of_task)
+}
+
+/// Whether the node has what the job needs at least of each of its nodes.
+fn fits(state: &State, config: &Config, (spec, least): (&JobSpec, Resources), node: &Node) -> bool {
+    // Whole cores bring memory with them that nobody asked for.
+    let memory_mib = memory_per_cpu(config, spec).map_or(least.memory_mib, |mib| {
+        let steps = steps(state, config, 0, node);
+        let cpus = steps.count(0, least.cpus).saturating_mul(steps.used);
+        mib.saturating_mul(u64::from(cpus))
+    });
+    Resources { memory_mib, ..least }.fits_in(node.total)
+}
+
+/// How many of its tasks (or what else is placed in one piece) fit on the node when it is idle.
+fn tasks_on(state: &State, config: &Config, (spec, units): (&JobSpec, &Units), node: &Node) -> u32 {
+    let steps = steps(state, config, units.cpus, node);
+    let there = node.total.cpus / steps.taken;
+    let there = memory_per_cpu(config, spec).map_or(there, |mib| {
+        let memory = node.total.memory_mib / mib.saturating_mul(u64::from(steps.used));
+        there.min(u32::try_from(memory).unwrap_or(u32::MAX))
+    });
+    steps.tasks(there).min(units.most_on_node.unwrap_or(u32::MAX))
 }
 
 /// Whether nodes on which as many tasks fit are enough for all of them, and for what is counted.

@@ -277,8 +277,8 @@ fn settings_of_the_cluster_are_checked() {
             "1: RafterElectionTimeout=600-300: milliseconds are wanted, as in 300-600",
         ),
         (
-            "SelectTypeParameters=CR_Socket\n",
-            "1: SelectTypeParameters=CR_Socket: CR_Socket is refused: jobs are given single CPUs here",
+            "SelectTypeParameters=CR_Memory\n",
+            "1: SelectTypeParameters=CR_Memory: CR_Memory is refused: jobs are given CPUs here",
         ),
         (
             "SelectType=select/cray_aries\n",

@@ -37,17 +37,14 @@ fn record(command: &str, views: &[JobView], now: u64) -> String {
     out
 }
 
-/// What Rafter says otherwise: it has no unique id of Slurm's, leaves the choice of
-/// cores to the nodes, and does not keep when a job that waits was last looked at.
+/// What Rafter says otherwise: it has no unique id of Slurm's, and does not keep when a job that
+/// waits was last looked at.
 fn theirs(text: &str) -> String {
     let waits = text.contains("JobState=PENDING") || text.contains("JobState=CANCELLED");
     let lines = text.lines().map(|line| {
         let mut line = line.to_owned();
         if line.starts_with("   SLUID=") {
             line = "   SLUID=(null)".to_owned();
-        }
-        for ids in ["0-7", "0-5", "0-1"] {
-            line = line.replace(&format!("CPU_IDs={ids}"), "CPU_IDs=N/A");
         }
         if let Some(at) = line.find("LastSchedEval=").filter(|_| waits) {
             let end = at + "LastSchedEval=".len();

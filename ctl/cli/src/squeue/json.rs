@@ -2,8 +2,11 @@
 //!
 //! What Rafter has no notion of has the value that Slurm gives to what is unset.
 
-use common::time::Timestamp;
-use proto::types::{Hold, memory_request::Amount};
+use common::{cpus::CpuSet, time::Timestamp};
+use proto::{
+    ctl::CpuLayout,
+    types::{Hold, Place, memory_request::Amount},
+};
 use serde_json::{Map, Value, json};
 
 pub(super) use crate::render::json::Meta;
@@ -190,34 +193,54 @@ fn job_to_nodes(job: &Job<'_>) -> Fields {
     ]
 }
 
-/// What the job holds, while it holds it. Which cores is left to the nodes.
+/// What the job holds, while it holds it.
 fn resources(job: &Job<'_>, nodes: &str) -> Value {
     let holds = matches!(job.state(), State::Configuring | State::Running | State::Completing(_));
     if !holds {
         return Value::Null;
     }
-    let place = |(index, place): (usize, &proto::types::Place)| {
-        let held = place.held.unwrap_or_default();
-        json!({
-            "index": index,
-            "name": place.node,
-            "cpus": { "count": held.cpus, "used": held.cpus },
-            "memory": { "used": held.memory_mib, "allocated": held.memory_mib },
-            "sockets": [],
-        })
-    };
+    let layouts = job.view.cpu_layouts.as_ref();
+    let each = layouts.iter().flat_map(|all| &all.layouts);
+    let each = each.flat_map(|one| std::iter::repeat_n(Some(one), one.places as usize));
+    let cpus = each.chain(std::iter::repeat(None)).zip(job.cpu_ids());
+    let place =
+        |(index, (place, (layout, cpus))): (usize, (&Place, (Option<&CpuLayout>, CpuSet)))| {
+            let held = place.held.unwrap_or_default();
+            json!({
+                "index": index,
+                "name": place.node,
+                "cpus": { "count": held.cpus, "used": held.cpus },
+                "memory": { "used": held.memory_mib, "allocated": held.memory_mib },
+                "sockets": layout.map_or_else(Vec::new, |layout| sockets(layout, &cpus)),
+            })
+        };
     json!({
-        "select_type": ["CR_CPU_MEMORY"],
+        "select_type": layouts.map(|all| vec![all.select.clone()]).unwrap_or_default(),
         "nodes": {
             "count": job.node_count(),
             "select_type": ["ONE_ROW"],
             "list": nodes,
             "whole": job.spec.exclusive,
-            "allocation": job.places().iter().enumerate().map(place).collect::<Vec<_>>(),
+            "allocation": job.places().iter().zip(cpus).enumerate().map(place).collect::<Vec<_>>(),
         },
         "cpus": job.cpus(),
         "threads_per_core": unset(),
     })
+}
+
+/// Which cores of a node the job has some of.
+fn sockets(layout: &CpuLayout, cpus: &CpuSet) -> Vec<Value> {
+    let CpuLayout { sockets, cores, threads, .. } = *layout;
+    let core = |socket: u32, index: u32| {
+        let first = (socket * cores + index) * threads;
+        let has = (first..first + threads).any(|id| cpus.contains(id));
+        json!({ "index": index, "status": [if has { "ALLOCATED" } else { "UNALLOCATED" }] })
+    };
+    let socket = |index: u32| {
+        let cores: Vec<Value> = (0..cores).map(|at| core(index, at)).collect();
+        json!({ "index": index, "cores": cores })
+    };
+    (0..sockets).map(socket).collect()
 }
 
 fn nice_to_profile(job: &Job<'_>) -> Fields {

@@ -267,12 +267,8 @@ fn patch(theirs: &mut serde_json::Value, id: u32) {
         "PARTITION_ASSIGNED",
     ]);
     job["flags"] = if id == 275 { runs } else { waits };
-    // Which cores is left to the nodes; when a job that waits was looked at is not kept.
-    if id == 275 {
-        for index in 0..2 {
-            job["job_resources"]["nodes"]["allocation"][index]["sockets"] = json!([]);
-        }
-    } else {
+    // When a job that waits was looked at is not kept.
+    if id != 275 {
         job["last_sched_evaluation"]["number"] = json!(0);
     }
     theirs["last_backfill"]["number"] = json!(0);

@@ -3,6 +3,7 @@
 use std::fmt::Write as _;
 
 use common::{
+    cpus::CpuSet,
     hostlist::Hostlist,
     job::TaskSet,
     pattern::{BATCH, Names, expand},
@@ -10,6 +11,7 @@ use common::{
     time::{Span, Timestamp},
 };
 use proto::{
+    convert::cpu_set,
     ctl::JobView,
     types::{
         End, EndState, JobSpec, Layout, Place, Reason, Run, Stage, TimeLimit, job::Array,
@@ -126,6 +128,17 @@ impl<'a> Job<'a> {
     /// The nodes that it holds or held, in the order of their ranks.
     pub(crate) fn places(&self) -> &'a [Place] {
         self.run().map_or(&[], |run| &run.places)
+    }
+
+    /// Which CPUs of each place it has; of those that do not say so, none.
+    pub(crate) fn cpu_ids(&self) -> impl Iterator<Item = CpuSet> + 'a {
+        let known = self.run().into_iter().flat_map(|run| &run.cpus);
+        let sets = known.flat_map(|ids| {
+            // What a controller has checked says no nonsense.
+            let cpus = cpu_set(&ids.runs).unwrap_or_default();
+            std::iter::repeat_n(cpus, ids.places as usize)
+        });
+        sets.chain(std::iter::repeat(CpuSet::default()))
     }
 
     /// Appends the nodes as a list; nothing where there are none.

@@ -4,10 +4,10 @@
 use jiff::tz::TimeZone;
 use proto::{
     config::{NodeConf, Partition, PartitionState},
-    ctl::{JobView, NodeView, NodesReply},
+    ctl::{CpuLayout, CpuLayouts, JobView, NodeView, NodesReply},
     types::{
-        Availability, End, EndState, Hold, Inventory, Job, JobSpec, Layout, MemoryRequest, Node,
-        NodeReason, Place, Reason, Resources, Run, Stage, TaskRun, Tasks, TimeLimit, job,
+        Availability, CpuIds, End, EndState, Hold, Inventory, Job, JobSpec, Layout, MemoryRequest,
+        Node, NodeReason, Place, Reason, Resources, Run, Stage, TaskRun, Tasks, TimeLimit, job,
         memory_request::Amount,
     },
 };
@@ -71,6 +71,7 @@ pub(crate) fn pending(id: u32, name: &str, priority: u32, reason: Reason) -> Job
         planned_start: None,
         gres: vec![],
         array_limit: None,
+        cpu_layouts: None,
     }
 }
 
@@ -137,6 +138,7 @@ impl Sample for JobView {
         self.job().run = Some(Run {
             started: started * 1000,
             term: 1,
+            cpus: places.iter().map(first_cpus).collect(),
             places,
             stage: Stage::Running.into(),
             deadline,
@@ -151,6 +153,11 @@ impl Sample for JobView {
         self.job().over = true;
         self
     }
+}
+
+/// The first ones of the node.
+fn first_cpus(place: &Place) -> CpuIds {
+    CpuIds { places: 1, runs: vec![0, place.held.unwrap_or_default().cpus] }
 }
 
 pub(crate) fn place(node: &str, cpus: u32, memory_mib: u64) -> Place {
@@ -238,6 +245,9 @@ pub(crate) fn later_jobs() -> Vec<JobView> {
     running.job().submitted = LATER * 1000;
     // Slurm gave it a second more.
     running.job().run.as_mut().expect("it runs").deadline = Some((LATER + 1801) * 1000);
+    let layout = CpuLayout { places: 2, sockets: 8, cores: 1, threads: 1 };
+    let select = "CR_CPU_MEMORY".to_owned();
+    running.cpu_layouts = Some(CpuLayouts { select, layouts: vec![layout] });
     (running.cpus, running.memory_mib) = (8, 400);
     running.memory = Some(MemoryRequest { amount: Some(Amount::PerNode(200)) });
     let spec = running.spec();

@@ -1,5 +1,7 @@
 //! What is asked of the timeline.
 
+use common::cpus::Steps;
+
 use super::amount::{Amounts, Packing};
 
 /// What a job takes of a node of one capacity.
@@ -11,6 +13,8 @@ pub struct Portion {
     pub floor: Amounts,
     /// Taken for each task, where that comes to more.
     pub per_task: Amounts,
+    /// Beside that, what is taken in steps of several tasks, or of a part of one.
+    pub in_steps: Option<InSteps>,
     /// Never is more taken, however many tasks there are.
     pub most: Amounts,
 }
@@ -19,13 +23,35 @@ impl Portion {
     /// The same for one task or many.
     #[must_use]
     pub fn fixed(amounts: Amounts) -> Self {
-        Self { least: amounts, floor: amounts, per_task: Amounts::NONE, most: amounts }
+        Self {
+            least: amounts,
+            floor: amounts,
+            per_task: Amounts::NONE,
+            in_steps: None,
+            most: amounts,
+        }
     }
 
     /// What so many tasks hold.
     #[must_use]
     pub fn held(&self, tasks: u32) -> Amounts {
-        self.floor.max(self.per_task.times(tasks)).min(self.most)
+        let held = self.floor.max(self.per_task.times(tasks));
+        let held = self.in_steps.map_or(held, |steps| held.max(steps.held(tasks)));
+        held.min(self.most)
+    }
+}
+
+/// What tasks take in steps: whole cores, with the memory of all of their CPUs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct InSteps {
+    pub steps: Steps,
+    /// What each step takes.
+    pub each: Amounts,
+}
+
+impl InSteps {
+    fn held(&self, tasks: u32) -> Amounts {
+        self.each.times(self.steps.count(tasks, 0))
     }
 }
 
@@ -100,8 +126,11 @@ impl Packed {
         if !fits {
             return 0;
         }
-        let Portion { per_task, most, .. } = self.shape.portions[capacity];
-        packing.times(per_task, most, free, self.shape.tasks_per_node)
+        let Portion { per_task, in_steps, most, .. } = self.shape.portions[capacity];
+        let tasks = packing.times(per_task, most, free, self.shape.tasks_per_node);
+        in_steps.map_or(tasks, |InSteps { steps, each }| {
+            tasks.min(steps.tasks(packing.times(each, most, free, u32::MAX)))
+        })
     }
 }
 

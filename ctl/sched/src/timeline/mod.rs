@@ -33,7 +33,7 @@ use std::collections::BTreeMap;
 use self::{amount::Packing, ask::Packed, search::Class, slot::Slot};
 pub use self::{
     amount::{Amounts, KINDS},
-    ask::{Ask, ClassId, MaskId, Portion, Shape, ShapeId, Start},
+    ask::{Ask, ClassId, InSteps, MaskId, Portion, Shape, ShapeId, Start},
     grid::Grid,
 };
 

@@ -2,6 +2,8 @@
 
 use proptest::prelude::*;
 
+use common::cpus::Steps;
+
 use super::*;
 
 /// What is taken of a node, from when until when.
@@ -79,6 +81,7 @@ struct Want {
     tasks: u32,
     tasks_per_node: u32,
     per_task: Amounts,
+    in_steps: Option<InSteps>,
     floor: Amounts,
     /// MiB; never more.
     cap: u64,
@@ -94,7 +97,8 @@ impl Want {
         let all = if self.whole { total } else { Amounts::NONE };
         let mut most = Amounts([u64::MAX; KINDS]);
         most.0[1] = self.cap.max(self.floor.0[1]).max(all.0[1]);
-        Portion { least: all, floor: self.floor.max(all), per_task: self.per_task, most }
+        let (floor, per_task) = (self.floor.max(all), self.per_task);
+        Portion { least: all, floor, per_task, in_steps: self.in_steps, most }
     }
 
     /// Whether all is among the nodes that is counted. Where a node counts for one thing alone, any
@@ -148,10 +152,11 @@ fn want() -> impl Strategy<Value = Want> {
     let cap = prop_oneof![4 => Just(u64::MAX), 1 => 1..4_u64];
     let counts = proptest::collection::vec((1..1_u32 << NODES, 0..3_u32), 0..3);
     let counts = prop_oneof![3 => Just(vec![]), 1 => counts];
-    let kind = (prop::bool::weighted(0.2), cap, counts, any::<bool>());
+    let kind = (prop::bool::weighted(0.2), cap, counts, any::<bool>(), in_steps());
     (1..1_u32 << NODES, size, amounts(), amounts(), kind, limit).prop_map(
         |(nodes, (least, more, tasks, tasks_per_node), per_task, floor, kind, limit)| {
-            let (whole, cap, counts, apart) = kind;
+            let (whole, cap, counts, apart, in_steps) = kind;
+            let cpus = if in_steps.is_some() { 0 } else { per_task.0[0].max(1) };
             Want {
                 nodes: if nodes % 2 == 0 { nodes } else { (1 << NODES) - 1 },
                 least,
@@ -159,7 +164,8 @@ fn want() -> impl Strategy<Value = Want> {
                 most: if counts.is_empty() { least + more } else { u32::MAX },
                 tasks: least + tasks,
                 tasks_per_node,
-                per_task: Amounts::of([per_task.0[0].max(1), per_task.0[1], per_task.0[2]]),
+                per_task: Amounts::of([cpus, per_task.0[1], per_task.0[2]]),
+                in_steps,
                 floor,
                 cap,
                 whole,
@@ -169,6 +175,16 @@ fn want() -> impl Strategy<Value = Want> {
             }
         },
     )
+}
+
+/// Cores of two or four CPUs, of which tasks use some or all.
+fn in_steps() -> impl Strategy<Value = Option<InSteps>> {
+    let steps = (1..3_u32, 1..3_u32, 1..4_u32, 0..3_u64).prop_map(|(cores, less, of_task, mib)| {
+        let (taken, used) = (2 * cores, 2 * cores / less);
+        let each = Amounts::of([u64::from(taken), mib * u64::from(used)]);
+        InSteps { steps: Steps { taken, used, of_task }, each }
+    });
+    prop_oneof![2 => Just(None), 1 => steps.prop_map(Some)]
 }
 
 fn cluster() -> (Vec<Amounts>, Plain) {

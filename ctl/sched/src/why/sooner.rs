@@ -131,7 +131,7 @@ pub(super) fn sooner(
     }
     if let Some(mut reached) = reached {
         let conf = reached.line().conf;
-        let most = reached.line().nodes.iter().map(|at| reached.pass.board.shares[*at].total);
+        let most = reached.line().nodes.iter().map(|at| reached.pass.board.shares[*at].whole.total);
         let most = most.map(|total| total.memory_mib).max().unwrap_or(0);
         let mut search = Search { reached: &mut reached, now, job, planned, found: &mut found };
         search.less(conf, most);

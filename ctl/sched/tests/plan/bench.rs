@@ -115,6 +115,7 @@ impl Bench {
             "plan" => self.told(&self.plan()),
             "start" => self.start(),
             "holds" => self.holds(JobId(rest.parse().expect("a job's number"))),
+            "cpus" => self.cpus(JobId(rest.parse().expect("a job's number"))),
             "end" => self.end(self.job(rest)),
             "limit" => self.limit(rest),
             "cancel" => self.cancel(rest),
@@ -237,6 +238,13 @@ impl Bench {
         texts.collect()
     }
 
+    /// Which CPUs of the nodes the job has.
+    fn cpus(&self, job: JobId) -> String {
+        let Some(run) = self.state.jobs[&job].holding() else { return "nothing\n".to_owned() };
+        let text = |place: &Place| format!("{}: {}\n", place.node, place.cpus);
+        run.places.iter().map(text).collect()
+    }
+
     fn node(&mut self, change: &str) -> String {
         let (name, target) = change.split_once(' ').expect("a node, and what becomes of it");
         let target = match target {
@@ -296,7 +304,7 @@ impl Bench {
 }
 
 fn place(place: &Place) -> String {
-    let Place { node, held, tasks, gres } = place;
+    let Place { node, held, tasks, gres, .. } = place;
     let gres: String = gres.iter().map(|gres| format!(", {gres}")).collect();
     let memory = match held.memory_mib {
         0 => String::new(),

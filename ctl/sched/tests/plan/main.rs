@@ -12,6 +12,7 @@
 //! | `plan` | what would be done |
 //! | `start` | the same, and does it |
 //! | `holds JOB` | which generic resources it has |
+//! | `cpus JOB` | which CPUs it has |
 //! | `end JOB` | it ends everywhere; `1_3` is a task of an array |
 //! | `limit ARRAY COUNT` | so many tasks of it may run at a time |
 //! | `cancel ARRAY_TASKS` | ends tasks that wait |

@@ -10,6 +10,7 @@ use proptest::prelude::*;
 use crate::bench::Bench;
 
 pub(crate) const CONF: &str = "GresTypes=gpu\nLicenses=l:3,m:1\n\
+    NodeName=DEFAULT CoresPerSocket=2 ThreadsPerCore=2\n\
     NodeName=n[1-3] CPUs=4 RealMemory=1000 Feature=x,y Gres=gpu:a:1,gpu:b:2\n\
     NodeName=n[4-5] CPUs=8 RealMemory=500 TmpDisk=100 Weight=2 Feature=y,z Gres=gpu:b:2\n\
     PartitionName=a Nodes=n[1-4] Default=YES DefMemPerCPU=50\n\
@@ -101,9 +102,12 @@ proptest! {
     #[test]
     fn a_plan_can_be_carried_out_and_leaves_nothing_undone(
         commands in proptest::collection::vec(command(), 1..30),
+        grain in "CR_(CPU|Core|Socket)",
     ) {
         for order in ["backfill", "builtin"] {
-            let mut bench = Bench::new(&format!("SchedulerType=sched/{order}\n{CONF}"));
+            let select = format!("SelectTypeParameters={grain}_Memory");
+            let conf = format!("SchedulerType=sched/{order}\n{CONF}\n{select}");
+            let mut bench = Bench::new(&conf);
             for command in &commands {
                 for start in bench.plan().starts {
                     let asked = bench.state.jobs[&start.job].spec.constraint();

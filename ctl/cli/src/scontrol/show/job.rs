@@ -1,6 +1,6 @@
 //! A job's record.
 
-use common::{hostlist::Hostlist, size::Mib, time::Timestamp};
+use common::{cpus::CpuSet, hostlist::Hostlist, size::Mib, time::Timestamp};
 use proto::types::{Place, memory_request::Amount};
 
 use super::{
@@ -129,18 +129,7 @@ fn resources(record: &mut Record<'_>, job: &Job<'_>, details: bool) {
     let holds = matches!(job.state(), State::Configuring | State::Running | State::Completing(_));
     if details && holds {
         record.pair("JOB_GRES", or_null(job.job_gres().as_deref())).line();
-        let alike = |one: &Place, other: &Place| one.held == other.held && one.gres == other.gres;
-        for alike in job.places().chunk_by(alike) {
-            let held = alike[0].held.unwrap_or_default();
-            let nodes = Hostlist::from_names(alike.iter().map(|place| &place.node));
-            record
-                .text(format_args!("  Nodes={nodes}"))
-                // Which CPUs they are is left to the node.
-                .pair("CPU_IDs", "N/A")
-                .pair("Mem", held.memory_mib)
-                .pair("GRES", detailed(&alike[0]))
-                .line();
-        }
+        holdings(record, job);
     }
     let (memory, mib) = match job.memory() {
         Some(Amount::PerCpu(mib)) => ("MinMemoryCPU", mib),
@@ -164,6 +153,26 @@ fn resources(record: &mut Record<'_>, job: &Job<'_>, details: bool) {
         .pair("LicensesAlloc", or_null(job.licenses_allocated()))
         .pair("Network", "(null)")
         .line();
+}
+
+/// What it holds, a line for all nodes that follow each other and are alike.
+fn holdings(record: &mut Record<'_>, job: &Job<'_>) {
+    let places: Vec<(&Place, CpuSet)> = job.places().iter().zip(job.cpu_ids()).collect();
+    let alike = |one: &(&Place, CpuSet), other: &(&Place, CpuSet)| {
+        one.0.held == other.0.held && one.0.gres == other.0.gres && one.1 == other.1
+    };
+    for alike in places.chunk_by(alike) {
+        let (place, cpus) = &alike[0];
+        let nodes = Hostlist::from_names(alike.iter().map(|(place, _)| &place.node));
+        // A job that an older release started says nothing of them.
+        let ids = if cpus.is_empty() { "N/A".to_owned() } else { cpus.to_string() };
+        record
+            .text(format_args!("  Nodes={nodes}"))
+            .pair("CPU_IDs", ids)
+            .pair("Mem", place.held.unwrap_or_default().memory_mib)
+            .pair("GRES", detailed(place))
+            .line();
+    }
 }
 
 /// While a job waits, how many it may have where that was said.

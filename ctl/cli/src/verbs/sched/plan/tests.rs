@@ -2,6 +2,7 @@ use std::sync::Arc;
 
 use common::{
     config::{NodeConf, PartitionConf},
+    cpus::CpuSet,
     id::{Attempt, NodeName, PartitionName},
     job::{ArraySpec, Hold, JobSpec, Layout, Phase},
     node::{Availability, Node},
@@ -30,6 +31,7 @@ fn node(name: &str) -> Node {
         last_busy: Timestamp(0),
         gres: Arc::default(),
         gres_used: vec![],
+        cpus_used: CpuSet::default(),
     }
 }
 
