@@ -39,6 +39,7 @@ pub(super) fn measure(beds: &Beds, sizes: &[u32], rival: bool, json: bool) -> Re
             format!("{} MB", grouped(number("/resident_bytes")? / 1e6)),
             of_state("/state/whole_s")?,
             of_state("/state/front_s")?,
+            of_state("/state/why_s")?,
         ]);
         let mut row = vec![grouped(f64::from(*pending))];
         for event in ["submitted", "ended"] {
@@ -59,6 +60,7 @@ pub(super) fn measure(beds: &Beds, sizes: &[u32], rival: bool, json: bool) -> Re
         "memory",
         "of a state",
         "its front",
+        "why",
     ];
     table("Plans of the whole queue on 10,000 nodes that are full, one thread", &heads, &passes);
     let heads =

@@ -45,7 +45,10 @@ fn main() -> Result<()> {
         let state = trials::state::state(HUNDREDS, pending, &mut random);
         let (took, plan) = timed(|| sched::plan(&state, trials::state::NOW))?;
         let (front, _) = timed(|| sched::plan_front(&state, trials::state::NOW, 50))?;
+        let last = *state.jobs.keys().next_back().context("there are jobs")?;
+        let (why, _) = timed(|| sched::why::why(&state, trials::state::NOW, last))?;
         json!({
+            "why_s": why.as_secs_f64(),
             "whole_s": took.as_secs_f64(),
             "front_s": front.as_secs_f64(),
             "starts": plan.starts.len(),
