@@ -15,6 +15,7 @@ use trust::{
 
 use crate::{
     agent::Agent,
+    binding::Machine,
     daemon::{Daemon, Parts, QUEUE, now},
     disk::{Disk, scan},
     inventory,
@@ -110,7 +111,8 @@ impl Admitted {
         let inputs = mpsc::channel(QUEUE);
         let mut host = settings.host;
         host.node.clone_from(&name);
-        let ground = Ground { spool, boot, host };
+        let machine = if options.cpus.is_none() { Machine::read() } else { None };
+        let ground = Ground { spool, boot, host, machine };
         let disk = Disk::new(ground, Arc::clone(&controllers), inputs.0.clone());
 
         tokio::spawn(vouch::serve(listener, cluster, Arc::clone(&controllers)));

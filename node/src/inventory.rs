@@ -119,7 +119,7 @@ pub fn has_changed(before: &Inventory, now: &Inventory) -> bool {
 }
 
 /// The CPUs that this process, and so its jobs, may use.
-fn usable_cpus() -> BTreeSet<usize> {
+pub(crate) fn usable_cpus() -> BTreeSet<usize> {
     let Ok(set) = sched_getaffinity(Pid::from_raw(0)) else {
         let count = std::thread::available_parallelism().map_or(1, usize::from);
         return (0..count).collect();

@@ -13,6 +13,7 @@ use step::{
 
 use crate::{
     account::{self, Account, AccountError},
+    binding::Machine,
     environment::{Host, of_batch},
 };
 
@@ -61,6 +62,8 @@ pub struct Ground {
     pub spool: Spool,
     pub boot: String,
     pub host: Host,
+    /// None where jobs are not to be bound to CPUs: the machine poses as another one.
+    pub machine: Option<Machine>,
 }
 
 impl Ground {
@@ -134,9 +137,18 @@ impl Ground {
             std_err: spec.std_err.as_ref().map(file),
             append: spec.open_mode.unwrap_or(config.open_mode()) == OpenMode::Append,
             cpus: held.cpus,
+            bound_to: self.bound_to(run, config),
             memory_mib: Some(held.memory_mib).filter(|mib| *mib > 0),
             user_name: account.name,
         }
+    }
+
+    /// The machine's CPUs that the job is bound to; none where it is not.
+    fn bound_to(&self, run: &Run, config: &Config) -> Vec<u32> {
+        let machine = self.machine.as_ref().filter(|_| config.binds_to_cpus());
+        let place = run.places.iter().find(|place| place.node.as_str() == self.host.node);
+        let known = machine.zip(place).zip(config.node(&self.host.node));
+        known.map_or_else(Vec::new, |((machine, place), conf)| machine.cpus(conf, &place.cpus))
     }
 }
 

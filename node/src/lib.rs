@@ -11,6 +11,7 @@
 pub mod account;
 pub mod admit;
 pub mod agent;
+pub mod binding;
 pub mod blobs;
 pub mod daemon;
 pub mod disk;

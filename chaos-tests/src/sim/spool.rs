@@ -156,6 +156,7 @@ fn manifest(launch: &Launch, node: &str, boot: u64, cpus: u32) -> Manifest {
         std_err: None,
         append: false,
         cpus,
+        bound_to: vec![],
         memory_mib: None,
     }
 }

@@ -257,6 +257,16 @@ impl Config {
         if selective || self.enforce != Enforce::default() { 2 } else { 1 }
     }
 
+    /// Whether jobs are bound to their CPUs: `TaskPlugin` says `task/affinity` or `task/cgroup`.
+    #[must_use]
+    pub fn binds_to_cpus(&self) -> bool {
+        let binds = |plugin: &str| {
+            let plugin = plugin.trim().to_ascii_lowercase();
+            ["task/affinity", "affinity", "task/cgroup", "cgroup"].contains(&plugin.as_str())
+        };
+        self.settings.get("TaskPlugin").is_some_and(|plugins| plugins.split(',').any(binds))
+    }
+
     /// `SelectTypeParameters`, as far as it says what is given out.
     #[must_use]
     pub fn select(&self) -> &'static str {

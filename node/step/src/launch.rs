@@ -23,6 +23,7 @@ use std::{
 use nix::{
     errno::Errno,
     fcntl::OFlag,
+    sched::{CpuSet, sched_setaffinity},
     sys::{
         prctl,
         resource::{Resource, getrlimit, setrlimit},
@@ -197,6 +198,7 @@ fn child(plan: &Plan<'_>, groups: &mut Groups, channel: &OwnedFd) -> Result<Infa
     SigSet::empty().thread_set_mask().map_err(user)?;
     setsid().map_err(user)?;
     groups.enter();
+    bind(&manifest.bound_to);
     let _ = fs::write("/proc/self/oom_score_adj", plan.oom_score);
     become_user(manifest).map_err(user)?;
     // The script goes with its supervisor. One that dies while a file is slow to open would
@@ -247,6 +249,16 @@ fn set_limits(manifest: &Manifest) {
     if let Some(mib) = manifest.memory_mib {
         let bytes = mib.saturating_mul(1 << 20);
         let _ = setrlimit(Resource::RLIMIT_RSS, bytes, bytes);
+    }
+}
+
+/// Lets this process, and all that come of it, run on these CPUs alone. Where one of them is gone,
+/// the job is not bound: it runs where it can.
+fn bind(cpus: &[u32]) {
+    let mut set = CpuSet::new();
+    let put = |cpu: &u32| usize::try_from(*cpu).is_ok_and(|cpu| set.set(cpu).is_ok());
+    if !cpus.is_empty() && cpus.iter().all(put) {
+        let _ = sched_setaffinity(Pid::from_raw(0), &set);
     }
 }
 

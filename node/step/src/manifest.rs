@@ -40,6 +40,9 @@ pub struct Manifest {
     pub append: bool,
     /// The job's share of the node's CPUs, which weighs when it competes with others for them.
     pub cpus: u32,
+    /// The kernel's numbers of the CPUs that it is bound to; none: it is not bound.
+    #[serde(default)]
+    pub bound_to: Vec<u32>,
     /// None: no limit.
     pub memory_mib: Option<u64>,
 }

@@ -3,10 +3,15 @@
 use std::sync::Arc;
 
 use common::{
+    config::{Config, NodeConf},
+    cpus::CpuSet,
     id::{GroupId, JobId, Term, UserId},
-    job::{ArrayPart, Job, OpenMode, ResourceLimit},
+    job::{ArrayPart, Job, OpenMode, Phase, ResourceLimit},
 };
-use node::launch::{Ground, LaunchError};
+use node::{
+    binding::Machine,
+    launch::{Ground, LaunchError},
+};
 use step::{
     manifest::{Limit, Manifest},
     spool::{Found, Spool, boot_id},
@@ -23,7 +28,7 @@ fn scratch() -> Scratch {
     let folder = tempfile::tempdir().expect("a folder");
     let spool = Spool::open(folder.path()).expect("a spool");
     let boot = boot_id().expect("a boot");
-    Scratch { ground: Ground { spool, boot, host: host() }, _folder: folder }
+    Scratch { ground: Ground { spool, boot, host: host(), machine: None }, _folder: folder }
 }
 
 /// The captured job, submitted by whoever runs the tests.
@@ -63,6 +68,28 @@ fn a_manifest_says_what_the_job_asked_for() {
     assert_eq!((manifest.work_dir.as_str(), manifest.umask), ("/srv/slurm/jobs", 0o22));
     assert_eq!(manifest.std_out, "slurm-268.out");
     assert_eq!((manifest.std_in, manifest.std_err, manifest.append), (None, None, false));
+}
+
+/// Where the configuration asks for it, and the machine is the node.
+#[test]
+fn a_manifest_says_what_the_job_is_bound_to() {
+    let mut job = own_job();
+    let Phase::Active(run) = &mut job.phase else { panic!("it runs") };
+    run.places[0].cpus = CpuSet::first(1);
+    let mut config = config();
+    config.nodes = vec![NodeConf::defaults("n1")];
+    let bound = |config: &Config, machine: Option<Machine>| {
+        let mut scratch = scratch();
+        scratch.ground.machine = machine;
+        let made = scratch.ground.prepare(&job, Term(7), config, b"#!/bin/sh\n", b"");
+        made.expect("prepared");
+        let folder = scratch.ground.spool.folder(job.id.0, job.attempt.0);
+        !folder.manifest().expect("a manifest").bound_to.is_empty()
+    };
+    assert!(!bound(&config, Machine::read()), "TaskPlugin says nothing");
+    config.settings.insert("TaskPlugin".to_owned(), "task/affinity,task/cgroup".to_owned());
+    assert_eq!(bound(&config, Machine::read()), Machine::read().is_some());
+    assert!(!bound(&config, None), "it poses as another machine");
 }
 
 #[test]

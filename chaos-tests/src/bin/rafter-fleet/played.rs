@@ -167,6 +167,7 @@ mod tests {
             std_err: None,
             append: false,
             cpus: 1,
+            bound_to: vec![],
             memory_mib: None,
         };
         folder.prepare(&manifest, b"#!/bin/sh\n", b"").expect("written");

@@ -3,7 +3,7 @@
 use super::{Key, SCHEDULER, each, honoured, idle, only, options, refused, unless};
 
 const ACCOUNTING: &str = "the log itself is the accounting record";
-const BINDING: &str = "tasks are not bound to CPUs";
+const BINDING: &str = "jobs are not bound to CPUs";
 const CHECKPOINT: &str = "jobs are not checkpointed";
 const COMPLETION: &str = "the log itself is the record of ended jobs";
 const EXIT_CODE: &str = "jobs are not requeued for their exit code";
@@ -35,6 +35,7 @@ const SAMPLING: &str = "use of resources is not sampled";
 const SPECIALIZED: &str = "no cores are set apart";
 const STEPS: &str = "there are no job steps";
 const SUBMIT: &str = "the plugin would neither check nor change what is submitted";
+const TASKS: &str = "a job is bound as a whole, and not task by task";
 const TLS: &str = "every connection is TLS 1.3 with certificates on both sides";
 const TOPO: &str = "nodes are chosen without regard to the network between them";
 
@@ -326,8 +327,8 @@ pub(in crate::config) static CLUSTER: &[Key] = &[
     idle("SwitchParameters", STEPS),
     idle("SwitchType", STEPS),
     refused("TaskEpilog", PROGRAM),
-    idle("TaskPlugin", BINDING),
-    idle("TaskPluginParam", BINDING),
+    options("TaskPlugin", &["task/affinity", "task/cgroup", "affinity", "cgroup"], BINDING),
+    idle("TaskPluginParam", TASKS),
     refused("TaskProlog", PROGRAM),
     idle("TCPTimeout", NETWORK),
     idle("TLSParameters", TLS),

@@ -25,6 +25,7 @@ fn manifest() -> Manifest {
         std_err: None,
         append: true,
         cpus: 2,
+        bound_to: vec![0, 4],
         memory_mib: Some(100),
     }
 }

@@ -77,6 +77,7 @@ impl Bench {
             std_err: None,
             append: false,
             cpus: 1,
+            bound_to: vec![],
             memory_mib: None,
         }
     }

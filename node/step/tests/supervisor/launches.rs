@@ -17,6 +17,23 @@ use step::{
 
 use crate::bench::{Bench, let_go};
 
+/// The script, and what it starts, run on the CPUs of the job.
+#[test]
+fn the_script_is_bound_to_its_cpus() {
+    let bench = Bench::new();
+    let usable = nix::sched::sched_getaffinity(nix::unistd::Pid::from_raw(0)).unwrap();
+    let last = (0..1024_u32).rev().find(|cpu| usable.is_set(*cpu as usize).unwrap()).unwrap();
+    let script = "#!/bin/bash\ngrep -h Cpus_allowed_list /proc/self/status /proc/$$/status\n";
+    let manifest = Manifest { bound_to: vec![last], ..bench.manifest() };
+    let (run, ended) = bench.run(&manifest, script);
+    assert_eq!((ended.exit_code, ended.signal), (0, 0));
+    assert_eq!(run.file("out"), format!("Cpus_allowed_list:\t{last}\n").repeat(2));
+    // One that there is not binds to nothing.
+    let manifest = Manifest { job: 8, bound_to: vec![last, 1023], ..bench.manifest() };
+    let (_, ended) = bench.run(&manifest, script);
+    assert_eq!((ended.exit_code, ended.signal), (0, 0));
+}
+
 #[test]
 fn the_script_finds_what_the_manifest_says() {
     let bench = Bench::new();
