@@ -16,6 +16,7 @@ pub mod machine;
 pub mod node;
 pub mod pattern;
 pub mod planted;
+pub mod reservation;
 pub mod resources;
 pub mod size;
 pub mod time;

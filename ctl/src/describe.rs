@@ -4,10 +4,11 @@ use common::{
     account::{Accounts, Parts},
     gres::Gres,
     hostlist::Hostlist,
-    id::{JobId, NodeName},
+    id::{ClusterId, JobId, NodeName, UserId},
     job::{End, EndState, Fate, Hold, Place, Requeue},
     machine::{Event, NodeChange, TokenRole},
     node::Availability,
+    reservation::Reservation,
 };
 
 /// An event as people read it, and what programs select by.
@@ -47,16 +48,9 @@ fn words(event: &Event) -> Option<String> {
         Event::ControllerLeft { controller } => {
             format!("controller {controller} was removed")
         }
-        Event::ClusterRestored { cluster, from, index, next_job, .. } if cluster == from => {
-            format!(
-                "the cluster was recovered from one controller, which had the log up to entry \
-                 {index}; jobs go on from id {next_job}"
-            )
+        Event::ClusterRestored { cluster, from, index, next_job, .. } => {
+            restored(*cluster, *from, *index, *next_job)
         }
-        Event::ClusterRestored { cluster, from, index, next_job, .. } => format!(
-            "cluster {cluster} was restored from a backup of cluster {from} up to entry \
-                 {index}; jobs go on from id {next_job}"
-        ),
         Event::AuthoritiesSet { coming: Some(_), .. } => {
             "another authority is to take the place of the cluster's".to_owned()
         }
@@ -65,6 +59,9 @@ fn words(event: &Event) -> Option<String> {
         }
         Event::AuthoritiesSet { .. } => "the old authority counts no more".to_owned(),
         Event::AccountsLoaded { accounts } => loaded(accounts),
+        Event::ReservationCreated { .. }
+        | Event::ReservationUpdated { .. }
+        | Event::ReservationDeleted { .. } => return reservation_words(event),
         #[cfg(feature = "next-event")]
         Event::Noted { text } => text.clone(),
         Event::TokenIssued { role, name, .. } => {
@@ -99,6 +96,42 @@ fn words(event: &Event) -> Option<String> {
     })
 }
 
+fn restored(cluster: ClusterId, from: ClusterId, index: u64, next_job: u32) -> String {
+    if cluster == from {
+        return format!(
+            "the cluster was recovered from one controller, which had the log up to entry \
+             {index}; jobs go on from id {next_job}"
+        );
+    }
+    format!(
+        "cluster {cluster} was restored from a backup of cluster {from} up to entry {index}; jobs \
+         go on from id {next_job}"
+    )
+}
+
+fn reservation_words(event: &Event) -> Option<String> {
+    Some(if let Event::ReservationCreated { reservation, by } = event {
+        format!("{} by user {by}", reserved(reservation, "made"))
+    } else if let Event::ReservationUpdated { reservation, by } = event {
+        format!("{}{}", reserved(reservation, "changed"), by_whom(*by))
+    } else if let Event::ReservationDeleted { name, by: Some(by) } = event {
+        format!("reservation {name} was deleted by user {by}")
+    } else if let Event::ReservationDeleted { name, by: None } = event {
+        format!("reservation {name} is over")
+    } else {
+        return None;
+    })
+}
+
+fn by_whom(user: Option<UserId>) -> String {
+    user.map(|user| format!(" by user {user}")).unwrap_or_default()
+}
+
+fn reserved(one: &Reservation, what: &str) -> String {
+    let nodes = Hostlist::from_names(one.nodes.iter().map(|name| name.as_str()));
+    format!("reservation {} of {nodes} from {} to {} was {what}", one.name, one.start, one.end)
+}
+
 fn loaded(accounts: &Accounts) -> String {
     let Parts { qos, accounts, users, .. } = accounts.parts();
     let (accounts, users, qos) = (accounts.len(), users.len(), qos.len());
@@ -111,10 +144,11 @@ fn job_words(event: &Event) -> Option<String> {
             "job {job} ({}) was submitted by {} to {}",
             spec.name, spec.user_name, spec.partition,
         ),
-        Event::JobHeld { job, hold } => {
-            let by = if *hold == Hold::Admin { "an operator" } else { "its user" };
-            format!("job {job} was held by {by}")
-        }
+        Event::JobHeld { job, hold } => match hold {
+            Hold::Admin => format!("job {job} was held by an operator"),
+            Hold::User | Hold::None => format!("job {job} was held by its user"),
+            Hold::Reservation => format!("job {job} is held: its reservation is gone"),
+        },
         Event::JobReleased { job, .. } => format!("job {job} was released"),
         Event::JobUpdated { job, .. } => format!("job {job} was changed"),
         Event::JobAllocated { job, attempt, places, partition, .. } => {
@@ -156,6 +190,9 @@ fn job_words(event: &Event) -> Option<String> {
         | Event::ClusterRestored { .. }
         | Event::AuthoritiesSet { .. }
         | Event::AccountsLoaded { .. }
+        | Event::ReservationCreated { .. }
+        | Event::ReservationUpdated { .. }
+        | Event::ReservationDeleted { .. }
         | Event::TokenIssued { .. }
         | Event::TokenSpent { .. }
         | Event::NodeRegistered { .. }
@@ -233,6 +270,9 @@ fn node(event: &Event) -> Option<&NodeName> {
         | Event::ClusterRestored { .. }
         | Event::AuthoritiesSet { .. }
         | Event::AccountsLoaded { .. }
+        | Event::ReservationCreated { .. }
+        | Event::ReservationUpdated { .. }
+        | Event::ReservationDeleted { .. }
         | Event::TokenIssued { .. }
         | Event::TokenSpent { .. }
         | Event::BlobStored { .. }

@@ -67,7 +67,7 @@ impl Cluster {
         };
         match self.send(Command::Submit(Box::new(submission))) {
             Answer::Job(job) => job,
-            Answer::Done => panic!("a submission is answered with a job"),
+            Answer::Done | Answer::Reservation(_) => panic!("a submission is answered with a job"),
         }
     }
 

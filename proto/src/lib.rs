@@ -1,7 +1,7 @@
 //! The wire: generated messages and services, and how they become the words of `common`.
 //!
 //! - [`types`] says what jobs and nodes are, [`config`] the cluster's configuration, [`account`]
-//!   who may have how much;
+//!   who may have how much, [`reservation`] what is kept for whom;
 //! - [`log`] is the replicated log and its snapshots;
 //! - [`plan`] is what they ask of the planner, and what a plan is made of;
 //! - [`ctl`] is what commands ask of controllers, [`node`] what nodes and controllers say to each
@@ -16,7 +16,7 @@ pub mod convert;
 pub use convert::Invalid;
 pub use generated::rafter::{
     account::v1 as account, config::v1 as config, ctl::v1 as ctl, log::v1 as log, node::v1 as node,
-    plan::v1 as plan, raft::v1 as raft, types::v1 as types,
+    plan::v1 as plan, raft::v1 as raft, reservation::v1 as reservation, types::v1 as types,
 };
 
 /// The modules nest as the packages do, because the generated code refers to itself so.
@@ -37,6 +37,11 @@ mod generated {
         pub mod account {
             pub mod v1 {
                 tonic::include_proto!("rafter.account.v1");
+            }
+        }
+        pub mod reservation {
+            pub mod v1 {
+                tonic::include_proto!("rafter.reservation.v1");
             }
         }
         pub mod config {

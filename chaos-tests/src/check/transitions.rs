@@ -116,6 +116,9 @@ fn next(before: Option<Job>, event: &Event) -> Option<Job> {
         | Event::ClusterRestored { .. }
         | Event::AuthoritiesSet { .. }
         | Event::AccountsLoaded { .. }
+        | Event::ReservationCreated { .. }
+        | Event::ReservationUpdated { .. }
+        | Event::ReservationDeleted { .. }
         | Event::TokenIssued { .. }
         | Event::TokenSpent { .. }
         | Event::NodeRegistered { .. }

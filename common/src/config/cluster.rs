@@ -54,6 +54,12 @@ fn daemons(config: &mut Config, cluster: &Record, report: &mut Report) {
     cluster.set("ReturnToService", &mut config.return_to_service, report, number(0..=2));
 }
 
+/// Read where it is used: the machine needs no field for it that old logs would lack.
+fn over_run(value: &str) -> Result<(), String> {
+    let unlimited = value.eq_ignore_ascii_case("UNLIMITED");
+    if unlimited { Ok(()) } else { number(0..=65_533_u32)(value).map(|_| ()) }
+}
+
 fn absolute(value: &str) -> Result<String, String> {
     if value.starts_with('/') { text(value) } else { Err("an absolute path is wanted".to_owned()) }
 }
@@ -71,6 +77,7 @@ fn jobs(config: &mut Config, cluster: &Record, report: &mut Report) {
     {
         report.problem(place, "FirstJobId is not less than MaxJobId");
     }
+    cluster.set("ResvOverRun", &mut (), report, over_run);
     cluster.set("JobRequeue", &mut config.job_requeue, report, flag);
     cluster.set("JobFileAppend", &mut config.job_file_append, report, flag);
     let limits = word(&[

@@ -79,6 +79,11 @@ pub enum Reason {
     ReqNodeNotAvail,
     /// Too many of the nodes that it could run on are down or drained.
     NodesNotAvail,
+    /// Its reservation does not hold yet.
+    Reservation,
+    ReservationDeleted,
+    /// What it could have is reserved for others before it would be over.
+    MayBeReserved,
     BadConstraints,
     NodeDown,
     NonZeroExitCode,
@@ -168,6 +173,9 @@ impl Reason {
                 "Nodes required for job are DOWN, DRAINED or reserved for jobs in higher \
                  priority partitions"
             }
+            Self::Reservation => "Reservation",
+            Self::ReservationDeleted => "ReservationDeleted",
+            Self::MayBeReserved => "ReqNodeNotAvail, May be reserved for other job",
             Self::BadConstraints => "BadConstraints",
             Self::NodeDown => "NodeDown",
             Self::NonZeroExitCode => "NonZeroExitCode",

@@ -76,6 +76,8 @@ pub struct JobSpec {
     pub constraint: Option<Arc<Constraint>>,
     /// `--tmp`: MiB of temporary disk that each node must be configured with.
     pub tmp_disk_mib: u64,
+    /// `--reservation`: it waits for one of these.
+    pub reservations: Vec<String>,
     /// `--gres`, `--gpus` and what is said of GPUs beside; none where none are asked for.
     pub gres: Option<Arc<GresRequest>>,
     /// What few jobs ask for; none where it asks for none of it.
@@ -146,6 +148,7 @@ impl JobSpec {
             array: None,
             constraint: None,
             tmp_disk_mib: 0,
+            reservations: vec![],
             gres: None,
             asks: None,
         }
@@ -267,4 +270,6 @@ pub struct JobChanges {
     pub account: Option<String>,
     pub qos: Option<String>,
     pub asks: AskChanges,
+    /// None in it: the job waits for no reservation any more.
+    pub reservations: Option<Vec<String>>,
 }

@@ -61,6 +61,8 @@ pub enum Hold {
     User,
     /// By an operator: only an operator may release it.
     Admin,
+    /// The reservation that it waited for is gone: its owner may release it.
+    Reservation,
 }
 
 /// What a job has only in one phase lives in that phase, so that a pending job can't have nodes
@@ -99,6 +101,16 @@ pub struct Run {
     pub deadline: Option<Timestamp>,
     /// Whether the signal of `--signal` has been sent.
     pub warned: bool,
+    /// The reservation that it is in.
+    pub stay: Option<Stay>,
+}
+
+/// A run's time in a reservation.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Stay {
+    pub name: String,
+    /// When the run has to be over for its sake; none: it may go on.
+    pub until: Option<Timestamp>,
 }
 
 /// A job's share of a node.
@@ -144,6 +156,14 @@ pub struct PendingSignal {
 }
 
 impl Run {
+    /// When it has to be over, where its job's limit is that long.
+    #[must_use]
+    pub fn deadline_of(&self, limit: TimeLimit) -> Option<Timestamp> {
+        let of_limit = limit.span().map(|limit| self.started + limit);
+        let of_stay = self.stay.as_ref().and_then(|stay| stay.until);
+        of_limit.into_iter().chain(of_stay).min()
+    }
+
     /// The node that runs the batch script.
     #[must_use]
     pub fn batch_host(&self) -> &NodeName {

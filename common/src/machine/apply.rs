@@ -39,6 +39,7 @@ impl State {
         for event in &entry.events {
             self.apply_event(at, entry.term, event);
         }
+        self.watch_idle(at);
     }
 
     pub(super) fn apply_event(&mut self, at: Timestamp, term: Term, event: &Event) {
@@ -78,6 +79,9 @@ impl State {
                 }));
             }
             Event::AccountsLoaded { accounts } => self.set_accounts(accounts),
+            Event::ReservationCreated { reservation, .. } => self.put_reservation(reservation),
+            Event::ReservationUpdated { reservation, .. } => self.alter_reservation(reservation),
+            Event::ReservationDeleted { name, .. } => self.remove_reservation(name),
             #[cfg(feature = "next-event")]
             Event::Noted { .. } => {}
             Event::TokenIssued { secret, role, name, expires } => {
@@ -149,7 +153,7 @@ impl State {
     }
 
     /// Changes one job's record.
-    fn with_job(&mut self, job: JobId, change: impl FnOnce(&mut Job)) {
+    pub(super) fn with_job(&mut self, job: JobId, change: impl FnOnce(&mut Job)) {
         let mut record = self
             .jobs
             .get(&job)

@@ -14,6 +14,7 @@ use crate::{
     },
     job::{ArrayPart, ExitStatus, Job, JobChanges, JobSpec, Place, SignalScope, TaskSet},
     node::{Availability, Inventory},
+    reservation::{ReservationChanges, ReservationRequest},
     time::Timestamp,
 };
 
@@ -105,6 +106,19 @@ pub enum Command {
         node: NodeName,
         changes: NodeChanges,
     },
+    CreateReservation {
+        by: By,
+        request: Box<ReservationRequest>,
+    },
+    UpdateReservation {
+        by: By,
+        name: String,
+        asked: Box<ReservationChanges>,
+    },
+    DeleteReservation {
+        by: By,
+        name: String,
+    },
     /// Sets the table of accounts.
     LoadAccounts {
         by: By,
@@ -145,6 +159,11 @@ pub enum Command {
     /// The delay of a dependency is over.
     ConditionDue {
         job: JobId,
+    },
+    /// The time of a reservation is over, or nobody uses it.
+    EndReservation {
+        name: String,
+        number: u32,
     },
     /// A node was silent for too long.
     Lose {

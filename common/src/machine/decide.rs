@@ -12,6 +12,7 @@ mod gres;
 mod node;
 mod partitions;
 mod report;
+mod reserve;
 mod submit;
 mod tasks;
 mod update;
@@ -64,8 +65,10 @@ pub fn decide(state: &State, now: Timestamp, command: Command) -> Result<Decided
         return Ok(Decided { events: vec![], answer: known.answer, request: None });
     }
     let (events, answer) = if let Command::Submit(submission) = command {
-        let (events, job) = submit::submit(state, *submission)?;
+        let (events, job) = submit::submit(state, now, *submission)?;
         (events, Answer::Job(job))
+    } else if let Command::CreateReservation { by, request } = command {
+        reserve::create(state, now, &by, *request)?
     } else {
         (carry_out(state, now, command)?, Answer::Done)
     };
@@ -79,7 +82,15 @@ pub fn decide(state: &State, now: Timestamp, command: Command) -> Result<Decided
 
 fn carry_out(state: &State, now: Timestamp, command: Command) -> Result<Vec<Event>, Refusal> {
     match command {
-        Command::Submit(submission) => Ok(submit::submit(state, *submission)?.0),
+        Command::Submit(submission) => Ok(submit::submit(state, now, *submission)?.0),
+        Command::CreateReservation { by, request } => {
+            Ok(reserve::create(state, now, &by, *request)?.0)
+        }
+        Command::UpdateReservation { by, name, asked } => {
+            reserve::update(state, now, &by, &name, &asked)
+        }
+        Command::DeleteReservation { by, name } => reserve::delete(state, &by, &name),
+        Command::EndReservation { name, number } => Ok(reserve::end(state, now, &name, number)),
         Command::Form { cluster, operator, config } => {
             admin::form(state, cluster, operator, config)
         }
@@ -158,7 +169,7 @@ fn on_job(
         TaskAct::Hold { admin } => update::hold(state, by, job, admin),
         TaskAct::Release => update::release(state, by, job),
         TaskAct::Requeue { hold } => cancel::requeue(state, now, by, job, hold),
-        TaskAct::Update { changes } => update::update_job(state, by, job, *changes),
+        TaskAct::Update { changes } => update::update_job(state, now, by, job, *changes),
     }
 }
 
@@ -177,6 +188,9 @@ fn requested(command: &Command) -> Option<RequestId> {
         | Command::BringAuthority { by, .. }
         | Command::LeaveController { by, .. }
         | Command::LoadAccounts { by, .. }
+        | Command::CreateReservation { by, .. }
+        | Command::UpdateReservation { by, .. }
+        | Command::DeleteReservation { by, .. }
         | Command::IssueToken { by, .. } => Some(by.request),
         Command::Form { .. }
         | Command::SetConfig { .. }
@@ -189,6 +203,7 @@ fn requested(command: &Command) -> Option<RequestId> {
         | Command::Warn { .. }
         | Command::TimeUp { .. }
         | Command::ConditionDue { .. }
+        | Command::EndReservation { .. }
         | Command::Lose { .. }
         | Command::Forget { .. }
         | Command::ExpireToken { .. } => None,

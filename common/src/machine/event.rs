@@ -15,8 +15,9 @@ use crate::{
         Attempt, ClusterId, ContentHash, ControllerName, Incarnation, JobId, NodeName,
         PartitionName, RequestId, Term, UserId,
     },
-    job::{End, Fate, Hold, JobChanges, JobSpec, Place, Requeue, SignalScope, TaskSet},
+    job::{End, Fate, Hold, JobChanges, JobSpec, Place, Requeue, SignalScope, Stay, TaskSet},
     node::{Availability, Inventory, NodeReason},
+    reservation::Reservation,
     time::{Span, TimeLimit, Timestamp},
 };
 
@@ -55,6 +56,8 @@ pub struct Answered {
 pub enum Answer {
     Done,
     Job(JobId),
+    /// The number of a reservation that was made.
+    Reservation(u32),
 }
 
 /// What a one-time token lets its bearer become.
@@ -168,6 +171,8 @@ pub enum Event {
         deadline: Option<Timestamp>,
         /// Which of its partitions it runs in, where it waited in several. Since format 2.
         partition: Option<PartitionName>,
+        /// The reservation that it starts in. Since format 2.
+        stay: Option<Stay>,
     },
     JobLaunching {
         job: JobId,
@@ -230,6 +235,21 @@ pub enum Event {
     AccountsLoaded {
         accounts: Arc<Accounts>,
     },
+    /// Since format 2, as the next two.
+    ReservationCreated {
+        reservation: Arc<Reservation>,
+        by: UserId,
+    },
+    /// It is like this from here on. By nobody where it was its own rules.
+    ReservationUpdated {
+        reservation: Arc<Reservation>,
+        by: Option<UserId>,
+    },
+    /// By nobody where its time was over.
+    ReservationDeleted {
+        name: String,
+        by: Option<UserId>,
+    },
     /// What became of one thing that the job waits for, by its place among them. Since format 2.
     ConditionSettled {
         job: JobId,
@@ -276,6 +296,9 @@ impl Event {
             Self::TaskSplit { .. } => "TaskSplit",
             Self::TasksCancelled { .. } => "TasksCancelled",
             Self::AccountsLoaded { .. } => "AccountsLoaded",
+            Self::ReservationCreated { .. } => "ReservationCreated",
+            Self::ReservationUpdated { .. } => "ReservationUpdated",
+            Self::ReservationDeleted { .. } => "ReservationDeleted",
             Self::ConditionSettled { .. } => "ConditionSettled",
             Self::JobForgotten { .. } => "JobForgotten",
         }
@@ -309,6 +332,9 @@ impl Event {
             | Self::ClusterRestored { .. }
             | Self::AuthoritiesSet { .. }
             | Self::AccountsLoaded { .. }
+            | Self::ReservationCreated { .. }
+            | Self::ReservationUpdated { .. }
+            | Self::ReservationDeleted { .. }
             | Self::TokenIssued { .. }
             | Self::TokenSpent { .. }
             | Self::NodeRegistered { .. }

@@ -119,6 +119,22 @@ pub enum Refusal {
          authority show)"
     )]
     AuthorityChanging,
+    #[error("Access denied to requested reservation")]
+    ReservationAccess,
+    #[error("Requested reservation is invalid")]
+    ReservationInvalid,
+    #[error("Invalid time specified")]
+    Time,
+    #[error("Requested reservation is in use")]
+    ReservationBusy,
+    #[error("Requested reservation overlaps with another reservation")]
+    ReservationOverlap,
+    #[error("Reservation request lacks users, groups or accounts")]
+    ReservationEmpty,
+    #[error("Duplicate reservation name")]
+    ReservationName,
+    #[error("Reservation already started")]
+    ReservationStarted,
     /// The scheduler or a node acted on a view that has since moved on. Not an error.
     #[error("the view has moved on")]
     Stale,
@@ -132,6 +148,8 @@ pub enum Lacking {
     TmpDisk,
     /// Not even by itself: all of it together on one node, or a node that is not excluded.
     Nodes,
+    /// It names nodes that its reservation does not have.
+    Reserved,
 }
 
 impl Refusal {
@@ -149,6 +167,7 @@ impl Refusal {
             Self::CannotEverFit(Lacking::TmpDisk) => {
                 Some("Temporary disk specification can not be satisfied".to_owned())
             }
+            Self::CannotEverFit(Lacking::Reserved) => Some("Problem using reservation".to_owned()),
             Self::Policy(limit) => Some(limit.as_str().to_owned()),
             Self::Gres(why) => why.clone(),
             Self::CannotEverFit(Lacking::Nodes)
@@ -194,6 +213,14 @@ impl Refusal {
             | Self::ControllerKnown(_)
             | Self::LastController(_)
             | Self::AuthorityChanging
+            | Self::ReservationAccess
+            | Self::ReservationInvalid
+            | Self::Time
+            | Self::ReservationBusy
+            | Self::ReservationOverlap
+            | Self::ReservationEmpty
+            | Self::ReservationName
+            | Self::ReservationStarted
             | Self::Stale => None,
         }
     }
@@ -232,6 +259,14 @@ impl Refusal {
             Self::NotRequeueable(_) | Self::Disabled => Some(2056),
             Self::ScriptTooLarge => Some(2013),
             Self::NodeState => Some(2024),
+            Self::ReservationAccess => Some(2052),
+            Self::ReservationInvalid => Some(2053),
+            Self::Time => Some(2054),
+            Self::ReservationBusy => Some(2055),
+            Self::ReservationOverlap => Some(2058),
+            Self::ReservationEmpty => Some(2080),
+            Self::ReservationName => Some(2082),
+            Self::ReservationStarted => Some(2104),
             Self::Finished(_)
             | Self::GresMixed
             | Self::Held(_)

@@ -11,6 +11,7 @@ use super::{
     dependents::Dependents,
     event::{Answer, Entry, TokenRole},
     fingerprint::{fingerprint_job, fingerprint_node},
+    reserved::Reservations,
     tallies::Tallies,
 };
 use crate::{
@@ -60,6 +61,7 @@ pub struct State {
     pub jobs: OrdMap<JobId, Arc<Job>>,
     /// Arrays of which there are jobs.
     pub arrays: OrdMap<JobId, ArrayBook>,
+    pub reservations: Reservations,
     pub next_job: u32,
     /// The next job's priority, before its niceness; 0 in a log without jobs.
     pub next_priority: u32,
@@ -229,6 +231,7 @@ impl State {
         assert_eq!(fresh.tasks, self.tasks, "the tasks follow from the jobs");
         assert_eq!(fresh.dependents, self.dependents, "who waits for whom follows from the jobs");
         assert_eq!(fresh.licenses, self.licenses, "the licenses in use follow from the jobs");
+        assert_eq!(fresh.reservations, self.reservations, "who uses them follows from the jobs");
         assert_eq!(fresh.tallies, self.tallies, "what they have follows from the jobs");
         assert_eq!(fresh.positions, self.positions, "where nodes stand follows from the config");
         assert_eq!(fresh.forgetting, self.forgetting, "what is forgotten follows from requests");
@@ -315,6 +318,7 @@ impl State {
         self.dependents = Dependents::default();
         self.licenses.clear();
         self.tallies = Tallies::default();
+        self.rebuild_reservations();
         self.tasks = Tasks::default();
         for (array, book) in std::mem::take(&mut self.arrays) {
             self.open_array(array, book);
@@ -355,6 +359,7 @@ impl State {
         self.take_licenses(&job);
         self.dependents.insert(&job);
         self.tasks.insert(&job);
+        self.reservations.insert(&job);
         if let Some(key) = QueueKey::of(&job) {
             for partition in job.partition.each() {
                 self.queues.entry(partition.into()).or_default().insert(key);
@@ -399,6 +404,7 @@ impl State {
         self.give_back_licenses(old);
         self.dependents.remove(old);
         self.tasks.remove(old);
+        self.reservations.remove(old);
         if let Some(key) = QueueKey::of(old) {
             for partition in old.partition.each().map(PartitionName::from) {
                 self.leave_queue(&partition, &key);

@@ -19,6 +19,14 @@ impl State {
         self.with_array(array, |book| book.limit = None);
     }
 
+    /// Supposes that nothing is reserved.
+    pub fn suppose_no_reservations(&mut self) {
+        let names: Vec<String> = self.reservations.by_name.keys().cloned().collect();
+        for name in names {
+            self.remove_reservation(&name);
+        }
+    }
+
     /// Supposes that a node is like this.
     pub fn suppose_node(&mut self, node: Node) {
         self.put_node(Arc::new(node));

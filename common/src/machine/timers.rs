@@ -22,6 +22,7 @@ pub fn timers(state: &State, now: Timestamp) -> Vec<Command> {
     }
     let conditions = state.dependents.due().take_while(|(at, _)| *at <= now);
     due.extend(conditions.map(|(_, job)| Command::ConditionDue { job }));
+    due.extend(state.over(now));
     let old = min_job_age(state).map(|age| now - age);
     let forgotten: Vec<_> = state
         .ended
@@ -49,7 +50,8 @@ pub fn next_alarm(state: &State) -> Option<Timestamp> {
     let forget = oldest.zip(min_job_age(state)).map(|(at, age)| at + age + Span(1));
     let tokens = state.tokens.values().map(|token| token.expires).min();
     let condition = state.dependents.next_due();
-    [alarm, condition, forget, tokens].into_iter().flatten().min()
+    let reserved = state.next_over();
+    [alarm, condition, forget, tokens, reserved].into_iter().flatten().min()
 }
 
 /// How long an ended job stays; none: for ever.

@@ -12,5 +12,6 @@ mod limits;
 mod members;
 mod partitions;
 mod properties;
+mod reservations;
 mod several;
 mod stories;

@@ -15,5 +15,6 @@ mod gres;
 mod hostlists;
 mod licenses;
 mod patterns;
+mod reservations;
 mod sizes;
 mod times;

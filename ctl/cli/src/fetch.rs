@@ -1,7 +1,8 @@
 //! What the commands read from the controllers, besides jobs.
 
 use proto::ctl::{
-    ConfigReply, ConfigRequest, NodesReply, NodesRequest, StatusReply, StatusRequest,
+    ConfigReply, ConfigRequest, NodesReply, NodesRequest, ReservationsReply, ReservationsRequest,
+    StatusReply, StatusRequest,
 };
 use trust::controllers::Target;
 
@@ -14,6 +15,17 @@ pub(crate) async fn nodes(client: &Client, stale_ok: bool) -> Result<NodesReply,
     let attempt = |mut controller: Controller| async move {
         let reply = controller.nodes(client::request(NodesRequest { stale_ok })).await?;
         Ok(reply.into_inner())
+    };
+    client.call(Target::Any, attempt).await
+}
+
+pub(crate) async fn reservations(
+    client: &Client,
+    stale_ok: bool,
+) -> Result<ReservationsReply, Trouble> {
+    let attempt = |mut controller: Controller| async move {
+        let request = client::request(ReservationsRequest { stale_ok });
+        Ok(controller.reservations(request).await?.into_inner())
     };
     client.call(Target::Any, attempt).await
 }

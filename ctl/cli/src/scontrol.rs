@@ -5,8 +5,9 @@
 mod act;
 mod keyword;
 mod ping;
+mod reserve;
 mod session;
-mod show;
+pub(crate) mod show;
 mod takeover;
 #[cfg(test)]
 mod tests;
@@ -35,8 +36,9 @@ pub(crate) const COMMAND: Command = Command {
 
 /// Shows and changes jobs, nodes and the cluster
 ///
-/// Commands: completing, errnumstr, exit, getaddrs, help, hold, ping, quit, reconfigure, release,
-/// requeue, requeuehold, show, takeover, uhold, update, version, wait_job, write batch_script.
+/// Commands: completing, create, delete, errnumstr, exit, getaddrs, help, hold, ping, quit,
+/// reconfigure, release, requeue, requeuehold, show, takeover, uhold, update, version, wait_job,
+/// write batch_script.
 ///
 /// show takes aliases, config, hostlist, hostlistsorted, hostnames, jobs, licenses, nodes,
 /// partitions, reservations or topology. All words may be abbreviated, in any case.
@@ -183,6 +185,8 @@ fn command(session: &mut Session<'_>, words: &[&str]) -> Done {
         Keyword::ErrNumStr => act::errnumstr(session, rest[0]),
         Keyword::Show => show::run(session, rest),
         Keyword::Update => update::run(session, rest),
+        Keyword::Create => reserve::create(session, rest),
+        Keyword::Delete => reserve::delete(session, rest),
         Keyword::Hold => act::hold(session, rest, false),
         Keyword::UserHold => act::hold(session, rest, true),
         Keyword::Release => act::release(session, rest),

@@ -6,6 +6,7 @@
 mod field;
 mod json;
 mod options;
+mod reservations;
 mod row;
 mod sort;
 mod table;
@@ -42,10 +43,6 @@ fn run(invocation: &Invocation) -> u8 {
         Ok(wanted) => wanted,
         Err(exit) => return exit,
     };
-    if wanted.reservations {
-        say::out("No reservations in the system\n");
-        return 0;
-    }
     let client = match Client::open() {
         Ok(client) => client,
         Err(trouble) => return failed(&trouble),
@@ -55,7 +52,11 @@ fn run(invocation: &Invocation) -> u8 {
     }
     client::runtime().block_on(async {
         loop {
-            match show(&client, &wanted, invocation, &environment).await {
+            let shown = match wanted.reservations {
+                true => reservations::show(&client, &wanted, &environment).await,
+                false => show(&client, &wanted, invocation, &environment).await,
+            };
+            match shown {
                 Ok(out) => say::out(&out),
                 Err(exit) => return exit,
             }

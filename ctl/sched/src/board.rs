@@ -19,7 +19,7 @@ use crate::{
     plan::limit,
     policy::Policy,
     sites::Site,
-    timeline::{Amounts, Ask, ClassId, Grid, Held, Shape, ShapeId, Start, Timeline},
+    timeline::{Amounts, Ask, ClassId, Grid, Held, Shape, ShapeId, Start, Timeline, VeilId},
 };
 
 /// How many words of what is free the timeline of a small cluster may have, before its grid is
@@ -58,7 +58,14 @@ pub(crate) struct Board {
 }
 
 impl Board {
-    pub(crate) fn open(view: &State, config: &Config, now: Timestamp, policy: &Policy) -> Self {
+    /// `borders` are moments at which something changes beside what runs.
+    pub(crate) fn open(
+        view: &State,
+        config: &Config,
+        now: Timestamp,
+        policy: &Policy,
+        borders: &[u64],
+    ) -> Self {
         let configured = config.nodes.iter().enumerate();
         let mut nodes: Vec<_> = configured
             .filter_map(|(rank, node)| {
@@ -96,7 +103,7 @@ impl Board {
             let budget = (WORDS / shares.len().max(1)).clamp(SLOTS, 4 * SLOTS);
             Grid { budget, step: policy.resolution.0, window: policy.window.0 }
         };
-        let timeline = Timeline::of_classes(now.0, &totals, &running, &grid);
+        let timeline = Timeline::with_borders(now.0, &totals, &running, &grid, borders);
         let mut examples = vec![0; timeline.capacities().len()];
         for at in 0..shares.len() {
             examples[timeline.capacity(at)] = at;
@@ -121,7 +128,7 @@ impl Board {
         &mut self,
         (config, partition): (&Config, &PartitionConf),
         job: &Job,
-        site: &Site,
+        (site, veil): (&Site, Option<VeilId>),
         required: &[usize],
     ) -> ClassId {
         let need = need(config, partition, job);
@@ -139,6 +146,7 @@ impl Board {
             limit: limit(job),
             counts: site.counts.clone(),
             apart: job.spec.constraint().apart,
+            veil,
         })
     }
 

@@ -26,6 +26,7 @@ pub fn inputs(view: &State) -> State {
         nodes: view.nodes.clone(),
         jobs: jobs.map(|job| (job.id, Arc::new(bared(job)))).collect(),
         arrays: view.arrays.clone(),
+        reservations: view.reservations.clone(),
         next_job: view.next_job,
         next_priority: view.next_priority,
         ..State::default()

@@ -18,6 +18,7 @@ mod plan;
 mod policy;
 mod reached;
 mod reason;
+mod reserved;
 mod several;
 mod sites;
 pub mod standing;

@@ -1,6 +1,8 @@
 //! One pass over the queues.
 
+mod caps;
 mod choices;
+mod kept;
 
 use std::{
     cmp::{Ordering, Reverse},
@@ -23,11 +25,14 @@ use crate::{
     placement::need,
     policy::Policy,
     reached,
+    reserved::Reserved,
     several::{self, Several, waits},
     sites::Sites,
     timeline::{ClassId, Start},
     turn::Turn,
 };
+
+use kept::Hidden;
 
 /// What one pass decided.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -163,6 +168,7 @@ pub(crate) struct Pass<'a> {
     view: &'a State,
     pub(crate) config: &'a Config,
     policy: Policy,
+    reserved: Reserved<'a>,
     pub(crate) now: Timestamp,
     /// The end of the window.
     latest: Timestamp,
@@ -192,18 +198,22 @@ pub(crate) struct Pass<'a> {
 impl<'a> Pass<'a> {
     pub(crate) fn new(view: &'a State, config: &'a Config, now: Timestamp) -> Self {
         let policy = Policy::of(config);
+        let reserved = Reserved::of(view, now, policy.window);
+        let wake = reserved.next_border(now);
+        let board = Board::open(view, config, now, &policy, &reserved.borders());
         Self {
             view,
             config,
             now,
             latest: now + policy.window,
-            board: Board::open(view, config, now, &policy),
+            board,
             policy,
             licenses: Pool::of(view, config, now, shortly(config)),
+            reserved,
             limits: Limits::of(view),
             of_user: BTreeMap::new(),
             looked: 0,
-            plan: Plan::default(),
+            plan: Plan { wake, ..Plan::default() },
             turn: None,
             of_array: BTreeMap::new(),
             several: Several::default(),
@@ -373,30 +383,12 @@ impl<'a> Pass<'a> {
             return Verdict::Behind;
         }
         let sites = line.sites.of(&mut self.board, self.config, &line.nodes, job);
-        let classes = self.classes(line, job, &sites, &required);
-        self.seek(line, job, &classes, &required)
-    }
-
-    /// Counts the job, if the policy's caps let it be planned at all.
-    fn may_be_looked_at(&mut self, line: &mut Line<'a>, job: &Job) -> bool {
-        let Policy { jobs_of_user, jobs_of_partition, jobs_of_user_in_partition, .. } = self.policy;
-        let full = |count: u32, most: Option<u32>| most.is_some_and(|most| count >= most);
-        let user = job.spec.user;
-        let partition = Some(line.conf.name.as_str());
-        let count = |key| self.of_user.get(&key).copied().unwrap_or(0);
-        if full(line.looked, jobs_of_partition)
-            || full(count((user, None)), jobs_of_user)
-            || full(count((user, partition)), jobs_of_user_in_partition)
-        {
-            return false;
-        }
-        self.looked += 1;
-        line.looked += 1;
-        if jobs_of_user.is_some() || jobs_of_user_in_partition.is_some() {
-            *self.of_user.entry((user, None)).or_default() += 1;
-            *self.of_user.entry((user, partition)).or_default() += 1;
-        }
-        true
+        let ways = self.view.ways(job);
+        let veils = self.reserved.veils(&mut self.board, &ways);
+        let Some(veils) = veils else { return Verdict::Wait(Reason::Reservation) };
+        let classes = self.classes(line, job, (&sites, &veils), &required);
+        let hidden = Hidden { sites: &sites, ways: &ways };
+        self.seek(line, job, (&classes, &hidden), &required)
     }
 
     /// Looks for room, and takes it.
@@ -404,7 +396,7 @@ impl<'a> Pass<'a> {
         &mut self,
         line: &mut Line<'a>,
         job: &Job,
-        classes: &[ClassId],
+        (classes, hidden): (&[ClassId], &Hidden<'_>),
         required: &[usize],
     ) -> Verdict {
         let Policy { strict, reservations, .. } = self.policy;
@@ -421,6 +413,7 @@ impl<'a> Pass<'a> {
         }
         let latest = latest.min(Several::latest(&self.plan, job));
         let (licensed, found) = self.find(job, classes, latest);
+        let kept;
         if let Some((class, start)) = found {
             let need = need(self.config, line.conf, job);
             if let Some(limits) = &mut self.limits {
@@ -432,9 +425,15 @@ impl<'a> Pass<'a> {
                     limits.start(job, &places);
                 }
             }
+            let later = start.at > self.now.0;
+            kept = if later { self.kept(line, job, hidden, required) } else { None };
             if wanted {
                 self.found = Some((class, Some(start)));
-                return if licensed { Verdict::Behind } else { Verdict::Wait(Reason::Licenses) };
+                return match kept {
+                    Some(reason) => Verdict::Wait(reason),
+                    None if licensed => Verdict::Behind,
+                    None => Verdict::Wait(Reason::Licenses),
+                };
             }
             let (places, booking) = self.board.book(class, &need, &start);
             self.licenses.promise(job, &start, self.now.0);
@@ -448,6 +447,12 @@ impl<'a> Pass<'a> {
             self.keep(job, booking);
             line.reserved += 1;
         } else if let Some(reason) = self.obstacle(line, job, classes, required) {
+            return Verdict::Wait(reason);
+        } else {
+            kept = self.kept(line, job, hidden, required);
+        }
+        if let Some(reason) = kept {
+            line.headed |= reason == Reason::MayBeReserved;
             return Verdict::Wait(reason);
         }
         if !licensed {

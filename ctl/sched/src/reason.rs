@@ -30,6 +30,7 @@ pub fn reason(
         Phase::Pending => match job.hold {
             Hold::User => Reason::JobHeldUser,
             Hold::Admin => Reason::JobHeldAdmin,
+            Hold::Reservation => Reason::ReservationDeleted,
             Hold::None if job.priority == 0 => Reason::JobHeldUser,
             Hold::None if !job.is_independent() => {
                 let never = job.dependency.as_ref().is_some_and(|all| all.is_never());

@@ -189,7 +189,7 @@ impl Whole {
     fn wait(&self, state: &State) -> Option<Duration> {
         let Some(seen) = &self.state else { return Some(Duration::ZERO) };
         let same = seen.jobs.ptr_eq(&state.jobs) && seen.nodes.ptr_eq(&state.nodes);
-        if same && same_accounts(seen, state) {
+        if same && same_accounts(seen, state) && seen.reservations == state.reservations {
             return None;
         }
         let every = (self.took * WHOLE_EVERY).clamp(WHOLE_SOONEST, WHOLE_LATEST);
@@ -273,6 +273,7 @@ impl Pass {
         };
         same_config
             && same_accounts(&self.state, state)
+            && self.state.reservations == state.reservations
             && self.wake.is_none_or(|wake| wake > now)
             && (self.state.nodes.ptr_eq(&state.nodes) || self.state.nodes == state.nodes)
             && self.same_queues(state)

@@ -34,7 +34,7 @@ pub(super) async fn submit(
             shared.measures.submissions.add(1, &[]);
             Ok(wire::SubmitReply { job: job.0 })
         }
-        Ok(Answer::Done) => Err(Status::invalid_argument("`request` was used for something else")),
+        Ok(Answer::Done | Answer::Reservation(_)) => Err(elsewhere()),
         Err(refusal) => Err(rejected(refusal)),
     }
 }
@@ -127,7 +127,7 @@ async fn on(
 /// Sends a command that is only carried out or refused.
 async fn done(shared: &Shared, command: Command) -> Result<wire::Done, Status> {
     match shared.proposer.submit(command).await {
-        Ok(Answer::Done | Answer::Job(_)) => Ok(wire::Done {}),
+        Ok(Answer::Done | Answer::Job(_) | Answer::Reservation(_)) => Ok(wire::Done {}),
         Err(refusal) => Err(rejected(refusal)),
     }
 }
@@ -196,6 +196,11 @@ pub(super) async fn update(
     }
     let changes = Box::new(changes);
     on(shared, by, JobId(job), tasks(runs)?, TaskAct::Update { changes }).await
+}
+
+/// A request id that came twice, and did not ask for this.
+pub(super) fn elsewhere() -> Status {
+    Status::invalid_argument("`request` was used for something else")
 }
 
 /// For the other half of this service.

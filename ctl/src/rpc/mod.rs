@@ -16,6 +16,7 @@ mod groups;
 mod job;
 mod member;
 mod reads;
+mod reservations;
 mod status;
 mod trial;
 mod what_if;
@@ -152,6 +153,34 @@ impl Controller for Service {
         request: Request<wire::AccountsRequest>,
     ) -> Reply<wire::AccountsReply> {
         traced!("accounts", request, accounts::show(&self.0, request))
+    }
+
+    async fn create_reservation(
+        &self,
+        request: Request<wire::CreateReservationRequest>,
+    ) -> Reply<wire::CreateReservationReply> {
+        traced!("create reservation", request, reservations::create(&self.0, request))
+    }
+
+    async fn update_reservation(
+        &self,
+        request: Request<wire::UpdateReservationRequest>,
+    ) -> Reply<wire::Done> {
+        traced!("update reservation", request, reservations::update(&self.0, request))
+    }
+
+    async fn delete_reservation(
+        &self,
+        request: Request<wire::DeleteReservationRequest>,
+    ) -> Reply<wire::Done> {
+        traced!("delete reservation", request, reservations::delete(&self.0, request))
+    }
+
+    async fn reservations(
+        &self,
+        request: Request<wire::ReservationsRequest>,
+    ) -> Reply<wire::ReservationsReply> {
+        traced!("reservations", request, reservations::show(&self.0, request))
     }
 
     async fn jobs(&self, request: Request<wire::JobsRequest>) -> Reply<Self::JobsStream> {

@@ -3,13 +3,15 @@
 //! Any controller answers, and never from a state that misses what was acknowledged before the
 //! question, unless the question says that this may be.
 
-use std::{pin::Pin, sync::Arc};
+use std::{collections::BTreeMap, pin::Pin, sync::Arc};
 
 use common::{
     config::Config,
     id::{JobId, NodeName, PartitionName},
-    machine::{FORMAT, Refusal},
+    machine::{FORMAT, Refusal, State},
     planted::{Bug, planted},
+    reservation::Flag,
+    time::Timestamp,
 };
 use futures::Stream;
 use proto::{convert::state_digest, ctl as wire};
@@ -106,6 +108,8 @@ pub(super) async fn nodes(
     }
     let applied = state(shared, stale_ok).await?;
     let config = config(&applied)?;
+    let now = clock::now();
+    let held = reserved(&applied.state, now);
     let view = |conf: &common::config::NodeConf| {
         let name = NodeName::from(conf.name.as_str());
         let node = applied.state.nodes.get(&name)?;
@@ -117,13 +121,27 @@ pub(super) async fn nodes(
             cpu_load: pulse.map(|pulse| pulse.cpu_load),
             free_memory_mib: pulse.map(|pulse| pulse.free_memory_mib),
             conf: Some(conf.into()),
+            reservation: held.get(&name).map(|(one, _)| (*one).to_owned()),
+            maintenance: held.get(&name).is_some_and(|(_, maintenance)| *maintenance),
         })
     };
     Ok(wire::NodesReply {
-        now: clock::now().0,
+        now: now.0,
         nodes: config.nodes.iter().filter_map(view).collect(),
         partitions: config.partitions.iter().map(Into::into).collect(),
     })
+}
+
+/// The reservation that holds each node now, and whether one of those is for maintenance.
+fn reserved(state: &State, now: Timestamp) -> BTreeMap<&NodeName, (&str, bool)> {
+    let mut held = BTreeMap::new();
+    for one in state.reservations.iter().filter(|one| one.holds(now)) {
+        for node in &one.nodes {
+            let (_, maintenance) = held.entry(node).or_insert((one.name.as_str(), false));
+            *maintenance |= one.flags.has(Flag::Maint);
+        }
+    }
+    held
 }
 
 pub(super) async fn config_reply(

@@ -172,5 +172,6 @@ pub fn class(timeline: &mut Timeline, mask: MaskId, job: &Job) -> ClassId {
         limit: Some(job.limit),
         counts: vec![],
         apart: false,
+        veil: None,
     })
 }

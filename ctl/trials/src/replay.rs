@@ -124,6 +124,7 @@ fn starting(
             limit: Some(limit),
             counts: vec![],
             apart: false,
+            veil: None,
         });
         let latest = match order {
             Order::Fcfs => now,

@@ -59,6 +59,7 @@ pub fn state(hundreds: usize, pending: u32, random: &mut Rng) -> State {
             stage: Stage::Running,
             deadline: Some(NOW + left),
             warned: false,
+            stay: None,
         };
         let running = Job { phase: Phase::Active(run), ..Job::clone(waiting) };
         state.jobs.insert(job, Arc::new(running));

@@ -40,6 +40,7 @@ pub(crate) fn job(id: u32, attempt: u32, script: &str, folder: &Path) -> Job {
         stage: Stage::Allocated,
         deadline: None,
         warned: false,
+        stay: None,
     };
     Job {
         id: JobId(id),

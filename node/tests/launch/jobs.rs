@@ -35,6 +35,7 @@ pub(crate) fn captured() -> Job {
         stage: Stage::Allocated,
         deadline: Some(started + Span::from_minutes(5)),
         warned: false,
+        stay: None,
     };
     job(268, spec("envjob", layout, MemoryRequest::PerNode(200)), run)
 }
@@ -49,6 +50,7 @@ pub(crate) fn plain() -> Job {
         stage: Stage::Allocated,
         deadline: None,
         warned: false,
+        stay: None,
     };
     job(273, spec("envarr", Layout::SINGLE, MemoryRequest::Default), run)
 }

@@ -1,13 +1,18 @@
 //! Accounts, users, associations and QOS.
 
+use std::sync::Arc;
+
 use common::{
     account::{
         Account, Accounts, Association, Fairshare, Limits, Most, Parts, Qos, Tres, TresLimits, User,
     },
-    machine::Tally,
+    machine::{Event, Tally},
 };
 
-use crate::{Invalid, account as wire};
+use log::event::Kind;
+
+use super::need;
+use crate::{Invalid, account as wire, log};
 
 impl From<&Accounts> for wire::Accounts {
     fn from(accounts: &Accounts) -> Self {
@@ -196,4 +201,13 @@ fn tres_limits(wire: Vec<wire::TresLimit>) -> Result<TresLimits, Invalid> {
         Ok((tres, row.amount))
     };
     wire.into_iter().map(row).collect::<Result<_, _>>().map(TresLimits)
+}
+
+pub(super) fn kind(accounts: &Accounts) -> Kind {
+    Kind::AccountsLoaded(log::AccountsLoaded { accounts: Some(accounts.into()) })
+}
+
+pub(super) fn loaded(event: log::AccountsLoaded) -> Result<Event, Invalid> {
+    let accounts = Arc::new(need(event.accounts, "accounts")?.try_into()?);
+    Ok(Event::AccountsLoaded { accounts })
 }

@@ -3,17 +3,16 @@
 use std::sync::Arc;
 
 use common::{
-    account::Accounts,
     id::{
         Attempt, ClusterId, ContentHash, ControllerName, Incarnation, JobId, NodeName,
-        PartitionName, RequestId, Term, UserId,
+        PartitionName, Term, UserId,
     },
-    machine::{Answer, Answered, Entry, Event, NodeChange, TokenRole},
-    time::{Span, Timestamp},
+    machine::{Entry, Event, NodeChange, TokenRole},
+    time::Timestamp,
 };
 use wire::event::Kind;
 
-use super::{byte, cpus, enumeration, exact, listed, need, waiting};
+use super::{account, byte, cpus, enumeration, exact, listed, need, reservation, waiting};
 use crate::{Invalid, log as wire, types};
 
 enumeration!(TokenRole, wire::TokenRole, "role", { Node = Node, Controller = Controller });
@@ -42,31 +41,6 @@ impl TryFrom<wire::Entry> for Entry {
             sequence: wire.sequence,
             request: wire.request.map(TryInto::try_into).transpose()?,
             events: wire.events.into_iter().map(TryInto::try_into).collect::<Result<_, _>>()?,
-        })
-    }
-}
-
-impl From<Answered> for wire::Answered {
-    fn from(answered: Answered) -> Self {
-        Self {
-            request: answered.request.0.to_vec().into(),
-            forget_at: answered.forget_at.0,
-            job: match answered.answer {
-                Answer::Done => None,
-                Answer::Job(job) => Some(job.0),
-            },
-        }
-    }
-}
-
-impl TryFrom<wire::Answered> for Answered {
-    type Error = Invalid;
-
-    fn try_from(wire: wire::Answered) -> Result<Self, Invalid> {
-        Ok(Self {
-            request: RequestId(exact(&wire.request, "request")?),
-            forget_at: Span(wire.forget_at),
-            answer: wire.job.map_or(Answer::Done, |job| Answer::Job(JobId(job))),
         })
     }
 }
@@ -126,7 +100,17 @@ fn cluster_kind(event: &Event) -> Option<Kind> {
             let (signing, coming, going) = (signing.clone(), coming.clone(), going.clone());
             Kind::AuthoritiesSet(wire::AuthoritiesSet { signing, coming, going })
         }
-        Event::AccountsLoaded { accounts } => accounts_kind(accounts),
+        Event::AccountsLoaded { accounts } => account::kind(accounts),
+        Event::ReservationCreated { reservation, by } => {
+            Kind::ReservationCreated(reservation::set(reservation, Some(*by)))
+        }
+        Event::ReservationUpdated { reservation, by } => {
+            Kind::ReservationUpdated(reservation::set(reservation, *by))
+        }
+        Event::ReservationDeleted { name, by } => {
+            let (name, by) = (name.clone(), by.map(|user| user.0));
+            Kind::ReservationDeleted(wire::ReservationDeleted { name, by })
+        }
         #[cfg(feature = "next-event")]
         Event::Noted { text } => Kind::Noted(wire::Noted { text: text.clone() }),
         Event::TokenIssued { secret, role, name, expires } => {
@@ -135,19 +119,7 @@ fn cluster_kind(event: &Event) -> Option<Kind> {
         Event::TokenSpent { secret } => {
             Kind::TokenSpent(wire::TokenSpent { secret: bytes(&secret.0) })
         }
-        Event::NodeRegistered { node, address, inventory } => {
-            Kind::NodeRegistered(wire::NodeRegistered {
-                node: node.to_string(),
-                address: address.clone(),
-                inventory: Some(inventory.as_ref().into()),
-            })
-        }
-        Event::NodeChanged { node, change } => Kind::NodeChanged(wire::NodeChanged {
-            node: node.to_string(),
-            availability: types::Availability::from(change.availability).into(),
-            drain: change.drain,
-            reason: change.reason.as_ref().map(Into::into),
-        }),
+        Event::NodeRegistered { .. } | Event::NodeChanged { .. } => return node_kind(event),
         Event::BlobStored { .. }
         | Event::JobSubmitted { .. }
         | Event::JobHeld { .. }
@@ -166,6 +138,23 @@ fn cluster_kind(event: &Event) -> Option<Kind> {
         | Event::ConditionSettled { .. }
         | Event::JobForgotten { .. } => return None,
     })
+}
+
+fn node_kind(event: &Event) -> Option<Kind> {
+    if let Event::NodeRegistered { node, address, inventory } = event {
+        let (node, address) = (node.to_string(), address.clone());
+        let inventory = Some(inventory.as_ref().into());
+        Some(Kind::NodeRegistered(wire::NodeRegistered { node, address, inventory }))
+    } else if let Event::NodeChanged { node, change } = event {
+        Some(Kind::NodeChanged(wire::NodeChanged {
+            node: node.to_string(),
+            availability: types::Availability::from(change.availability).into(),
+            drain: change.drain,
+            reason: change.reason.as_ref().map(Into::into),
+        }))
+    } else {
+        None
+    }
 }
 
 fn job_kind(event: &Event) -> Kind {
@@ -213,6 +202,9 @@ fn job_kind(event: &Event) -> Kind {
         | Event::ClusterRestored { .. }
         | Event::AuthoritiesSet { .. }
         | Event::AccountsLoaded { .. }
+        | Event::ReservationCreated { .. }
+        | Event::ReservationUpdated { .. }
+        | Event::ReservationDeleted { .. }
         | Event::TokenIssued { .. }
         | Event::TokenSpent { .. }
         | Event::NodeRegistered { .. }
@@ -224,7 +216,7 @@ fn job_kind(event: &Event) -> Kind {
 
 fn run_kind(event: &Event) -> Kind {
     match event {
-        Event::JobAllocated { job, attempt, incarnation, places, deadline, partition } => {
+        Event::JobAllocated { job, attempt, incarnation, places, deadline, partition, stay } => {
             Kind::JobAllocated(wire::JobAllocated {
                 job: job.0,
                 attempt: attempt.0,
@@ -233,6 +225,7 @@ fn run_kind(event: &Event) -> Kind {
                 cpus: cpus::of_places(places),
                 deadline: deadline.map(|at| at.0),
                 partition: partition.as_ref().map(ToString::to_string),
+                stay: stay.as_ref().map(Into::into),
             })
         }
         Event::JobLaunching { job, attempt } => {
@@ -252,12 +245,9 @@ fn run_kind(event: &Event) -> Kind {
             Kind::SignalDelivered(wire::SignalDelivered { job, attempt, number })
         }
         Event::JobCompleting { job, attempt, end, requeue } => {
-            Kind::JobCompleting(wire::JobCompleting {
-                job: job.0,
-                attempt: attempt.0,
-                end: Some(end.into()),
-                requeue: requeue.map(Into::into),
-            })
+            let (job, attempt, end) = (job.0, attempt.0, Some(end.into()));
+            let requeue = requeue.map(Into::into);
+            Kind::JobCompleting(wire::JobCompleting { job, attempt, end, requeue })
         }
         Event::JobEnded { job, attempt, end } => {
             Kind::JobEnded(wire::JobEnded { job: job.0, attempt: attempt.0, end: Some(end.into()) })
@@ -276,6 +266,9 @@ fn run_kind(event: &Event) -> Kind {
         | Event::ClusterRestored { .. }
         | Event::AuthoritiesSet { .. }
         | Event::AccountsLoaded { .. }
+        | Event::ReservationCreated { .. }
+        | Event::ReservationUpdated { .. }
+        | Event::ReservationDeleted { .. }
         | Event::TokenIssued { .. }
         | Event::TokenSpent { .. }
         | Event::NodeRegistered { .. }
@@ -321,7 +314,10 @@ impl TryFrom<wire::Event> for Event {
                 let wire::AuthoritiesSet { signing, coming, going } = event;
                 Ok(Self::AuthoritiesSet { signing, coming, going })
             }
-            Kind::AccountsLoaded(event) => accounts_loaded(event),
+            Kind::AccountsLoaded(event) => account::loaded(event),
+            Kind::ReservationCreated(event) => reservation::created(event),
+            Kind::ReservationUpdated(event) => reservation::updated(event),
+            Kind::ReservationDeleted(event) => Ok(reservation::deleted(event)),
             #[cfg(feature = "next-event")]
             Kind::Noted(event) => Ok(Self::Noted { text: event.text }),
             #[cfg(not(feature = "next-event"))]
@@ -375,15 +371,6 @@ fn cluster_restored(event: wire::ClusterRestored) -> Result<Event, Invalid> {
     Ok(Event::ClusterRestored { cluster, from, index, next_job, attempts })
 }
 
-fn accounts_kind(accounts: &Accounts) -> Kind {
-    Kind::AccountsLoaded(wire::AccountsLoaded { accounts: Some(accounts.into()) })
-}
-
-fn accounts_loaded(event: wire::AccountsLoaded) -> Result<Event, Invalid> {
-    let accounts = Arc::new(need(event.accounts, "accounts")?.try_into()?);
-    Ok(Event::AccountsLoaded { accounts })
-}
-
 fn token_read(event: wire::TokenIssued) -> Result<Event, Invalid> {
     Ok(Event::TokenIssued {
         secret: ContentHash(exact(&event.secret, "secret")?),
@@ -421,6 +408,7 @@ fn job_allocated(event: wire::JobAllocated) -> Result<Event, Invalid> {
         places: cpus::with_places(event.places, event.cpus)?,
         deadline: event.deadline.map(Timestamp),
         partition: event.partition.map(PartitionName::from),
+        stay: event.stay.map(Into::into),
     })
 }
 
@@ -471,6 +459,9 @@ fn run_event(kind: Kind) -> Result<Event, Invalid> {
         | Kind::ClusterRestored(_)
         | Kind::AuthoritiesSet(_)
         | Kind::AccountsLoaded(_)
+        | Kind::ReservationCreated(_)
+        | Kind::ReservationUpdated(_)
+        | Kind::ReservationDeleted(_)
         | Kind::TokenIssued(_)
         | Kind::TokenSpent(_)
         | Kind::NodeRegistered(_)

@@ -16,7 +16,9 @@ use common::{
 use super::{byte, cpus, dependency, enumeration, gres, listed, need, spec::slim_spec};
 use crate::{Invalid, types as wire};
 
-enumeration!(Hold, wire::Hold, "hold", { None = None, User = User, Admin = Admin });
+enumeration!(Hold, wire::Hold, "hold", {
+    None = None, User = User, Admin = Admin, Reservation = Reservation,
+});
 enumeration!(Stage, wire::Stage, "stage", {
     Allocated = Allocated, Launching = Launching, Running = Running,
 });
@@ -33,7 +35,8 @@ enumeration!(Reason, wire::Reason, "reason", {
     PartitionInactive = PartitionInactive, PartitionNodeLimit = PartitionNodeLimit,
     PartitionTimeLimit = PartitionTimeLimit, PartitionConfig = PartitionConfig,
     ReqNodeNotAvail = ReqNodeNotAvail, NodesNotAvail = NodesNotAvail,
-    BadConstraints = BadConstraints, NodeDown = NodeDown,
+    Reservation = Reservation, ReservationDeleted = ReservationDeleted,
+    MayBeReserved = MayBeReserved, BadConstraints = BadConstraints, NodeDown = NodeDown,
     NonZeroExitCode = NonZeroExitCode, RaisedSignal = RaisedSignal, TimeLimit = TimeLimit,
     OutOfMemory = OutOfMemory, JobLaunchFailure = JobLaunchFailure,
     InvalidAccount = InvalidAccount, AccountNotAllowed = AccountNotAllowed,
@@ -115,6 +118,7 @@ impl From<&Run> for wire::Run {
             stage: wire::Stage::from(run.stage).into(),
             deadline: run.deadline.map(|at| at.0),
             warned: run.warned,
+            stay: run.stay.as_ref().map(Into::into),
         }
     }
 }
@@ -135,6 +139,7 @@ impl TryFrom<wire::Run> for Run {
             stage: listed::<wire::Stage, _>(wire.stage, "stage")?,
             deadline: wire.deadline.map(Timestamp),
             warned: wire.warned,
+            stay: wire.stay.map(Into::into),
         })
     }
 }

@@ -1,6 +1,7 @@
 //! From the wire to the words of `common`, and back.
 
 mod account;
+mod answered;
 mod array;
 mod asks;
 mod batch;
@@ -12,6 +13,7 @@ mod gres;
 mod inputs;
 mod job;
 mod node;
+mod reservation;
 mod spec;
 mod state;
 mod waiting;

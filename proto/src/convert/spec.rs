@@ -135,6 +135,7 @@ impl From<&JobSpec> for wire::JobSpec {
             tmp_disk_mib: spec.tmp_disk_mib,
             gres: spec.gres.as_deref().map(Into::into),
             asks: spec.asks.as_deref().map(Into::into),
+            reservations: spec.reservations.clone(),
         }
     }
 }
@@ -168,6 +169,7 @@ pub(super) fn slim_spec(spec: &JobSpec) -> wire::JobSpec {
         tmp_disk_mib: spec.tmp_disk_mib,
         gres: spec.gres.as_deref().map(Into::into),
         asks: spec.asks.as_deref().map(Into::into),
+        reservations: spec.reservations.clone(),
         ..wire::JobSpec::default()
     }
 }
@@ -225,6 +227,7 @@ impl TryFrom<wire::JobSpec> for JobSpec {
             tmp_disk_mib: wire.tmp_disk_mib,
             gres: gres::shared(wire.gres),
             asks: asks::shared(wire.asks)?,
+            reservations: wire.reservations,
         })
     }
 }
@@ -283,6 +286,7 @@ impl From<&JobChanges> for wire::JobChanges {
             account: changes.account.clone(),
             qos: changes.qos.clone(),
             asks: asks::changes_message(&changes.asks),
+            reservations: (changes.reservations.clone()).map(|names| wire::NameList { names }),
         }
     }
 }
@@ -316,6 +320,7 @@ impl TryFrom<wire::JobChanges> for JobChanges {
             account: wire.account,
             qos: wire.qos,
             asks: wire.asks.map(TryInto::try_into).transpose()?.unwrap_or_default(),
+            reservations: wire.reservations.map(|list| list.names),
         })
     }
 }

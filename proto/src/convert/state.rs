@@ -3,17 +3,18 @@
 use std::sync::Arc;
 
 use common::{
-    id::{ClusterId, ContentHash, ControllerName, JobId, RequestId, Term, UserId},
+    id::{ClusterId, ContentHash, ControllerName, RequestId, Term, UserId},
     job::Job,
-    machine::{Answer, Authorities, Blob, Controller, Remembered, State, Token},
+    machine::{Authorities, Blob, Controller, Remembered, State, Token},
     node::Node,
     planted::{Bug, planted},
+    reservation::Reservation,
     time::{Span, Timestamp},
 };
 use prost::Message as _;
 use wire::state_record::Kind;
 
-use super::{array, exact, listed, need};
+use super::{answered, array, exact, listed, need};
 use crate::{Invalid, log as wire};
 
 /// The records that hold `state`, one after the other: each is made when it is asked for, so that
@@ -45,6 +46,7 @@ pub fn state_records(state: &State) -> impl Iterator<Item = wire::StateRecord> {
         })
     });
     let accounts = state.accounts.iter().map(|known| Kind::Accounts(known.as_ref().into()));
+    let reservations = state.reservations.iter().map(|one| Kind::Reservation(one.into()));
     let nodes = state.nodes.values().map(|node| Kind::Node(node.as_ref().into()));
     let jobs = state.jobs.values().map(|job| Kind::Job(job.as_ref().into()));
     let blobs = state.blobs.iter().map(|(hash, blob)| {
@@ -58,10 +60,8 @@ pub fn state_records(state: &State) -> impl Iterator<Item = wire::StateRecord> {
         Kind::Request(wire::RequestRecord {
             request: request.0.to_vec().into(),
             forget_at: remembered.forget_at.0,
-            job: match remembered.answer {
-                Answer::Done => None,
-                Answer::Job(job) => Some(job.0),
-            },
+            job: answered::job(remembered.answer),
+            reservation: answered::reserved(remembered.answer),
         })
     });
     let arrays = state.arrays.iter().map(|(id, book)| Kind::Array(array::record(*id, book)));
@@ -71,6 +71,7 @@ pub fn state_records(state: &State) -> impl Iterator<Item = wire::StateRecord> {
         .chain(tokens)
         .chain(authorities)
         .chain(accounts)
+        .chain(reservations)
         .chain(nodes)
         .chain(jobs)
         .chain(arrays)
@@ -101,6 +102,7 @@ fn header(state: &State) -> wire::StateHeader {
         next_priority: state.next_priority,
         sequence: state.sequence,
         age: state.age.0,
+        reservations: state.reservations.count,
     }
 }
 
@@ -137,6 +139,10 @@ impl StateReader {
                 state.authorities = Some(Arc::new(Authorities { signing, coming, going, since }));
             }
             Kind::Accounts(accounts) => state.accounts = Some(Arc::new(accounts.try_into()?)),
+            Kind::Reservation(record) => {
+                let one = Reservation::try_from(record)?;
+                state.reservations.by_name.insert(one.name.clone(), Arc::new(one));
+            }
             Kind::Node(node) => {
                 let node = Node::try_from(node)?;
                 state.nodes.insert(node.name.clone(), Arc::new(node));
@@ -155,7 +161,7 @@ impl StateReader {
             }
             Kind::Request(record) => {
                 let request = RequestId(exact(&record.request, "request")?);
-                let answer = record.job.map_or(Answer::Done, |job| Answer::Job(JobId(job)));
+                let answer = answered::answer(record.job, record.reservation);
                 let forget_at = Span(record.forget_at);
                 state.requests.insert(request, Remembered { answer, forget_at });
             }
@@ -178,6 +184,7 @@ impl StateReader {
         state.next_priority = header.next_priority;
         state.sequence = header.sequence;
         state.age = Span(header.age);
+        state.reservations.count = header.reservations;
         Ok(())
     }
 

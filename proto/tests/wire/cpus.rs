@@ -35,6 +35,7 @@ pub(crate) fn events() -> Vec<Event> {
             places: vec![place("n1", &ids), place("n2", &ids), place("n3", &[(0, 2)]), nothing],
             deadline: None,
             partition: None,
+            stay: None,
         },
     ]
 }
@@ -51,6 +52,7 @@ fn a_large_job_stays_small() {
         stage: Stage::Running,
         deadline: None,
         warned: false,
+        stay: None,
     };
     let written = wire::Run::from(&run);
     assert_eq!(written.cpus, [wire::CpuIds { places: 10_000, runs: vec![0, 4, 64, 4] }]);

@@ -45,6 +45,7 @@ pub(crate) fn events() -> Vec<Event> {
             }],
             deadline: None,
             partition: None,
+            stay: None,
         },
     ]
 }

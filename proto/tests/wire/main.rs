@@ -6,5 +6,6 @@ mod cpus;
 mod golden;
 mod gres;
 mod properties;
+mod reservations;
 mod samples;
 mod story;

@@ -20,7 +20,7 @@ use common::{
     time::{Span, TimeLimit, Timestamp},
 };
 
-use crate::{accounts, asks, cpus, gres};
+use crate::{accounts, asks, cpus, gres, reservations};
 
 /// The entry that holds `event` in the golden files.
 pub(crate) fn entry(event: Event) -> Entry {
@@ -49,6 +49,9 @@ pub(crate) fn kind(event: &Event) -> &'static str {
         Event::ClusterRestored { .. } => "cluster_restored",
         Event::AuthoritiesSet { .. } => "authorities_set",
         Event::AccountsLoaded { .. } => "accounts_loaded",
+        Event::ReservationCreated { .. } => "reservation_created",
+        Event::ReservationUpdated { .. } => "reservation_updated",
+        Event::ReservationDeleted { .. } => "reservation_deleted",
         #[cfg(feature = "next-event")]
         Event::Noted { .. } => "noted",
         Event::TokenIssued { .. } => "token_issued",
@@ -92,6 +95,7 @@ pub(crate) fn events() -> Vec<Event> {
     events.extend(asks::rare());
     events.push(for_another_account());
     events.extend(cpus::events());
+    events.extend(reservations::events());
     events
 }
 
@@ -222,6 +226,7 @@ fn in_one_of_several() -> Event {
         places: vec![Place::of(NodeName::from("n1"), Resources { cpus: 4, memory_mib: 0 }, 4)],
         deadline: None,
         partition: Some("debug".into()),
+        stay: None,
     }
 }
 
@@ -253,6 +258,7 @@ fn runs() -> Vec<Event> {
         places: vec![place("n1", 4), place("n2", 2)],
         deadline,
         partition: None,
+        stay: None,
     };
     vec![
         allocated(Some(Timestamp(7_000))),
@@ -383,6 +389,7 @@ pub(crate) fn bare_spec() -> JobSpec {
         array: None,
         constraint: None,
         tmp_disk_mib: 0,
+        reservations: vec![],
         gres: None,
         asks: None,
     }
@@ -478,5 +485,6 @@ fn changes() -> JobChanges {
         account: None,
         qos: None,
         asks: AskChanges::default(),
+        reservations: None,
     }
 }

@@ -67,7 +67,9 @@ impl Head {
         };
         match self.send(Command::Submit(Box::new(submission))) {
             (entry, Answer::Job(job)) => (entry, job),
-            (_, Answer::Done) => panic!("a submission is answered with a job"),
+            (_, Answer::Done | Answer::Reservation(_)) => {
+                panic!("a submission is answered with a job")
+            }
         }
     }
 

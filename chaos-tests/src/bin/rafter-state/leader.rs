@@ -66,7 +66,7 @@ impl Leader {
         };
         match self.send(Command::Submit(Box::new(submission)))? {
             Answer::Job(job) => Ok(job),
-            Answer::Done => bail!("a submission is answered with a job"),
+            Answer::Done | Answer::Reservation(_) => bail!("a submission is answered with a job"),
         }
     }
 

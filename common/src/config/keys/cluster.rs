@@ -252,7 +252,7 @@ pub(in crate::config) static CLUSTER: &[Key] = &[
     idle("ResumeRate", POWER),
     idle("ResumeTimeout", POWER),
     refused("ResvEpilog", PROGRAM),
-    idle("ResvOverRun", "there are no reservations"),
+    honoured("ResvOverRun"),
     refused("ResvProlog", PROGRAM),
     honoured("ReturnToService"),
     idle("RoutePlugin", NETWORK),

@@ -101,7 +101,7 @@ pub(in crate::config) static PARTITION: &[Key] = &[
     idle("PriorityJobFactor", "priority follows the order of submission"),
     honoured("PriorityTier"),
     refused("QOS", "the limits of the QOS would not be enforced"),
-    unless("ReqResv", &["NO"], "there are no reservations to require"),
+    unless("ReqResv", &["NO"], "a job may always be without a reservation"),
     idle("ResumeTimeout", POWER),
     honoured("RootOnly"),
     unless("SelectTypeParameters", &["NONE"], "the cluster's SelectTypeParameters hold everywhere"),

@@ -22,7 +22,7 @@ pub(in crate::config) static SCHEDULER: &[Key] = &[
     idle("assoc_limit_stop", LIMITS),
     idle("batch_sched_delay", ALWAYS),
     idle("bb_array_stage_cnt", "burst buffers are not managed"),
-    idle("bf_allow_magnetic_slot", "there are no reservations"),
+    idle("bf_allow_magnetic_slot", "who may be drawn in is planned so at once"),
     idle("bf_busy_nodes", "the first nodes that have room are taken"),
     idle("bf_continue", PASS),
     idle("bf_hetjob_immediate", HET),

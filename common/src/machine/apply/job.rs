@@ -62,6 +62,9 @@ impl State {
             | Event::ClusterRestored { .. }
             | Event::AuthoritiesSet { .. }
             | Event::AccountsLoaded { .. }
+            | Event::ReservationCreated { .. }
+            | Event::ReservationUpdated { .. }
+            | Event::ReservationDeleted { .. }
             | Event::TokenIssued { .. }
             | Event::TokenSpent { .. }
             | Event::NodeRegistered { .. }
@@ -138,7 +141,8 @@ impl State {
     }
 
     fn allocate(&mut self, at: Timestamp, term: Term, event: &Event) {
-        let Event::JobAllocated { job, attempt, incarnation, places, deadline, partition } = event
+        let Event::JobAllocated { job, attempt, incarnation, places, deadline, partition, stay } =
+            event
         else {
             unreachable!("the caller saw an allocation");
         };
@@ -168,6 +172,7 @@ impl State {
                 stage: Stage::Allocated,
                 deadline: *deadline,
                 warned: false,
+                stay: stay.clone(),
             });
         });
     }
@@ -307,7 +312,7 @@ fn update(job: &mut Job, changes: &JobChanges) {
     if let Some(limit) = changes.time_limit {
         job.time_limit = limit;
         if let Phase::Active(run) = &mut job.phase {
-            run.deadline = limit.span().map(|span| run.started + span);
+            run.deadline = run.deadline_of(limit);
         }
     }
     if let Some(priority) = changes.priority {
@@ -339,6 +344,7 @@ fn update_spec(spec: &mut JobSpec, changes: &JobChanges) {
     set(&mut spec.required_nodes, changes.required_nodes.as_ref());
     set(&mut spec.excluded_nodes, changes.excluded_nodes.as_ref());
     set(&mut spec.tmp_disk_mib, changes.tmp_disk_mib.as_ref());
+    set(&mut spec.reservations, changes.reservations.as_ref());
     set(&mut spec.layout.tasks, changes.tasks.as_ref());
     let some = |change: &Option<String>| change.clone().map(Some);
     set(&mut spec.comment, some(&changes.comment).as_ref());

@@ -8,8 +8,8 @@ use crate::{
     cpus::{self, CpuLayout, CpuSet, MOST},
     gres::choose,
     id::{NodeName, PartitionName},
-    job::{ArrayPart, Hold, Job, JobSpec, Place},
-    machine::{Allocation, Event, Refusal, Rules, State, Wants},
+    job::{ArrayPart, Hold, Job, JobSpec, Place, Stay},
+    machine::{Allocation, Event, Refusal, Rules, State, Wants, Way},
     time::Timestamp,
 };
 
@@ -66,7 +66,7 @@ pub(super) fn allocate(
         .and_then(|node| node.inventory.as_ref())
         .map(|inventory| inventory.incarnation)
         .ok_or(Refusal::Stale)?;
-    let deadline = job.time_limit.span().map(|limit| now + limit);
+    let (stay, deadline) = stay(state, now, job, &places)?;
     let mut events = Vec::with_capacity(2);
     let job = match (&job.array, task) {
         (Some(ArrayPart::Waiting(tasks)), Some(index)) if tasks.contains(index) => {
@@ -79,7 +79,15 @@ pub(super) fn allocate(
         }
         (Some(ArrayPart::Task { .. }) | None, None) => job.id,
     };
-    events.push(Event::JobAllocated { job, attempt, incarnation, places, deadline, partition });
+    events.push(Event::JobAllocated {
+        job,
+        attempt,
+        incarnation,
+        places,
+        deadline,
+        partition,
+        stay,
+    });
     Ok(events)
 }
 
@@ -93,6 +101,26 @@ fn runs_in<'a>(
     let own = partition.is_some() == job.partition.is_several()
         && job.partition.each().any(|one| one == name);
     state.config.as_ref()?.partition(name).filter(|_| own)
+}
+
+/// The reservation that the job is in there, if it is in one, and when it has to be over. Others'
+/// nodes are not given away.
+fn stay(
+    state: &State,
+    now: Timestamp,
+    job: &Job,
+    places: &[Place],
+) -> Result<(Option<Stay>, Option<Timestamp>), Refusal> {
+    let nodes: Vec<&NodeName> = places.iter().map(|place| &place.node).collect();
+    let way = state.way_in(job, now, &nodes).ok_or(Refusal::Stale)?;
+    let over_run = state.over_run();
+    let until = way.ends(now).zip(over_run).map(|(ends, more)| ends + more);
+    let of_limit = job.time_limit.span().map(|limit| now + limit);
+    let deadline = of_limit.into_iter().chain(until).min();
+    Ok(match way {
+        Way::Free => (None, deadline),
+        Way::In(one) => (Some(Stay { name: one.name.clone(), until }), deadline),
+    })
 }
 
 /// Whether the job may have these nodes: they may have changed since the plan was made.

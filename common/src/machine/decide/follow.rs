@@ -73,6 +73,9 @@ fn concerns_others(state: &State, event: &Event) -> bool {
         | Event::ClusterRestored { .. }
         | Event::AuthoritiesSet { .. }
         | Event::AccountsLoaded { .. }
+        | Event::ReservationCreated { .. }
+        | Event::ReservationUpdated { .. }
+        | Event::ReservationDeleted { .. }
         | Event::TokenIssued { .. }
         | Event::TokenSpent { .. }
         | Event::NodeRegistered { .. }
@@ -145,6 +148,9 @@ fn happening(event: &Event) -> Happening {
         | Event::ControllerLeft { .. }
         | Event::ClusterRestored { .. }
         | Event::AuthoritiesSet { .. }
+        | Event::ReservationCreated { .. }
+        | Event::ReservationUpdated { .. }
+        | Event::ReservationDeleted { .. }
         | Event::TokenIssued { .. }
         | Event::TokenSpent { .. }
         | Event::NodeRegistered { .. }

@@ -9,17 +9,19 @@ use super::{
     asks::{may_ask, widen_for_constraint},
     fit::{cpus_on_node, lacking, members},
     gres, partitions,
+    reserve::may_reserve,
 };
 use crate::{
     config::{Config, EnforcePartLimits, MemoryPer, PartitionConf},
     id::{ContentHash, JobId, NodeName},
     job::{Condition, Dependency, Fate, Hold, JobSpec, MemoryRequest, On, Task},
     machine::{Event, Refusal, State, Submission, command::By},
-    time::TimeLimit,
+    time::{TimeLimit, Timestamp},
 };
 
 pub(super) fn submit(
     state: &State,
+    now: Timestamp,
     submission: Submission,
 ) -> Result<(Vec<Event>, JobId), Refusal> {
     let Submission { by, mut spec, script, environment } = submission;
@@ -49,6 +51,7 @@ pub(super) fn submit(
         spec.time_limit = Some(longest(first.time_limit(None), None, max_wall));
     }
     partitions::check(state, config, &partitions, &spec)?;
+    may_reserve(state, now, &spec)?;
     check_dependency(state, &mut spec)?;
     check_array(state, config, &spec)?;
     let job = next_job(state, config)?;

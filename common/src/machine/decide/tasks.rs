@@ -65,7 +65,7 @@ fn carry_out(
         TaskAct::Release => update::release(state, by, job.id),
         TaskAct::Requeue { hold } => cancel::requeue(state, now, by, job.id, *hold),
         TaskAct::Update { changes } => {
-            update::update_job(state, by, job.id, JobChanges::clone(changes))
+            update::update_job(state, now, by, job.id, JobChanges::clone(changes))
         }
     }
 }

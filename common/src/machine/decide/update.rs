@@ -7,12 +7,14 @@ use super::{
     asks::may_have_licenses,
     circles::{names_itself, waits_for_itself},
     partitions,
+    reserve::may_reserve,
     submit::may_wait_for,
 };
 use crate::{
     id::JobId,
     job::{Dependency, Hold, Job, JobChanges, JobSpec, Licenses, Phase},
     machine::{By, Event, Refusal, State},
+    time::Timestamp,
 };
 
 /// A job that runs is held, too: it waits to be released once it is requeued.
@@ -31,7 +33,7 @@ pub(super) fn release(state: &State, by: &By, job: JobId) -> Result<Vec<Event>, 
     match job.hold {
         Hold::Admin if !state.is_operator(by.user) => Err(Refusal::Denied),
         Hold::None => Ok(vec![]),
-        Hold::User | Hold::Admin => {
+        Hold::User | Hold::Admin | Hold::Reservation => {
             let priority = state.priority(job.spec.nice);
             Ok(vec![Event::JobReleased { job: job.id, priority }])
         }
@@ -55,6 +57,7 @@ fn changeable<'a>(state: &'a State, by: &By, job: JobId) -> Result<&'a Job, Refu
 
 pub(super) fn update_job(
     state: &State,
+    now: Timestamp,
     by: &By,
     job: JobId,
     mut changes: JobChanges,
@@ -102,7 +105,17 @@ pub(super) fn update_job(
     if changes_layout(&changes) {
         partitions::check(state, config, &targets, &changed(&job.spec, &changes))?;
     }
-    Ok(vec![Event::JobUpdated { job: job.id, changes: Arc::new(changes) }])
+    let reserved = changes.reservations.is_some();
+    if reserved {
+        may_reserve(state, now, &changed(&job.spec, &changes))?;
+    }
+    let mut events = vec![Event::JobUpdated { job: job.id, changes: Arc::new(changes) }];
+    // It no longer waits for what is gone.
+    if reserved && job.hold == Hold::Reservation {
+        let priority = state.priority(job.spec.nice);
+        events.push(Event::JobReleased { job: job.id, priority });
+    }
+    Ok(events)
 }
 
 /// Whether a job may have these licenses from here on. One that runs must not take what others
@@ -173,6 +186,7 @@ fn changes_layout(changes: &JobChanges) -> bool {
         || changes.excluded_nodes.is_some()
         || changes.constraint.is_some()
         || changes.tmp_disk_mib.is_some()
+        || changes.reservations.is_some()
         || changes.std_out.is_some()
         || changes.std_err.is_some()
 }
@@ -185,6 +199,9 @@ fn changed(spec: &JobSpec, changes: &JobChanges) -> JobSpec {
     }
     if let Some(nodes) = &changes.excluded_nodes {
         changed.excluded_nodes.clone_from(nodes);
+    }
+    if let Some(reservations) = &changes.reservations {
+        changed.reservations.clone_from(reservations);
     }
     changed.tmp_disk_mib = changes.tmp_disk_mib.unwrap_or(spec.tmp_disk_mib);
     if let Some(constraint) = &changes.constraint {

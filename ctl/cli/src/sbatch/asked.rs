@@ -70,6 +70,7 @@ pub(super) struct Asked {
     pub(super) propagate: Propagate,
     pub(super) quiet: bool,
     pub(super) requeue: Option<bool>,
+    pub(super) reservations: Vec<String>,
     pub(super) signal: Option<WarnSignal>,
     pub(super) tasks: Option<u32>,
     pub(super) tasks_per_node: Option<u32>,

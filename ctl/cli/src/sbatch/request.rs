@@ -208,6 +208,7 @@ fn spec(
         dependency: asked.dependency.as_ref().map(Into::into),
         kill_on_invalid_dep: asked.kill_on_invalid_dep,
         tmp_disk_mib: asked.tmp_disk_mib,
+        reservations: asked.reservations.clone(),
         array: asked.array.as_ref().map(Into::into),
         constraint: asked.constraint.as_ref().map(|constraint| constraint.text.clone()),
         asks: (asked.asks != Asks::NONE).then(|| (&asked.asks).into()),

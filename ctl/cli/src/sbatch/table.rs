@@ -64,6 +64,7 @@ pub(super) enum Opt {
     Qos,
     Quiet,
     Requeue,
+    Reservation,
     Signal,
     /// `--core-spec`, which no configuration here allows, and Slurm ignores then with a remark.
     CoreSpec,

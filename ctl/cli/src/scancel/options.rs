@@ -53,6 +53,9 @@ struct Args {
     /// Say nothing of jobs that are over
     #[arg(short = 'Q', long)]
     quiet: bool,
+    /// Only jobs of this reservation
+    #[arg(short = 'R', long, value_name = "NAME")]
+    reservation: Option<String>,
     /// Send this signal instead of ending the job: a name or a number
     #[arg(short, long, value_name = "SIGNAL")]
     signal: Option<String>,
@@ -78,7 +81,6 @@ const REFUSED: &[Refused] = &[
     Refused::new("admin-comment", None, Takes::Value, "jobs have no such comment"),
     Refused::new("autocomplete", None, Takes::Value, "completion comes from the shell"),
     Refused::new("cron", Some('c'), Takes::Nothing, "there are no scrontab jobs"),
-    Refused::new("reservation", Some('R'), Takes::Value, "there are no reservations"),
     Refused::new("sibling", None, Takes::Value, "there are no federations"),
     Refused::new("wckey", None, Takes::Value, "jobs have no workload key"),
 ];
@@ -213,6 +215,7 @@ fn filter(args: &Args) -> Result<Filter, u8> {
     Ok(Filter {
         account: args.account.clone(),
         qos: args.qos.clone(),
+        reservation: args.reservation.clone(),
         name: args.name.clone(),
         nodes,
         partition: args.partition.clone(),

@@ -149,6 +149,7 @@ pub(super) struct Filter {
     pub(super) name: Option<String>,
     pub(super) nodes: Option<Hostlist>,
     pub(super) partition: Option<String>,
+    pub(super) reservation: Option<String>,
     pub(super) state: Option<Wants>,
     pub(super) user: Option<Owner>,
 }
@@ -166,12 +167,18 @@ impl Filter {
         let is = |wanted: &Option<String>, found: &str| {
             wanted.as_deref().is_none_or(|wanted| wanted == found)
         };
+        let stay = job.run.as_ref().and_then(|run| run.stay.as_ref());
+        let reservation = match spec.reservations.as_slice() {
+            [] => stay.map(|stay| stay.name.clone()).unwrap_or_default(),
+            names => names.join(","),
+        };
         let places = || job.run.iter().flat_map(|run| &run.places);
         let on = |nodes: &Hostlist| places().any(|place| nodes.contains(&place.node));
         is(&self.account, spec.account.as_deref().unwrap_or_default())
             && is(&self.qos, spec.qos.as_deref().unwrap_or_default())
             && is(&self.name, &spec.name)
             && is(&self.partition, &job.partition)
+            && is(&self.reservation, &reservation)
             && self.nodes.as_ref().is_none_or(on)
             && self.user.as_ref().is_none_or(|user| user.id == spec.user)
             && self.state.is_none_or(|state| match state {
@@ -185,13 +192,14 @@ impl Filter {
 /// As `scancel -v` lists what it looked for.
 impl std::fmt::Display for Filter {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let Self { account, qos, name, nodes, partition, state, user } = self;
+        let Self { account, qos, name, nodes, partition, reservation, state, user } = self;
         let mut part = |key: &str, value: Option<String>| match value {
             Some(value) => write!(f, "{key}={value} "),
             None => Ok(()),
         };
         part("account", account.clone())?;
         part("qos", qos.clone())?;
+        part("reservation", reservation.clone())?;
         part("job_name", name.clone())?;
         part("nodelist", nodes.as_ref().map(ToString::to_string))?;
         part("partition", partition.clone())?;
@@ -261,6 +269,7 @@ mod tests {
             qos: Some("long".into()),
             name: Some("a".into()),
             nodes: Some(Hostlist::parse("n[1-4]").expect("a list")),
+            reservation: None,
             partition: Some("cpu".into()),
             state: Some(Wants::Running),
             user: Some(Owner { id: 500, text: "alice".into() }),

@@ -8,10 +8,11 @@ mod license;
 mod node;
 mod partition;
 mod record;
+pub(crate) mod reservation;
 
 use common::{hostlist::Hostlist, time::Timestamp};
 use proto::ctl::{JobsReply, JobsRequest};
-use serde_json::{Value, json as json_value};
+use serde_json::Value;
 
 #[cfg(test)]
 pub(super) use self::{
@@ -124,20 +125,34 @@ fn put_json(session: &Session<'_>, name: &str, value: Value, now: u64) {
 }
 
 fn reservations(session: &mut Session<'_>, id: Option<&str>) -> Result<u8, u8> {
+    let stale_ok = session.flags.stale_ok;
+    let reply = session.ask("slurm_load_reservations error: ", async |client| {
+        fetch::reservations(client, stale_ok).await
+    })?;
+    let all = reservation::Shown::all(&reply.reservations);
+    let mut all = all.map_err(|error| malformed(session, error))?;
+    if let Some(id) = id {
+        all.retain(|shown| shown.one.name == id);
+    }
     if session.flags.json {
-        let reply = session.ask("slurm_load_reservations error: ", async |client| {
-            fetch::nodes(client, true).await
-        })?;
-        put_json(session, "reservations", json_value!([]), reply.now);
+        let values = all.iter().map(reservation::value).collect();
+        put_json(session, "reservations", values, reply.now);
         return Ok(0);
     }
-    match id {
-        None => {
+    if all.is_empty() {
+        let Some(name) = id else {
             say::out("No reservations in the system\n");
-            Ok(0)
-        }
-        Some(name) => Err(absent(session, &format!("Reservation {name} not found\n"))),
+            return Ok(0);
+        };
+        return Err(absent(session, &format!("Reservation {name} not found\n")));
     }
+    let clock = session.clock(reply.now);
+    let mut out = String::new();
+    for shown in &all {
+        reservation::text(&mut out, shown, &clock, session.flags.one_line);
+    }
+    say::out(&out);
+    Ok(0)
 }
 
 fn load_jobs(session: &mut Session<'_>, job: Option<u32>) -> Result<JobsReply, u8> {

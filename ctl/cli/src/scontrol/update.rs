@@ -1,11 +1,11 @@
-//! `scontrol update`: changes jobs and nodes.
+//! `scontrol update`: changes jobs, nodes and reservations.
 
 mod job;
 mod node;
-mod pair;
+pub(super) mod pair;
 
 use self::pair::Pair;
-use super::session::Session;
+use super::{reserve, session::Session};
 
 /// Slurm's text where a word says nothing that can be changed.
 const NO_ENTITY: &str = "No valid entity in update command\n\
@@ -15,7 +15,6 @@ const NO_ENTITY: &str = "No valid entity in update command\n\
 /// What entities are called that Rafter changes by other means, or has none of.
 const OTHERS: &[(&str, usize, &str)] = &[
     ("PartitionName", 1, "partitions: change slurm.conf, and say scontrol reconfigure"),
-    ("ReservationName", 3, "reservations"),
     ("SlurmctldDebug", 10, "the controllers' log"),
     ("StepId", 4, "steps"),
     ("SuspendExcNodes", 11, "power saving"),
@@ -33,6 +32,9 @@ pub(super) fn run(session: &mut Session<'_>, words: &[&str]) -> u8 {
         }
         if pair.is("JobId", 1) || pair.is("JobName", 4) {
             return job::run(session, words);
+        }
+        if reserve::is_named(&pair) {
+            return reserve::update(session, words);
         }
         if let Some((.., what)) = OTHERS.iter().find(|(name, least, _)| pair.is(name, *least)) {
             return session

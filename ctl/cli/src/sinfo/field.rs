@@ -55,6 +55,8 @@ pub(crate) enum OfNode {
     HostName,
     Reason,
     ReasonTime,
+    /// The one that holds it now.
+    Reservation,
     StateCompact,
     StateComplete,
     StateLong,
@@ -211,6 +213,10 @@ impl OfNode {
                 out.push_str(node.and_then(Node::gres_used).as_deref().unwrap_or("(null)"));
             }
             Self::HostName => out.push_str(node.map_or("", |node| &node.node.host_name)),
+            Self::Reservation => {
+                let held = node.and_then(|node| node.view.reservation.as_deref());
+                out.push_str(held.unwrap_or_default());
+            }
             Self::Reason => out.push_str(reason.map_or("none", |reason| &reason.text)),
             Self::ReasonTime => {
                 style.clock.put(out, reason.map(|reason| Timestamp(reason.at)), "Unknown");

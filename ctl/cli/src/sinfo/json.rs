@@ -20,6 +20,7 @@ pub(super) const FIELDS: &[Field] = &[
     Field::Node(OfNode::Gres),
     Field::Node(OfNode::GresUsed),
     Field::Node(OfNode::Reason),
+    Field::Node(OfNode::Reservation),
     Field::Node(OfNode::User),
     Field::Node(OfNode::ReasonTime),
 ];
@@ -73,7 +74,7 @@ fn row(row: &Row<'_>, style: &Style<'_>) -> Value {
             "description": reason.map_or("", |reason| &reason.text),
             "time": reason.map_or(0, |reason| reason.at / 1000),
         },
-        "reservation": "",
+        "reservation": node.and_then(|node| node.view.reservation.as_deref()).unwrap_or(""),
         "reason_set_by_user": reason.map_or_else(String::new, |reason| (style.user)(reason.by)),
         "resource_spec": { "cpus": "", "memory": 0 },
         "partition": row.partition.json(),

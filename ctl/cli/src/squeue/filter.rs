@@ -18,6 +18,8 @@ pub(crate) struct Filter {
     pub(crate) qos: Option<Vec<String>>,
     pub(crate) names: Option<Vec<String>>,
     pub(crate) licenses: Option<Vec<String>>,
+    /// Reservations.
+    pub(crate) reservations: Option<Vec<String>>,
     /// A list of hosts, as it was given.
     pub(crate) nodes: Option<String>,
     /// None: those that are not over.
@@ -25,15 +27,13 @@ pub(crate) struct Filter {
     /// Minutes.
     pub(crate) running_over: Option<u64>,
     pub(crate) running_under: Option<u64>,
-    /// Something is asked for that no job has.
-    pub(crate) nothing: bool,
 }
 
 impl Filter {
     /// Whether the controllers need not be asked for jobs at all.
     pub(super) fn is_empty(&self) -> bool {
         let none = |list: &Option<Vec<u32>>| list.as_ref().is_some_and(Vec::is_empty);
-        self.nothing || none(&self.users) || none(&self.known_jobs())
+        none(&self.users) || none(&self.known_jobs())
     }
 
     /// The jobs that the controllers may know.
@@ -69,11 +69,11 @@ impl Filter {
         let state = job.state();
         let minutes = job.elapsed().seconds() / 60;
         let running = matches!(state, State::Running | State::Configuring);
-        !self.nothing
-            && match &self.states {
-                None => !state.is_ended(),
-                Some(states) => states.iter().any(|wanted| wanted.has(state)),
-            }
+        let in_state = match &self.states {
+            None => !state.is_ended(),
+            Some(states) => states.iter().any(|wanted| wanted.has(state)),
+        };
+        in_state
             && any(self.jobs.as_ref(), |target| {
                 target.as_ref().is_some_and(|target| target.names(job.job))
             })
@@ -86,6 +86,7 @@ impl Filter {
             && any(self.qos.as_ref(), |name| Some(name) == job.spec.qos.as_ref())
             && any(self.names.as_ref(), |name| *name == job.spec.name)
             && any(self.licenses.as_ref(), |name| job.has_license(name))
+            && any(self.reservations.as_ref(), |name| Some(name) == job.reservation().as_ref())
             && nodes.is_none_or(|nodes| job.places().iter().any(|at| nodes.contains(&at.node)))
             && self.running_over.is_none_or(|over| running && minutes >= over)
             && self.running_under.is_none_or(|under| running && minutes < under)

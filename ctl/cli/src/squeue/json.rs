@@ -284,7 +284,7 @@ fn qos_to_state(job: &Job<'_>) -> Fields {
         ("requeue", json!(job.job.requeue)),
         ("resize_time", number(0)),
         ("restart_cnt", json!(job.job.restarts)),
-        ("resv_name", json!("")),
+        ("resv_name", json!(job.reservation().unwrap_or_default())),
         ("scheduled_nodes", json!("")),
         ("segment_size", json!(0)),
         ("selinux_context", json!("")),

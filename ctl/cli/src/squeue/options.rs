@@ -363,13 +363,13 @@ fn filter(args: &Args) -> Result<Filter, u8> {
         partitions: words(&args.partitions),
         accounts: words(&args.accounts),
         names: words(&args.name),
+        reservations: words(&args.reservation),
         nodes: args.nodelist.clone(),
         states,
         running_over: args.running_over,
         running_under: args.running_under,
         qos: words(&args.qos),
         licenses: words(&args.licenses),
-        nothing: args.reservation.is_some(),
     })
 }
 

@@ -77,6 +77,7 @@ fn compare(field: Field, one: &Job<'_>, other: &Job<'_>) -> Ordering {
         F::Name => one.spec.name.cmp(&other.spec.name),
         F::User => one.spec.user_name.cmp(&other.spec.user_name),
         F::Account => one.spec.account.cmp(&other.spec.account),
+        F::Reservation => one.reservation().cmp(&other.reservation()),
         F::Qos => one.spec.qos.cmp(&other.spec.qos),
         F::Group => one.spec.group_name.cmp(&other.spec.group_name),
         F::UserId => by(|job| job.spec.user.into()),

@@ -297,6 +297,13 @@ impl<'a> Job<'a> {
         }
     }
 
+    /// What it waits for, or is in, of reservations.
+    pub(crate) fn reservation(&self) -> Option<String> {
+        let stay = self.run().and_then(|run| run.stay.as_ref());
+        let named = Some(self.spec.reservations.join(",")).filter(|names| !names.is_empty());
+        named.or_else(|| stay.map(|stay| stay.name.clone()))
+    }
+
     /// Whole nodes.
     pub(crate) fn exclusive(&self) -> &'static str {
         if self.spec.exclusive { "NODE" } else { "NO" }

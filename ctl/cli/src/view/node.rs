@@ -37,6 +37,9 @@ pub(crate) struct NodeState {
     pub(crate) completing: bool,
     /// There is no word from it.
     pub(crate) silent: bool,
+    /// A reservation holds it; and it is for maintenance.
+    pub(crate) reserved: bool,
+    pub(crate) maintenance: bool,
 }
 
 impl<'a> Node<'a> {
@@ -96,6 +99,8 @@ impl<'a> Node<'a> {
             drain: self.node.drain,
             completing: self.view.completing_jobs > 0,
             silent: self.view.silent || lost,
+            reserved: self.view.reservation.is_some(),
+            maintenance: self.view.maintenance,
         }
     }
 }
@@ -115,14 +120,23 @@ impl NodeState {
             Base::Allocated if self.completing && !self.silent => ("allocated+", "alloc+"),
             Base::Allocated => ("allocated", "alloc"),
             _ if self.completing => ("completing", "comp"),
+            Base::Idle if self.maintenance => ("maint", "maint"),
+            Base::Idle if self.reserved => ("reserved", "resv"),
             Base::Idle => ("idle", "idle"),
             Base::Mixed => ("mixed", "mix"),
             Base::Unknown => ("unknown", "unk"),
         }
     }
 
+    /// Behind what it does: that there is no word from it, or that it is in maintenance all the
+    /// same.
     fn star(self) -> &'static str {
-        if self.silent { "*" } else { "" }
+        let busy = matches!(self.base, Base::Allocated | Base::Mixed);
+        match self.silent {
+            true => "*",
+            false if self.maintenance && busy && !self.drain => "$",
+            false => "",
+        }
     }
 
     /// Such as `drained*`.
@@ -147,6 +161,8 @@ impl NodeState {
         let flags = [
             (self.completing, "COMPLETING"),
             (self.drain, "DRAIN"),
+            (self.maintenance, "MAINTENANCE"),
+            (self.reserved, "RESERVED"),
             (self.silent, "NOT_RESPONDING"),
         ];
         let flags = flags.iter().filter(|(has, _)| *has).map(|(_, name)| *name);
@@ -254,6 +270,8 @@ impl Wanted {
             "draining" => state.drain && state.busy(),
             "no_respond" => state.silent,
             "completing" => state.completing,
+            "reserved" => state.reserved,
+            "maint" => state.maintenance,
             // No node is ever in one of the others.
             _ => false,
         };
@@ -277,6 +295,8 @@ mod tests {
             drain: flags.contains('d'),
             completing: flags.contains('c'),
             silent: flags.contains('s'),
+            reserved: flags.contains(['r', 'm']),
+            maintenance: flags.contains('m'),
         }
     }
 
@@ -296,6 +316,12 @@ mod tests {
             (Base::Allocated, "c", "alloc+", "allocated+", "ALLOCATED+COMPLETING"),
             (Base::Allocated, "s", "alloc*", "allocated*", "ALLOCATED+NOT_RESPONDING"),
             (Base::Unknown, "", "unk", "unknown", "UNKNOWN"),
+            // As Slurm 22.05 shows them.
+            (Base::Idle, "r", "resv", "reserved", "IDLE+RESERVED"),
+            (Base::Allocated, "r", "alloc", "allocated", "ALLOCATED+RESERVED"),
+            (Base::Idle, "dr", "drain", "drained", "IDLE+DRAIN+RESERVED"),
+            (Base::Idle, "m", "maint", "maint", "IDLE+MAINTENANCE+RESERVED"),
+            (Base::Allocated, "m", "alloc$", "allocated$", "ALLOCATED+MAINTENANCE+RESERVED"),
         ];
         for (base, flags, compact, long, full) in cases {
             let state = state(base, flags);

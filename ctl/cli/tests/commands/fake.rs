@@ -163,6 +163,21 @@ impl Controller for Service {
     async fn accounts(&self, _: Request<AccountsRequest>) -> Reply<AccountsReply> {
         not_here()
     }
+    async fn create_reservation(
+        &self,
+        _: Request<CreateReservationRequest>,
+    ) -> Reply<CreateReservationReply> {
+        not_here()
+    }
+    async fn update_reservation(&self, _: Request<UpdateReservationRequest>) -> Reply<Done> {
+        self.0.change.next().map(Response::new)
+    }
+    async fn delete_reservation(&self, _: Request<DeleteReservationRequest>) -> Reply<Done> {
+        self.0.change.next().map(Response::new)
+    }
+    async fn reservations(&self, _: Request<ReservationsRequest>) -> Reply<ReservationsReply> {
+        Ok(Response::new(ReservationsReply::default()))
+    }
     async fn reconfigure(&self, _: Request<ReconfigureRequest>) -> Reply<Done> {
         self.0.change.next().map(Response::new)
     }

@@ -93,10 +93,10 @@ fn squeue_says_what_it_does_not_find() {
     let unknown = "slurm_load_jobs error: Invalid job id specified\n";
     assert_eq!(world.run("squeue -j 999999"), said(1, "", unknown));
     assert_eq!(world.run("squeue -h -j 999999,999998"), said(0, "", ""));
+    assert_eq!(world.run("squeue -R none"), said(0, HEADINGS, ""));
     let asked = ctl1.jobs_asked.all().len();
     let nobody = "squeue: error: Invalid user: nosuchuser\n\n";
     assert_eq!(world.run("squeue -u nosuchuser"), said(0, HEADINGS, nobody));
-    assert_eq!(world.run("squeue -R none"), said(0, HEADINGS, ""));
     assert_eq!(ctl1.jobs_asked.all().len(), asked, "nobody need be asked for no jobs");
     let wrong = "squeue: error: Invalid job id: abc\n";
     assert_eq!(world.run("squeue -j abc"), said(1, "", wrong));

@@ -8,7 +8,7 @@ use super::{Line, Pass, limit};
 use crate::{
     board::Share,
     sites::{Site, sites},
-    timeline::{ClassId, Start},
+    timeline::{ClassId, Start, VeilId},
 };
 
 impl<'a> Pass<'a> {
@@ -17,7 +17,7 @@ impl<'a> Pass<'a> {
         &mut self,
         line: &Line<'a>,
         job: &Job,
-        sites: &[Site],
+        (sites, veils): (&[Site], &[Option<VeilId>]),
         required: &[usize],
     ) -> Vec<ClassId> {
         let own = (self.config, line.conf);
@@ -25,7 +25,13 @@ impl<'a> Pass<'a> {
         let sites: Vec<_> = sites
             .filter(|site| site.admits(&self.board, self.config, &job.spec, required))
             .collect();
-        sites.iter().map(|site| self.board.class(own, job, site, required)).collect()
+        let mut classes = Vec::with_capacity(sites.len() * veils.len());
+        for veil in veils {
+            for site in &sites {
+                classes.push(self.board.class(own, job, (site, *veil), required));
+            }
+        }
+        classes
     }
 
     /// Whether the job's licenses are free from now on, and the earliest start that it can have
@@ -48,7 +54,7 @@ impl<'a> Pass<'a> {
     }
 
     /// The earliest start among several, and whose it is; the first of those that are equal.
-    fn earliest(
+    pub(super) fn earliest(
         &mut self,
         classes: &[ClassId],
         licenses: &Licenses,
@@ -105,7 +111,7 @@ impl<'a> Pass<'a> {
         may: fn(&Share) -> bool,
     ) -> bool {
         let sites = sites(&mut self.board, self.config, &line.nodes, &job.spec, may);
-        let classes = self.classes(line, job, &sites, required);
+        let classes = self.classes(line, job, (&sites, &[None]), required);
         self.could(&classes)
     }
 }

@@ -2,7 +2,10 @@
 
 use common::cpus::Steps;
 
-use super::amount::{Amounts, Packing};
+use super::{
+    VeilId,
+    amount::{Amounts, Packing},
+};
 
 /// What a job takes of a node of one capacity.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -82,6 +85,8 @@ pub struct Ask {
     pub counts: Vec<(MaskId, u32)>,
     /// A node counts for one of them alone.
     pub apart: bool,
+    /// What it may not have for a while.
+    pub veil: Option<VeilId>,
 }
 
 /// A shape that the timeline knows.
@@ -169,6 +174,7 @@ impl Ask {
     pub(super) fn dominates(&self, other: &Self) -> bool {
         let limit = |ask: &Self| ask.limit.unwrap_or(u64::MAX);
         (other.counts.is_empty() || self.counts == other.counts && self.apart == other.apart)
+            && self.veil == other.veil
             && self.nodes_min >= other.nodes_min
             && self.nodes_max <= other.nodes_max
             && self.tasks >= other.tasks

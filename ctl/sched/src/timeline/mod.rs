@@ -27,6 +27,7 @@ mod look;
 mod search;
 mod slot;
 mod together;
+mod veil;
 
 use std::collections::BTreeMap;
 
@@ -35,6 +36,7 @@ pub use self::{
     amount::{Amounts, KINDS},
     ask::{Ask, ClassId, InSteps, MaskId, Portion, Shape, ShapeId, Start},
     grid::Grid,
+    veil::{Sight, VeilId},
 };
 
 /// What a run holds of a node.
@@ -83,6 +85,18 @@ impl Timeline {
     /// The same, of nodes of several classes: a kind of resource need not mean the same in each.
     #[must_use]
     pub fn of_classes(now: u64, nodes: &[(Amounts, usize)], running: &[Held], grid: &Grid) -> Self {
+        Self::with_borders(now, nodes, running, grid, &[])
+    }
+
+    /// The same, with these borders among the others.
+    #[must_use]
+    pub fn with_borders(
+        now: u64,
+        nodes: &[(Amounts, usize)],
+        running: &[Held],
+        grid: &Grid,
+        borders: &[u64],
+    ) -> Self {
         let mut known: Vec<(Amounts, usize)> = nodes.to_vec();
         known.sort_unstable();
         known.dedup();
@@ -111,12 +125,12 @@ impl Timeline {
             class_ids: BTreeMap::new(),
             alike: BTreeMap::new(),
         };
-        timeline.fill(now, running, grid);
+        timeline.fill(now, running, grid, borders);
         timeline
     }
 
     /// Makes the slots: each is the one before it, and what has ended since.
-    fn fill(&mut self, now: u64, running: &[Held], grid: &Grid) {
+    fn fill(&mut self, now: u64, running: &[Held], grid: &Grid, fixed: &[u64]) {
         let mut used = vec![Amounts::NONE; self.capacity.len()];
         for held in running {
             let amounts = &mut used[held.node].0;
@@ -135,7 +149,11 @@ impl Timeline {
         let ends = ending.iter().map(|held| held.until).filter(|until| *until < u64::MAX);
         let mut slots: Vec<Slot> = Vec::new();
         let mut ending = ending.iter().peekable();
-        for begin in grid.borders(now, ends) {
+        let mut borders = grid.borders(now, ends);
+        borders.extend(fixed.iter().filter(|at| **at > now));
+        borders.sort_unstable();
+        borders.dedup();
+        for begin in borders {
             let mut slot = match slots.last() {
                 Some(before) => before.again(begin),
                 None => Slot::new(begin, first.clone()),

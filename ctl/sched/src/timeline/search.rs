@@ -92,7 +92,7 @@ impl Timeline {
         let mut counted = from;
         while from < self.slots.len() && self.slots[from].begin <= latest {
             let begin = self.slots[from].begin;
-            let until = ask.limit.map_or(u64::MAX, |limit| begin.saturating_add(limit));
+            let until = self.through(&ask, from);
             let to = self.end(until).max(from + 1);
             if let Some(scarce) = self.scarce(&ask, counted.max(from), to) {
                 from = scarce + 1;
@@ -156,6 +156,9 @@ impl Timeline {
     fn scarce(&mut self, ask: &Ask, from: usize, to: usize) -> Option<usize> {
         let shape = ask.shape.0;
         (from..to).find(|slot| {
+            if ask.veil.is_some() && self.seen(ask, &self.slots[*slot]) < ask.nodes_min {
+                return true;
+            }
             let (packed, slot) = (&self.shapes[shape], &mut self.slots[*slot]);
             slot.count(shape, packed, &self.packing, &self.uniform, &self.capacity) < ask.nodes_min
         })
@@ -211,6 +214,13 @@ impl Timeline {
                 *bits &= fits;
                 left |= *bits;
             }
+            if let Some(open) = self.open(ask, slot) {
+                left = 0;
+                for (bits, open) in bits.iter_mut().zip(&open[at..at + wide]) {
+                    *bits &= open;
+                    left |= *bits;
+                }
+            }
             if left == 0 {
                 break;
             }
@@ -233,6 +243,9 @@ impl Timeline {
         let mut free = u64::MAX >> 1;
         for (at, slot) in (stretch.from..).zip(&self.slots[stretch.from..stretch.to]) {
             let there = slot.free[node];
+            if ask.veil.is_some() && self.hides(ask, slot, node) {
+                return 0;
+            }
             if !self.packing.fits(least, there) {
                 stale.push((at, node));
                 return 0;

@@ -1,6 +1,6 @@
 //! One stretch of time, in which what is free stays the same.
 
-use super::{amount::Packing, ask::Packed};
+use super::{Sight, amount::Packing, ask::Packed};
 
 /// What is known of where one shape fits.
 #[derive(Clone, Copy, Debug)]
@@ -19,6 +19,8 @@ pub(super) struct Slot {
     pub(super) free: Vec<u64>,
     /// How many nodes' shares were taken since the beginning of the plan.
     pub(super) changes: u32,
+    /// What is seen through each veil.
+    pub(super) sights: Vec<Sight>,
     known: Vec<Known>,
     /// For each shape a bit for each node: clear where it does not fit. Set bits may be stale.
     bits: Vec<u64>,
@@ -26,7 +28,7 @@ pub(super) struct Slot {
 
 impl Slot {
     pub(super) fn new(begin: u64, free: Vec<u64>) -> Self {
-        Self { begin, free, changes: 0, known: vec![], bits: vec![] }
+        Self { begin, free, changes: 0, sights: vec![], known: vec![], bits: vec![] }
     }
 
     /// The same from another moment on.

@@ -138,6 +138,7 @@ impl Want {
             limit: self.limit,
             counts,
             apart: self.apart,
+            veil: None,
         })
     }
 }
@@ -291,6 +292,7 @@ proptest! {
                 limit: Some(limit),
                 counts: vec![],
                 apart: false,
+                veil: None,
             };
             let class = timeline.class(&ask);
             let start = timeline.earliest(class, u64::MAX).expect("all of it ends");
@@ -406,6 +408,7 @@ fn required_nodes_come_first_and_are_waited_for() {
         limit: Some(10),
         counts: vec![],
         apart: false,
+        veil: None,
     };
     let class = timeline.class(&ask);
     let start = timeline.earliest(class, u64::MAX).expect("it ends");
@@ -433,6 +436,7 @@ fn a_full_budget_rounds_ends_up() {
         limit: Some(limit),
         counts: vec![],
         apart: false,
+        veil: None,
     };
     let mut at = |limit| {
         let class = timeline.class(&ask(limit));
@@ -463,6 +467,7 @@ fn what_is_counted_holds_up_nobody_who_does_not_count() {
             limit: Some(10),
             counts,
             apart: false,
+            veil: None,
         });
         timeline.earliest(class, u64::MAX).map(|start| (start.at, start.nodes))
     };

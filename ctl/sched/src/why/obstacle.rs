@@ -122,6 +122,8 @@ pub(super) fn at_turn(considered: &Considered) -> Option<Obstacle> {
         | Kind::Nodes
         | Kind::Resources
         | Kind::ArrayTasks
+        | Kind::Reservation
+        | Kind::Reserved
         | Kind::Other => "",
     };
     Some(Obstacle { reason, text: text.to_owned(), until: None })
@@ -161,7 +163,7 @@ pub(super) fn never(waiting: &Waiting, job: &Job) -> Option<Obstacle> {
 fn until(reason: Reason, peeled: &Peeled, job: &Job) -> Option<Timestamp> {
     match Kind::of(reason) {
         Kind::Begin => job.begin,
-        Kind::Resources | Kind::Licenses => peeled.alone,
+        Kind::Resources | Kind::Licenses | Kind::Reservation | Kind::Reserved => peeled.alone,
         Kind::Held
         | Kind::Dependency
         | Kind::PartitionState
@@ -193,6 +195,10 @@ enum Kind {
     Limit,
     ArrayTasks,
     Licenses,
+    /// Its own does not hold yet.
+    Reservation,
+    /// Others have what it could have.
+    Reserved,
     Other,
 }
 
@@ -201,6 +207,9 @@ impl Kind {
         const KNOWN: &[(Reason, Kind)] = &[
             (Reason::JobHeldUser, Kind::Held),
             (Reason::JobHeldAdmin, Kind::Held),
+            (Reason::ReservationDeleted, Kind::Held),
+            (Reason::Reservation, Kind::Reservation),
+            (Reason::MayBeReserved, Kind::Reserved),
             (Reason::Dependency, Kind::Dependency),
             (Reason::DependencyNeverSatisfied, Kind::Dependency),
             (Reason::BeginTime, Kind::Begin),
@@ -255,8 +264,16 @@ fn lift(reason: Reason, view: &mut State, job: &Job) -> bool {
         Kind::ArrayTasks => {
             job.array_id().map(|array| view.suppose_no_array_limit(array)).is_some()
         }
+        Kind::Reserved => {
+            view.suppose_no_reservations();
+            true
+        }
         // Nothing but time, or another request, helps against these.
-        Kind::Resources | Kind::Licenses | Kind::PartitionConfig | Kind::Other => false,
+        Kind::Resources
+        | Kind::Licenses
+        | Kind::PartitionConfig
+        | Kind::Reservation
+        | Kind::Other => false,
     }
 }
 
@@ -297,6 +314,11 @@ fn text(reason: Reason, peeled: &Peeled, config: &Config, job: &Job) -> String {
     let size = conf.map_or(0, |conf| conf.nodes.len());
     match Kind::of(reason) {
         Kind::Held if reason == Reason::JobHeldAdmin => "held by an operator".to_owned(),
+        Kind::Held if reason == Reason::ReservationDeleted => format!(
+            "the reservation that it waited for is gone: scontrol update JobId={} \
+             ReservationName=",
+            job.id
+        ),
         Kind::Held => format!("held by its owner: scontrol release {}", job.id),
         Kind::Dependency => conditions(&peeled.view, job),
         Kind::Begin => "it asks to begin later".to_owned(),
@@ -347,6 +369,13 @@ fn text(reason: Reason, peeled: &Peeled, config: &Config, job: &Job) -> String {
             format!("as many tasks of its array run as may: ArrayTaskThrottle={most}")
         }
         Kind::Licenses => licenses(&peeled.view, config, job),
+        Kind::Reservation => {
+            let names = job.spec.reservations.join(",");
+            format!("waits for reservation {names} to begin")
+        }
+        Kind::Reserved => "nodes that it could have are reserved for others before it would be \
+                           over: scontrol show reservation"
+            .to_owned(),
         Kind::Other => String::new(),
     }
 }

@@ -20,8 +20,8 @@ use sched::{Plan, plan};
 
 use crate::{accounts, options, told::told};
 
-const ALICE: UserId = UserId(1001);
-const OPERATOR: UserId = UserId(500);
+pub(crate) const ALICE: UserId = UserId(1001);
+pub(crate) const OPERATOR: UserId = UserId(500);
 
 pub(crate) struct Bench {
     pub(crate) state: State,
@@ -83,7 +83,7 @@ impl Bench {
         }
     }
 
-    fn send(&mut self, command: Command) -> Result<Answer, Refusal> {
+    pub(crate) fn send(&mut self, command: Command) -> Result<Answer, Refusal> {
         let at = self.now.max(self.state.at);
         let decided = decide(&self.state, at, command)?;
         if decided.events.is_empty() && decided.request.is_none() {
@@ -102,7 +102,7 @@ impl Bench {
         Ok(decided.answer)
     }
 
-    fn by(&mut self, user: UserId) -> By {
+    pub(crate) fn by(&mut self, user: UserId) -> By {
         self.requests += 1;
         By { user, request: RequestId(self.requests.to_be_bytes()) }
     }
@@ -126,6 +126,10 @@ impl Bench {
             }
             "hold" => self.hold(JobId(rest.parse().expect("a job's number"))),
             "features" => self.features(rest),
+            "reserve" => self.reserve(rest),
+            "change" => self.change(rest),
+            "unreserve" => self.unreserve(rest),
+            "clock" => self.clock(),
             "update" => self.update(rest),
             "pass" => {
                 let seconds = rest.parse().expect("a number of seconds");
@@ -155,7 +159,9 @@ impl Bench {
         };
         match self.send(Command::Submit(Box::new(submission))) {
             Ok(Answer::Job(job)) => format!("job {job}\n"),
-            Ok(Answer::Done) => panic!("a submission is answered with a job"),
+            Ok(Answer::Done | Answer::Reservation(_)) => {
+                panic!("a submission is answered with a job")
+            }
             Err(Refusal::Policy(limit)) => format!("refused: {limit}\n"),
             Err(refusal) => format!("refused: {refusal}\n"),
         }
@@ -273,7 +279,9 @@ impl Bench {
         let (job, options) = change.split_once(' ').expect("a job, and options");
         let job = JobId(job.parse().expect("a job's number"));
         let asked = options::job(options, ALICE, self.now);
-        let changes = JobChanges { constraint: asked.constraint, ..JobChanges::default() };
+        let reservations = options.contains("--reservation").then_some(asked.reservations);
+        let constraint = asked.constraint;
+        let changes = JobChanges { constraint, reservations, ..JobChanges::default() };
         let by = self.by(ALICE);
         match self.send(Command::UpdateJob { by, job, changes: Box::new(changes) }) {
             Ok(_) => String::new(),

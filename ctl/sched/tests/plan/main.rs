@@ -22,12 +22,17 @@
 //! | `features NAME LIST` | the configuration gives the node these features from now on |
 //! | `update JOB OPTIONS` | what it asks for of nodes becomes what the options ask for |
 //! | `pass SECONDS` | the clock goes on |
+//! | `clock` | what is due by the clock is done |
+//! | `reserve NAME OPTIONS` | an operator makes a reservation |
+//! | `change NAME OPTIONS` | or changes it |
+//! | `unreserve NAME` | or deletes it |
 
 mod accounts;
 mod bench;
 mod explained;
 mod options;
 mod properties;
+mod reserved;
 mod told;
 
 use std::{fmt::Write, fs, path::Path};

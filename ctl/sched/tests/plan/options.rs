@@ -89,6 +89,10 @@ fn apply(spec: &mut JobSpec, name: &str, value: &str, now: Timestamp) {
         "--cpus-per-gpu" => gres(spec).cpus_per_gpu = Some(number()),
         "--mem-per-gpu" => gres(spec).memory_per_gpu = Some(mib()),
         "-L" => asks(spec).licenses = Licenses::parse(value).expect("the option takes them"),
+        "--reservation" => {
+            let names = value.split(',').filter(|name| !name.is_empty());
+            spec.reservations = names.map(str::to_owned).collect();
+        }
         "--nice" => spec.nice = i64::from(number()),
         _ => panic!("scenarios have no option {name}"),
     }

@@ -138,6 +138,7 @@ impl Asked {
             Opt::Propagate => self.propagate = Propagate::parse(value)?,
             Opt::Quiet => self.quiet = true,
             Opt::Requeue => self.requeue = Some(requeue(value)?),
+            Opt::Reservation => self.reservations = listed(text),
             Opt::Signal => self.signal = Some(signal::parse(text)?),
             Opt::CoreSpec => self.not_allowed("-S"),
             Opt::ThreadSpec => self.not_allowed("--thread-spec"),
@@ -217,6 +218,11 @@ fn dependency(text: &str) -> Result<Dependency, Complaint> {
             Complaint::unsupported(&format!("dependency={kind}"), why)
         }
     })
+}
+
+/// Names between commas.
+fn listed(text: &str) -> Vec<String> {
+    text.split(',').filter(|name| !name.is_empty()).map(str::to_owned).collect()
 }
 
 /// So is a constraint. An empty one asks for nothing.

@@ -123,6 +123,9 @@ pub(super) const KNOWN: &[Row] = &[
     Row::may_value("requeue", "HOW", Opt::Requeue)
         .or(&["SBATCH_REQUEUE"])
         .help("Run it again when a node fails"),
+    Row::value("reservation", "NAMES", Opt::Reservation)
+        .or(&["SBATCH_RESERVATION"])
+        .help("Run in one of these reservations"),
     Row::value("signal", "[B:]SIGNAL[@S]", Opt::Signal).or(&["SBATCH_SIGNAL"]).help(
         "Send this signal so many seconds before the time limit; with B: to the script alone",
     ),

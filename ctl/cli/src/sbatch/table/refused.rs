@@ -64,8 +64,6 @@ pub(super) const REFUSED: &[Row] = &[
     Row::value("profile", "", Opt::Unsupported("what jobs use is not sampled"))
         .or(&["SBATCH_PROFILE"]),
     Row::flag("reboot", Opt::Unsupported("nodes are not booted")),
-    Row::value("reservation", "", Opt::Unsupported("there are no reservations"))
-        .or(&["SBATCH_RESERVATION"]),
     Row::value("resources", "", Opt::Unsupported("licenses are asked for by --licenses")),
     Row::may_value("resv-ports", "", Opt::Unsupported("no ports are given to jobs")),
     Row::value("segment", "", TOPOLOGY).or(&["SBATCH_SEGMENT_SIZE"]),

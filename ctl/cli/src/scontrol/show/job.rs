@@ -153,6 +153,9 @@ fn resources(record: &mut Record<'_>, job: &Job<'_>, details: bool) {
         .pair("LicensesAlloc", or_null(job.licenses_allocated()))
         .pair("Network", "(null)")
         .line();
+    if let Some(name) = job.reservation() {
+        record.pair("Reservation", name).line();
+    }
 }
 
 /// What it holds, a line for all nodes that follow each other and are alike.

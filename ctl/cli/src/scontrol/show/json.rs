@@ -89,7 +89,7 @@ fn standing(node: &Node<'_>, partitions: &[Partition<'_>], names: &mut UserNames
         "reason_changed_at": moment(reason.map(|reason| reason.at)),
         "reason_set_by_user": reason.map_or_else(String::new, |reason| names.name(reason.by)),
         "resume_after": number(0),
-        "reservation": "",
+        "reservation": node.view.reservation.as_deref().unwrap_or(""),
         "suspend_time": infinite(),
         "alloc_memory": node.used.memory_mib,
         "alloc_cpus": node.used.cpus,

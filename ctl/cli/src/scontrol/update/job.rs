@@ -173,6 +173,9 @@ fn set(update: &mut Update, pair: &Pair<'_>, now: Timestamp, zone: &TimeZone) ->
             Ok(Licenses { text, .. }) => asks(changes).licenses = Some(text),
             Err(error) => update.wrong = Some(error.to_string()),
         }
+    } else if pair.is("ReservationName", 3) {
+        let names = text.split(',').filter(|name| !name.is_empty());
+        changes.reservations = Some(NameList { names: names.map(str::to_owned).collect() });
     } else if pair.is("StdOut", 4) {
         changes.std_out = Some(text.to_owned());
     } else if pair.is("StdErr", 4) {
@@ -324,6 +327,10 @@ mod tests {
         assert_eq!(wrong.as_deref(), Some("Invalid license specification"));
         let disk = read("jobid=5 mintmpdisknode=3000").unwrap().changes.tmp_disk_mib;
         assert_eq!(disk, Some(3_000));
+        let reserved = read("jobid=5 reservationname=one,two").unwrap().changes.reservations;
+        assert_eq!(reserved.unwrap().names, ["one", "two"]);
+        let reserved = read("jobid=5 res=").unwrap().changes.reservations;
+        assert_eq!(reserved.unwrap().names, [""; 0]);
         let wrong = read("jobid=5 features=a&&b").unwrap().wrong;
         assert_eq!(wrong.as_deref(), Some("Invalid feature specification"));
         let wrong = read("jobid=5 dependency=bogus").unwrap().wrong;

@@ -1,25 +1,25 @@
 //! A word such as `TimeLimit=30`, `TimeLimit+=5` or `Nice`.
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Pair<'a> {
+pub(in crate::scontrol) struct Pair<'a> {
     /// As it was written.
-    pub(super) word: &'a str,
+    pub(in crate::scontrol) word: &'a str,
     key: &'a str,
-    pub(super) change: Change,
+    pub(in crate::scontrol) change: Change,
     /// Without quotes around it. None: there is no `=`.
-    pub(super) value: Option<&'a str>,
+    pub(in crate::scontrol) value: Option<&'a str>,
 }
 
 /// What an amount does to the one that there is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Change {
+pub(in crate::scontrol) enum Change {
     Set,
     Add,
     Subtract,
 }
 
 impl<'a> Pair<'a> {
-    pub(super) fn of(word: &'a str) -> Self {
+    pub(in crate::scontrol) fn of(word: &'a str) -> Self {
         let Some((key, value)) = word.split_once('=') else {
             return Self { word, key: word, change: Change::Set, value: None };
         };
@@ -36,13 +36,13 @@ impl<'a> Pair<'a> {
     }
 
     /// Whether the key is a beginning of `name` of at least so many letters, in any case.
-    pub(super) fn is(&self, name: &str, letters: usize) -> bool {
+    pub(in crate::scontrol) fn is(&self, name: &str, letters: usize) -> bool {
         let head = name.get(..self.key.len());
         self.key.len() >= letters && head.is_some_and(|head| head.eq_ignore_ascii_case(self.key))
     }
 
     /// The value, or nothing.
-    pub(super) fn text(&self) -> &'a str {
+    pub(in crate::scontrol) fn text(&self) -> &'a str {
         self.value.unwrap_or_default()
     }
 }

@@ -1,0 +1,30 @@
+//! How many jobs are planned at all.
+
+use common::job::Job;
+
+use super::{Line, Pass};
+use crate::policy::Policy;
+
+impl<'a> Pass<'a> {
+    /// Counts the job, if the policy's caps let it be planned at all.
+    pub(super) fn may_be_looked_at(&mut self, line: &mut Line<'a>, job: &Job) -> bool {
+        let Policy { jobs_of_user, jobs_of_partition, jobs_of_user_in_partition, .. } = self.policy;
+        let full = |count: u32, most: Option<u32>| most.is_some_and(|most| count >= most);
+        let user = job.spec.user;
+        let partition = Some(line.conf.name.as_str());
+        let count = |key| self.of_user.get(&key).copied().unwrap_or(0);
+        if full(line.looked, jobs_of_partition)
+            || full(count((user, None)), jobs_of_user)
+            || full(count((user, partition)), jobs_of_user_in_partition)
+        {
+            return false;
+        }
+        self.looked += 1;
+        line.looked += 1;
+        if jobs_of_user.is_some() || jobs_of_user_in_partition.is_some() {
+            *self.of_user.entry((user, None)).or_default() += 1;
+            *self.of_user.entry((user, partition)).or_default() += 1;
+        }
+        true
+    }
+}
