@@ -18,12 +18,14 @@ mod limits;
 mod parse;
 mod print;
 mod tres;
+mod weights;
 
 use std::collections::{BTreeMap, BTreeSet};
 
 pub use limits::{Limits, Most};
 pub use parse::{LineError, Loaded, parse};
 pub use tres::{Tres, TresError, TresLimits};
+pub use weights::{TresWeights, Weighing};
 
 /// The account at the top, which is always there.
 pub const ROOT: &str = "root";
@@ -70,6 +72,8 @@ pub struct Qos {
     /// `Max...PerAccount`.
     pub per_account: Most,
     pub min_tres_per_job: TresLimits,
+    /// `UsageFactor`, in millionths: how much a run under it counts as used; none: as it is.
+    pub usage_factor: Option<u32>,
 }
 
 /// Who pays, or for whom it is counted.
@@ -87,7 +91,7 @@ pub struct User {
     pub default_account: String,
 }
 
-/// The shares of one association among its siblings. Kept, and without effect yet.
+/// The shares of one association among its siblings: what it may use of what they use together.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Fairshare {
     Shares(u32),

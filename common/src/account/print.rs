@@ -73,7 +73,13 @@ impl Options<'_, '_> {
         self.most("PerUser", &qos.per_user)?;
         self.most("PerAccount", &qos.per_account)?;
         self.tres("MinTRESPerJob", &qos.min_tres_per_job)?;
-        self.number("Priority", Some(qos.priority).filter(|priority| *priority > 0))
+        self.number("Priority", Some(qos.priority).filter(|priority| *priority > 0))?;
+        match qos.usage_factor {
+            Some(factor) => {
+                write!(self.0, ":UsageFactor={}.{:06}", factor / 1_000_000, factor % 1_000_000)
+            }
+            None => Ok(()),
+        }
     }
 }
 

@@ -3,7 +3,7 @@
 use std::ops::RangeInclusive;
 
 use super::{
-    Config, EnforcePartLimits, MemoryPer, enforce, license, propagation,
+    Config, EnforcePartLimits, MemoryPer, enforce, license, priority, propagation,
     record::{Record, Setting, flag, hostlist, is_unlimited, mib, number, text, word},
     report::{Place, Report},
 };
@@ -31,6 +31,7 @@ pub(super) fn config(cluster: &Record, whole: &Place, report: &mut Report) -> Co
     memory(&mut config, cluster, report);
     rafter(&mut config, cluster, report);
     propagation::check(cluster, report);
+    priority::check(cluster, report);
     config
 }
 

@@ -17,6 +17,7 @@ mod node;
 mod node_lines;
 mod partition;
 mod partition_lines;
+mod priority;
 mod propagation;
 mod record;
 mod report;
@@ -31,6 +32,7 @@ pub use gres_lines::MOST_KINDS;
 pub use license::LicenseConf;
 pub use node::{ConfiguredState, GresConf, NodeConf};
 pub use partition::{PartitionConf, PartitionState};
+pub use priority::{Priority, Reset};
 pub use report::{ConfigError, Fate, KeyFate, Place, Problem};
 pub use shown::{Surroundings, shown};
 

@@ -35,6 +35,9 @@ pub struct PartitionConf {
     pub def_memory: Option<MemoryPer>,
     /// None: the cluster's.
     pub max_memory: Option<MemoryPer>,
+    /// `TRESBillingWeights`, as it was written ([`crate::account::TresWeights`]); empty: a CPU is
+    /// a unit.
+    pub billing_weights: String,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -112,6 +115,7 @@ impl PartitionConf {
             deny_accounts: vec![],
             def_memory: None,
             max_memory: None,
+            billing_weights: String::new(),
         }
     }
 }

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::{
-    Config, PartitionConf, PartitionState, cluster,
+    Config, PartitionConf, PartitionState, cluster, priority,
     record::{Record, Setting, flag, hostlist, number, number_or_unlimited, time_limit, word},
     report::{Place, Report},
     sections::{Line, Sections},
@@ -127,6 +127,9 @@ fn access(partition: &mut PartitionConf, record: &Record, report: &mut Report) {
     record.set("AllowGroups", &mut partition.allow_groups, report, names);
     record.set("AllowAccounts", &mut partition.allow_accounts, report, names);
     record.set("DenyAccounts", &mut partition.deny_accounts, report, names);
+    record.set("TRESBillingWeights", &mut partition.billing_weights, report, |value| {
+        priority::weights(value).map(|_| value.to_owned())
+    });
     let is = |key: &str, word: &str| {
         record.text(key).is_some_and(|value| value.eq_ignore_ascii_case(word))
     };

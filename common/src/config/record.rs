@@ -24,7 +24,13 @@ fn each_option(key: &Key, table: &'static [Key], value: &str, place: &Place, rep
     for option in value.split(',').map(str::trim).filter(|option| !option.is_empty()) {
         let (name, of_option) = option.split_once('=').unwrap_or((option, ""));
         let fate = match Key::find(table, name.trim()) {
-            Some(known) => known.fate(table, of_option),
+            Some(known) => {
+                let fate = known.fate(table, of_option);
+                if let Fate::Refused(why) = fate {
+                    report.problem(place, format!("{}={option} is refused: {why}", key.name));
+                }
+                fate
+            }
             None => {
                 let hint = hint(table, name.trim());
                 let text = format!("{}: {name} is no option that is known here{hint}", key.name);

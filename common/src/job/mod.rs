@@ -21,4 +21,4 @@ pub use reason::Reason;
 pub use spec::{
     JobChanges, JobSpec, Layout, MemoryRequest, OpenMode, ResourceLimit, SignalScope, WarnSignal,
 };
-pub use state::{Hold, Job, PendingSignal, Phase, Place, Run, Stage, Stay};
+pub use state::{Charge, Hold, Job, PendingSignal, Phase, Place, Rank, Run, Stage, Stay};

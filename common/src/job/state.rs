@@ -52,6 +52,17 @@ pub struct Job {
     pub array: Option<ArrayPart>,
     /// What it waits for of other jobs, and what became of that.
     pub dependency: Option<Arc<Dependency>>,
+    /// What its priority is made of that nobody asked for at its submission.
+    pub rank: Rank,
+}
+
+/// What only a multifactor priority looks at.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Rank {
+    /// Since when neither a hold nor another job keeps it; none: since it was submitted.
+    pub since: Option<Timestamp>,
+    /// Its priority was set (`scontrol update Priority=`), and no factor counts.
+    pub direct: bool,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -103,6 +114,8 @@ pub struct Run {
     pub warned: bool,
     /// The reservation that it is in.
     pub stay: Option<Stay>,
+    /// What its association is charged for it; none: a unit for each CPU.
+    pub charge: Option<Charge>,
 }
 
 /// A run's time in a reservation.
@@ -111,6 +124,16 @@ pub struct Stay {
     pub name: String,
     /// When the run has to be over for its sake; none: it may go on.
     pub until: Option<Timestamp>,
+}
+
+/// What a run costs as long as it lasts: what is billed, times `UsageFactor` of its QOS. In
+/// millionths of a unit, for each second.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Charge(pub u64);
+
+impl Charge {
+    /// What one unit comes to: a CPU, where nothing else is said.
+    pub const UNIT: u64 = 1_000_000;
 }
 
 /// A job's share of a node.
@@ -168,6 +191,13 @@ impl Run {
     #[must_use]
     pub fn batch_host(&self) -> &NodeName {
         &self.places.first().expect("a run has at least one node").node
+    }
+
+    /// What its association is charged for each second of it.
+    #[must_use]
+    pub fn charge(&self) -> Charge {
+        let cpus: u64 = self.places.iter().map(|place| u64::from(place.held.cpus)).sum();
+        self.charge.unwrap_or(Charge(cpus.saturating_mul(Charge::UNIT)))
     }
 }
 
@@ -230,6 +260,14 @@ impl Job {
     pub fn in_partition(&self, partition: &PartitionConf) -> Self {
         let (name, limit) = (partition.name.as_str().into(), self.time_limit_in(partition));
         Self { partition: name, time_limit: limit, ..self.clone() }
+    }
+
+    /// Since when it could have run but for its turn and for room. That moment may be to come; of
+    /// one that is held it has no meaning.
+    #[must_use]
+    pub fn eligible(&self) -> Timestamp {
+        let since = self.rank.since.unwrap_or(self.submitted);
+        self.begin.map_or(since, |begin| since.max(begin))
     }
 
     /// The array that it stands for, or is a task of.

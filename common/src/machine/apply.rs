@@ -7,7 +7,8 @@ mod node;
 use std::sync::Arc;
 
 use super::{
-    Authorities, Blob, Controller, Entry, Event, Remembered, State, Token, event::Answered,
+    Authorities, Blob, Controller, Entry, Event, QueueKey, Remembered, State, Token,
+    event::Answered,
 };
 use crate::{
     id::{ContentHash, JobId, Term},
@@ -159,7 +160,12 @@ impl State {
             .get(&job)
             .cloned()
             .unwrap_or_else(|| panic!("the log names job {job} before it exists"));
-        change(Arc::make_mut(&mut record));
+        let stood = QueueKey::of(&record).is_some();
+        let job = Arc::make_mut(&mut record);
+        change(job);
+        if !stood && QueueKey::of(job).is_some() {
+            job.rank.since = Some(self.at);
+        }
         self.put_job(record);
     }
 }

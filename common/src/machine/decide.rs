@@ -5,6 +5,7 @@ mod admin;
 mod allocate;
 mod asks;
 mod cancel;
+mod charge;
 mod circles;
 mod fit;
 mod follow;

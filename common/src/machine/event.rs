@@ -15,7 +15,9 @@ use crate::{
         Attempt, ClusterId, ContentHash, ControllerName, Incarnation, JobId, NodeName,
         PartitionName, RequestId, Term, UserId,
     },
-    job::{End, Fate, Hold, JobChanges, JobSpec, Place, Requeue, SignalScope, Stay, TaskSet},
+    job::{
+        Charge, End, Fate, Hold, JobChanges, JobSpec, Place, Requeue, SignalScope, Stay, TaskSet,
+    },
     node::{Availability, Inventory, NodeReason},
     reservation::Reservation,
     time::{Span, TimeLimit, Timestamp},
@@ -173,6 +175,8 @@ pub enum Event {
         partition: Option<PartitionName>,
         /// The reservation that it starts in. Since format 2.
         stay: Option<Stay>,
+        /// What it is charged; none: a unit for each CPU. Since format 2.
+        charge: Option<Charge>,
     },
     JobLaunching {
         job: JobId,

@@ -20,6 +20,7 @@
 mod apply;
 mod arrays;
 mod command;
+mod counting;
 mod decide;
 mod dependents;
 mod event;
@@ -34,6 +35,7 @@ mod state;
 mod suppose;
 mod tallies;
 mod timers;
+mod usage;
 
 pub use arrays::{ArrayBook, Tasks};
 pub use command::{Allocation, By, Command, NodeChanges, NodeTarget, Report, Submission, TaskAct};
@@ -48,3 +50,4 @@ pub use rules::{Rules, Wants};
 pub use state::{Authorities, Blob, Controller, QueueKey, Remembered, State, Token};
 pub use tallies::{Tallies, Tally, Whose};
 pub use timers::{next_alarm, timers};
+pub use usage::{Bucket, Owner, Usage};

@@ -54,7 +54,9 @@ impl<'a> Wants<'a> {
         }
     }
 
-    fn amount(&self, tres: &Tres) -> u64 {
+    /// How much of a resource that is.
+    #[must_use]
+    pub fn amount(&self, tres: &Tres) -> u64 {
         match tres {
             Tres::Cpu => self.cpus,
             Tres::Mem => self.memory_mib,

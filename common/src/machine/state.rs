@@ -13,6 +13,7 @@ use super::{
     fingerprint::{fingerprint_job, fingerprint_node},
     reserved::Reservations,
     tallies::Tallies,
+    usage::Usage,
 };
 use crate::{
     account::Accounts,
@@ -67,6 +68,8 @@ pub struct State {
     pub next_priority: u32,
     pub blobs: OrdMap<ContentHash, Blob>,
     pub requests: OrdMap<RequestId, Remembered>,
+    /// What the runs that are over have used.
+    pub usage: Usage,
 
     // Kept for speed, each a function of what is above; `check` recomputes them.
     /// Pending jobs that are not held and wait for no other job, by partition, the most urgent
@@ -169,23 +172,7 @@ impl QueueKey {
     }
 }
 
-/// Slurm's first priority where priorities only count down; the next job gets one less.
-const TOP_PRIORITY: u32 = 4_294_901_759;
-
 impl State {
-    /// The priority of the next job, lower by its niceness: jobs run in the order in which they
-    /// began to wait.
-    #[must_use]
-    pub fn priority(&self, nice: i64) -> u32 {
-        let lowered = i64::from(self.top_priority()).saturating_sub(nice);
-        u32::try_from(lowered.clamp(1, i64::from(u32::MAX))).expect("clamped to the range")
-    }
-
-    /// What the next job gets that is not nice.
-    pub(super) fn top_priority(&self) -> u32 {
-        if self.next_priority == 0 { TOP_PRIORITY } else { self.next_priority }
-    }
-
     /// As much of the time between two entries as is believed.
     pub const STRIDE: Span = Span::from_seconds(10);
 

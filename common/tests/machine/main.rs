@@ -15,3 +15,4 @@ mod properties;
 mod reservations;
 mod several;
 mod stories;
+mod usage;

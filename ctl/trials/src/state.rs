@@ -1,13 +1,13 @@
 //! The same cluster as a state of the machine's, for what plans on one.
 
-use std::sync::Arc;
+use std::{fmt::Write as _, sync::Arc};
 
 use common::{
     config::{Config, NodeConf, PartitionConf},
     cpus::CpuSet,
     gres::{self, GPU, Gres, GresRequest, Wanted},
     id::{Attempt, Incarnation, JobId, NodeName, PartitionName, Term, UserId},
-    job::{Hold, Job, JobSpec, Layout, MemoryRequest, Phase, Run, Stage},
+    job::{Hold, Job, JobSpec, Layout, MemoryRequest, Phase, Rank, Run, Stage},
     machine::{Allocation, State},
     node::{Availability, Inventory, Node},
     resources::Resources,
@@ -60,6 +60,7 @@ pub fn state(hundreds: usize, pending: u32, random: &mut Rng) -> State {
             deadline: Some(NOW + left),
             warned: false,
             stay: None,
+            charge: None,
         };
         let running = Job { phase: Phase::Active(run), ..Job::clone(waiting) };
         state.jobs.insert(job, Arc::new(running));
@@ -70,6 +71,37 @@ pub fn state(hundreds: usize, pending: u32, random: &mut Rng) -> State {
     }
     state.rebuild();
     state
+}
+
+/// The same, where priorities come from factors: each user has an association, and has used
+/// something.
+pub fn weigh(state: &mut State) {
+    let mut config = state.config.as_deref().expect("it was configured").clone();
+    for key in ["Age", "Assoc", "FairShare", "JobSize", "Partition", "QOS"] {
+        config.settings.insert(format!("PriorityWeight{key}"), "1000".to_owned());
+    }
+    state.config = Some(Arc::new(config));
+    let mut table = "Cluster - 'test'\n".to_owned();
+    for account in 0..10 {
+        let line = format!("Parent - 'root'\nAccount - 'a{account}'\nParent - 'a{account}'\n");
+        table.push_str(&line);
+        for user in (0..100).filter(|user| user % 10 == account) {
+            writeln!(table, "User - 'u{user}'").expect("a text takes what is written");
+        }
+    }
+    let loaded = common::account::parse(&table).expect("it is well formed");
+    state.accounts = Some(Arc::new(loaded.accounts));
+    let jobs = state.jobs.iter().map(|(id, job)| {
+        let user = job.spec.user.0 - 1_000;
+        let spec = JobSpec {
+            user_name: format!("u{user}"),
+            account: Some(format!("a{}", user % 10)),
+            ..job.spec.as_ref().clone()
+        };
+        (*id, Arc::new(Job { spec: Arc::new(spec), ..job.as_ref().clone() }))
+    });
+    state.jobs = jobs.collect();
+    state.rebuild();
 }
 
 fn owned((id, job): (&JobId, &Arc<Job>)) -> (JobId, Arc<Job>) {
@@ -180,6 +212,7 @@ fn submit(state: &mut State, next: &mut u32, random: &mut Rng) {
         signals_sent: 0,
         array: None,
         dependency: None,
+        rank: Rank::default(),
     };
     state.jobs.insert(id, Arc::new(job));
 }

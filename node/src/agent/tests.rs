@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use common::{
     id::{Attempt, GroupId, JobId, PartitionName, UserId},
-    job::{Hold, Job, JobSpec, Phase, SignalScope},
+    job::{Hold, Job, JobSpec, Phase, Rank, SignalScope},
     machine::Cause,
     time::{Span, TimeLimit},
 };
@@ -50,6 +50,7 @@ fn launch_of(run: RunId) -> Box<Launch> {
         signals_sent: 0,
         array: None,
         dependency: None,
+        rank: Rank::default(),
     });
     Box::new(Launch { job, script: None, environment: None })
 }

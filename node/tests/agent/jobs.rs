@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use common::{
     id::{GroupId, PartitionName, UserId},
-    job::{Hold, Job, JobSpec, Phase},
+    job::{Hold, Job, JobSpec, Phase, Rank},
     time::{TimeLimit, Timestamp},
 };
 use node::run::RunId;
@@ -41,5 +41,6 @@ pub(crate) fn job(run: RunId) -> Arc<Job> {
         signals_sent: 0,
         array: None,
         dependency: None,
+        rank: Rank::default(),
     })
 }

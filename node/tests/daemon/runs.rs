@@ -7,7 +7,7 @@ use common::{
     id::{
         Attempt, ContentHash, GroupId, Incarnation, JobId, NodeName, PartitionName, Term, UserId,
     },
-    job::{Hold, Job, JobSpec, Phase, Place, Run, Stage},
+    job::{Hold, Job, JobSpec, Phase, Place, Rank, Run, Stage},
     resources::Resources,
     time::{TimeLimit, Timestamp},
 };
@@ -41,6 +41,7 @@ pub(crate) fn job(id: u32, attempt: u32, script: &str, folder: &Path) -> Job {
         deadline: None,
         warned: false,
         stay: None,
+        charge: None,
     };
     Job {
         id: JobId(id),
@@ -59,6 +60,7 @@ pub(crate) fn job(id: u32, attempt: u32, script: &str, folder: &Path) -> Job {
         signals_sent: 0,
         array: None,
         dependency: None,
+        rank: Rank::default(),
     }
 }
 

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use common::{
     config::{Config, MemoryPer},
     id::{Attempt, GroupId, Incarnation, JobId, NodeName, PartitionName, Term, UserId},
-    job::{Hold, Job, JobSpec, Layout, MemoryRequest, Phase, Place, Run, Stage},
+    job::{Hold, Job, JobSpec, Layout, MemoryRequest, Phase, Place, Rank, Run, Stage},
     resources::Resources,
     time::{Span, TimeLimit, Timestamp},
 };
@@ -36,6 +36,7 @@ pub(crate) fn captured() -> Job {
         deadline: Some(started + Span::from_minutes(5)),
         warned: false,
         stay: None,
+        charge: None,
     };
     job(268, spec("envjob", layout, MemoryRequest::PerNode(200)), run)
 }
@@ -51,6 +52,7 @@ pub(crate) fn plain() -> Job {
         deadline: None,
         warned: false,
         stay: None,
+        charge: None,
     };
     job(273, spec("envarr", Layout::SINGLE, MemoryRequest::Default), run)
 }
@@ -73,6 +75,7 @@ fn job(id: u32, spec: JobSpec, run: Run) -> Job {
         signals_sent: 0,
         array: None,
         dependency: None,
+        rank: Rank::default(),
     }
 }
 

@@ -74,6 +74,7 @@ impl From<&Qos> for wire::Qos {
             per_user: Some((&qos.per_user).into()),
             per_account: Some((&qos.per_account).into()),
             min_tres_per_job: tres(&qos.min_tres_per_job),
+            usage_factor: qos.usage_factor,
         }
     }
 }
@@ -91,6 +92,7 @@ impl TryFrom<wire::Qos> for Qos {
             per_user: wire.per_user.unwrap_or_default().try_into()?,
             per_account: wire.per_account.unwrap_or_default().try_into()?,
             min_tres_per_job: tres_limits(wire.min_tres_per_job)?,
+            usage_factor: wire.usage_factor,
         })
     }
 }

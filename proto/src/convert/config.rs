@@ -262,6 +262,7 @@ impl From<&PartitionConf> for wire::Partition {
             allow_groups: conf.allow_groups.clone(),
             allow_accounts: conf.allow_accounts.clone(),
             deny_accounts: conf.deny_accounts.clone(),
+            billing_weights: conf.billing_weights.clone(),
         }
     }
 }
@@ -292,6 +293,7 @@ impl TryFrom<wire::Partition> for PartitionConf {
             allow_groups: wire.allow_groups,
             allow_accounts: wire.allow_accounts,
             deny_accounts: wire.deny_accounts,
+            billing_weights: wire.billing_weights,
         })
     }
 }

@@ -3,16 +3,13 @@
 use std::sync::Arc;
 
 use common::{
-    id::{
-        Attempt, ClusterId, ContentHash, ControllerName, Incarnation, JobId, NodeName,
-        PartitionName, Term, UserId,
-    },
+    id::{Attempt, ClusterId, ContentHash, ControllerName, JobId, NodeName, Term, UserId},
     machine::{Entry, Event, NodeChange, TokenRole},
     time::Timestamp,
 };
 use wire::event::Kind;
 
-use super::{account, byte, cpus, enumeration, exact, listed, need, reservation, waiting};
+use super::{account, allocated, byte, enumeration, exact, listed, need, reservation, waiting};
 use crate::{Invalid, log as wire, types};
 
 enumeration!(TokenRole, wire::TokenRole, "role", { Node = Node, Controller = Controller });
@@ -216,18 +213,7 @@ fn job_kind(event: &Event) -> Kind {
 
 fn run_kind(event: &Event) -> Kind {
     match event {
-        Event::JobAllocated { job, attempt, incarnation, places, deadline, partition, stay } => {
-            Kind::JobAllocated(wire::JobAllocated {
-                job: job.0,
-                attempt: attempt.0,
-                incarnation: incarnation.0,
-                places: places.iter().map(Into::into).collect(),
-                cpus: cpus::of_places(places),
-                deadline: deadline.map(|at| at.0),
-                partition: partition.as_ref().map(ToString::to_string),
-                stay: stay.as_ref().map(Into::into),
-            })
-        }
+        Event::JobAllocated { .. } => allocated::kind(event),
         Event::JobLaunching { job, attempt } => {
             Kind::JobLaunching(wire::JobLaunching { job: job.0, attempt: attempt.0 })
         }
@@ -400,21 +386,9 @@ fn job_submitted(event: wire::JobSubmitted) -> Result<Event, Invalid> {
     })
 }
 
-fn job_allocated(event: wire::JobAllocated) -> Result<Event, Invalid> {
-    Ok(Event::JobAllocated {
-        job: JobId(event.job),
-        attempt: Attempt(event.attempt),
-        incarnation: Incarnation(event.incarnation),
-        places: cpus::with_places(event.places, event.cpus)?,
-        deadline: event.deadline.map(Timestamp),
-        partition: event.partition.map(PartitionName::from),
-        stay: event.stay.map(Into::into),
-    })
-}
-
 fn run_event(kind: Kind) -> Result<Event, Invalid> {
     match kind {
-        Kind::JobAllocated(event) => job_allocated(event),
+        Kind::JobAllocated(event) => allocated::event(event),
         Kind::JobLaunching(event) => {
             Ok(Event::JobLaunching { job: JobId(event.job), attempt: Attempt(event.attempt) })
         }

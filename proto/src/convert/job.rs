@@ -6,8 +6,8 @@ use common::{
     cpus::CpuSet,
     id::{Attempt, Incarnation, JobId, NodeName, PartitionName, Term, UserId},
     job::{
-        End, EndState, ExitStatus, Hold, Job, PendingSignal, Phase, Place, Reason, Requeue, Run,
-        Stage,
+        Charge, End, EndState, ExitStatus, Hold, Job, PendingSignal, Phase, Place, Rank, Reason,
+        Requeue, Run, Stage,
     },
     resources::Resources,
     time::Timestamp,
@@ -119,6 +119,7 @@ impl From<&Run> for wire::Run {
             deadline: run.deadline.map(|at| at.0),
             warned: run.warned,
             stay: run.stay.as_ref().map(Into::into),
+            charge: run.charge.map(|charge| charge.0),
         }
     }
 }
@@ -140,6 +141,7 @@ impl TryFrom<wire::Run> for Run {
             deadline: wire.deadline.map(Timestamp),
             warned: wire.warned,
             stay: wire.stay.map(Into::into),
+            charge: wire.charge.map(Charge),
         })
     }
 }
@@ -251,6 +253,8 @@ fn with_spec(job: &Job, spec: wire::JobSpec) -> wire::Job {
         signals_sent: job.signals_sent,
         dependency: job.dependency.as_deref().map(Into::into),
         array: job.array.as_ref().map(Into::into),
+        since: job.rank.since.map(|at| at.0),
+        direct_priority: job.rank.direct,
     }
 }
 
@@ -286,6 +290,7 @@ impl TryFrom<wire::Job> for Job {
             signals_sent: wire.signals_sent,
             dependency: dependency::shared(wire.dependency)?,
             array: wire.array.map(TryInto::try_into).transpose()?,
+            rank: Rank { since: wire.since.map(Timestamp), direct: wire.direct_priority },
         })
     }
 }

@@ -1,6 +1,7 @@
 //! From the wire to the words of `common`, and back.
 
 mod account;
+mod allocated;
 mod answered;
 mod array;
 mod asks;
@@ -16,6 +17,7 @@ mod node;
 mod reservation;
 mod spec;
 mod state;
+mod usage;
 mod waiting;
 
 pub use array::{task_runs, task_set};

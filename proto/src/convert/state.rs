@@ -14,7 +14,7 @@ use common::{
 use prost::Message as _;
 use wire::state_record::Kind;
 
-use super::{answered, array, exact, listed, need};
+use super::{answered, array, exact, listed, need, usage};
 use crate::{Invalid, log as wire};
 
 /// The records that hold `state`, one after the other: each is made when it is asked for, so that
@@ -77,6 +77,7 @@ pub fn state_records(state: &State) -> impl Iterator<Item = wire::StateRecord> {
         .chain(arrays)
         .chain(blobs)
         .chain(requests)
+        .chain(usage::records(state))
         .map(record)
 }
 
@@ -159,6 +160,7 @@ impl StateReader {
                 let blob = Blob { size: record.size, uses: record.uses };
                 state.blobs.insert(ContentHash(exact(&record.hash, "hash")?), blob);
             }
+            Kind::Usage(record) => usage::take(&mut state.usage, record)?,
             Kind::Request(record) => {
                 let request = RequestId(exact(&record.request, "request")?);
                 let answer = answered::answer(record.job, record.reservation);

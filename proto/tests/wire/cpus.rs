@@ -36,6 +36,7 @@ pub(crate) fn events() -> Vec<Event> {
             deadline: None,
             partition: None,
             stay: None,
+            charge: None,
         },
     ]
 }
@@ -53,6 +54,7 @@ fn a_large_job_stays_small() {
         deadline: None,
         warned: false,
         stay: None,
+        charge: None,
     };
     let written = wire::Run::from(&run);
     assert_eq!(written.cpus, [wire::CpuIds { places: 10_000, runs: vec![0, 4, 64, 4] }]);

@@ -46,6 +46,7 @@ pub(crate) fn events() -> Vec<Event> {
             deadline: None,
             partition: None,
             stay: None,
+            charge: None,
         },
     ]
 }

@@ -9,3 +9,4 @@ mod properties;
 mod reservations;
 mod samples;
 mod story;
+mod usage;

@@ -53,6 +53,7 @@ fn allocated(until: Option<Timestamp>) -> Event {
         deadline: until,
         partition: None,
         stay: Some(Stay { name: "nightly".into(), until }),
+        charge: None,
     }
 }
 

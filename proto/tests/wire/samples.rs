@@ -20,7 +20,7 @@ use common::{
     time::{Span, TimeLimit, Timestamp},
 };
 
-use crate::{accounts, asks, cpus, gres, reservations};
+use crate::{accounts, asks, cpus, gres, reservations, usage};
 
 /// The entry that holds `event` in the golden files.
 pub(crate) fn entry(event: Event) -> Entry {
@@ -96,6 +96,7 @@ pub(crate) fn events() -> Vec<Event> {
     events.push(for_another_account());
     events.extend(cpus::events());
     events.extend(reservations::events());
+    events.extend(usage::events());
     events
 }
 
@@ -227,6 +228,7 @@ fn in_one_of_several() -> Event {
         deadline: None,
         partition: Some("debug".into()),
         stay: None,
+        charge: None,
     }
 }
 
@@ -259,6 +261,7 @@ fn runs() -> Vec<Event> {
         deadline,
         partition: None,
         stay: None,
+        charge: None,
     };
     vec![
         allocated(Some(Timestamp(7_000))),

@@ -79,6 +79,22 @@ fn minutes(key: &str, value: &str) -> Result<Option<u32>, String> {
     span.map(minutes).transpose()
 }
 
+/// A factor, in millionths; none where it changes nothing.
+fn factor(key: &str, value: &str) -> Result<Option<u32>, String> {
+    const MOST: f64 = 1_000.0;
+    if [NONE, ""].contains(&value) {
+        return Ok(None);
+    }
+    let wanted = || format!("{key}={value}: a number from 0 to {MOST} is wanted");
+    let factor: f64 = value.parse().map_err(|_| wanted())?;
+    if !(0.0..=MOST).contains(&factor) {
+        return Err(wanted());
+    }
+    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "it is in bounds")]
+    let millionths = (factor * 1e6).round() as u32;
+    Ok(Some(millionths).filter(|factor| *factor != 1_000_000))
+}
+
 fn tres(key: &str, value: &str) -> Result<TresLimits, String> {
     TresLimits::parse(value).map_err(|error| format!("{key}={value}: {error}"))
 }
@@ -150,13 +166,11 @@ fn association(found: &mut Association, key: &str, value: &str) -> Taken {
                 shares => Fairshare::Shares(shares.unwrap_or(1)),
             },
         };
-        return Ok(Some(Found::Idle("Fairshare")));
+        return SET;
     }
     if is(key, &["Priority"]) {
         found.priority = number(key, value)?.unwrap_or(0);
-        return Ok(Some(Found::Idle("Priority")));
-    }
-    if is(key, &["DefaultQOS"]) {
+    } else if is(key, &["DefaultQOS"]) {
         found.default_qos = name(value);
     } else if is(key, &["QOS", "QOSLevel"]) {
         found.qos = names(key, value)?;
@@ -222,7 +236,11 @@ impl OfQos<'_> {
         }
         if is(key, &["Priority"]) {
             qos.priority = number(key, value)?.unwrap_or(0);
-            return Ok(Found::Idle("Priority"));
+            return Ok(Found::Set);
+        }
+        if is(key, &["UsageFactor"]) {
+            qos.usage_factor = factor(key, value)?;
+            return Ok(Found::Set);
         }
         if is(key, &["Flags"]) {
             return flags(qos, value);
@@ -246,15 +264,13 @@ impl OfQos<'_> {
 /// Options of a QOS that ask for what is not here, unless they ask for what is so anyway.
 fn unlike(key: &str, value: &str) -> Taken {
     const NO: [&str; 2] = ["0", "00:00:00"];
-    const ONE: [&str; 3] = ["1", "1.0", "1.000000"];
     const PREEMPTION: &str = "no job makes way for another";
-    const FACTOR: &str = "limits and usage are counted as they are";
-    let rows: [(&'static str, &[&str], &str); 8] = [
+    const FACTOR: &str = "limits are counted as they are";
+    let rows: [(&'static str, &[&str], &str); 7] = [
         ("GraceTime", &NO, PREEMPTION),
         ("Preempt", &[], PREEMPTION),
         ("PreemptMode", &["cluster", "OFF"], PREEMPTION),
         ("PreemptExemptTime", &[NONE, "0", "00:00:00"], PREEMPTION),
-        ("UsageFactor", &ONE, FACTOR),
         ("LimitFactor", &[NONE, "1", "1.0", "1.000000"], FACTOR),
         ("UsageThreshold", &[NONE, "0", "0.000000"], "usage is not counted"),
         ("MinPrioThreshold", &[NONE, "0"], "whoever waits may keep nodes"),

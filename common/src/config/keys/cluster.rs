@@ -1,6 +1,6 @@
 //! The keys that stand for the whole cluster.
 
-use super::{Key, SCHEDULER, each, honoured, idle, only, options, refused, unless};
+use super::{Key, PRIORITY_FLAGS, SCHEDULER, each, honoured, idle, only, options, refused, unless};
 
 const ACCOUNTING: &str = "the log itself is the accounting record";
 const BINDING: &str = "jobs are not bound to CPUs";
@@ -28,7 +28,6 @@ const PLUGINS: &str = "there are no plugins";
 const PLUGIN_CALL: &str = "no plugin is called";
 const POWER: &str = "nodes are not switched off and on";
 const PREEMPTION: &str = "no job is preempted";
-const PRIORITY: &str = "priority follows the order of submission";
 const PROGRAM: &str = "the program would not be run";
 const PROLOG: &str = "no prolog or epilog is run";
 const SAMPLING: &str = "use of resources is not sampled";
@@ -124,7 +123,7 @@ pub(in crate::config) static CLUSTER: &[Key] = &[
     idle("EpilogTimeout", PROLOG),
     idle("ExtSensorsFreq", SAMPLING),
     idle("ExtSensorsType", SAMPLING),
-    idle("FairShareDampeningFactor", PRIORITY),
+    honoured("FairShareDampeningFactor"),
     idle("FastSchedule", "what is configured counts"),
     idle("FederationParameters", "clusters are not federated"),
     honoured("FirstJobId"),
@@ -205,23 +204,31 @@ pub(in crate::config) static CLUSTER: &[Key] = &[
     unless("PreemptType", &["preempt/none", "none", "(null)"], NO_PREEMPTION),
     idle("PrEpParameters", PLUGIN_CALL),
     unless("PrEpPlugins", &["prep/script", "script", "none"], "the plugin would not be called"),
-    idle("PriorityCalcPeriod", PRIORITY),
-    idle("PriorityDecayHalfLife", PRIORITY),
-    idle("PriorityFavorSmall", PRIORITY),
-    idle("PriorityFlags", PRIORITY),
-    idle("PriorityMaxAge", PRIORITY),
-    idle("PriorityParameters", PRIORITY),
-    idle("PrioritySiteFactorParameters", PRIORITY),
-    idle("PrioritySiteFactorPlugin", PRIORITY),
-    idle("PriorityType", PRIORITY),
-    idle("PriorityUsageResetPeriod", PRIORITY),
-    idle("PriorityWeightAge", PRIORITY),
-    idle("PriorityWeightAssoc", PRIORITY),
-    idle("PriorityWeightFairShare", PRIORITY),
-    idle("PriorityWeightJobSize", PRIORITY),
-    idle("PriorityWeightPartition", PRIORITY),
-    idle("PriorityWeightQOS", PRIORITY),
-    idle("PriorityWeightTRES", PRIORITY),
+    honoured("PriorityCalcPeriod"),
+    honoured("PriorityDecayHalfLife"),
+    honoured("PriorityFavorSmall"),
+    each("PriorityFlags", PRIORITY_FLAGS),
+    honoured("PriorityMaxAge"),
+    idle("PriorityParameters", PLUGIN_CALL),
+    idle("PrioritySiteFactorParameters", PLUGIN_CALL),
+    unless(
+        "PrioritySiteFactorPlugin",
+        &["none", "(null)", "site_factor/none"],
+        "the plugin would not be called",
+    ),
+    only(
+        "PriorityType",
+        &["priority/basic", "priority/multifactor"],
+        "priority/basic and priority/multifactor are there",
+    ),
+    honoured("PriorityUsageResetPeriod"),
+    honoured("PriorityWeightAge"),
+    honoured("PriorityWeightAssoc"),
+    honoured("PriorityWeightFairShare"),
+    honoured("PriorityWeightJobSize"),
+    honoured("PriorityWeightPartition"),
+    honoured("PriorityWeightQOS"),
+    honoured("PriorityWeightTRES"),
     unless("PrivateData", &["none"], "every user may see all jobs and nodes"),
     idle("ProctrackType", "every process of a job is tracked to its end in any case"),
     refused("Prolog", PROGRAM),

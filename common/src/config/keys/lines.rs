@@ -98,7 +98,7 @@ pub(in crate::config) static PARTITION: &[Key] = &[
     unless("PowerDownOnIdle", &["NO"], POWER),
     unless("PreemptMode", &["OFF"], "no job would be preempted"),
     alias("Priority", "PriorityTier"),
-    idle("PriorityJobFactor", "priority follows the order of submission"),
+    honoured("PriorityJobFactor"),
     honoured("PriorityTier"),
     refused("QOS", "the limits of the QOS would not be enforced"),
     unless("ReqResv", &["NO"], "a job may always be without a reservation"),
@@ -110,7 +110,7 @@ pub(in crate::config) static PARTITION: &[Key] = &[
     idle("SuspendTime", POWER),
     idle("SuspendTimeout", POWER),
     idle("Topology", TOPOLOGY),
-    idle("TRESBillingWeights", "the use of resources is not billed"),
+    honoured("TRESBillingWeights"),
 ];
 
 /// Of lines of `gres.conf`.

@@ -1,10 +1,12 @@
 //! Every key of slurm.conf(5), and what becomes of it.
 
 mod cluster;
+mod flags;
 mod lines;
 mod scheduler;
 
 pub(super) use cluster::CLUSTER;
+pub(super) use flags::PRIORITY_FLAGS;
 pub(super) use lines::{DOWN_NODES, GRES, NODE, NODE_SET, PARTITION};
 pub(super) use scheduler::SCHEDULER;
 

@@ -2,14 +2,14 @@
 
 use std::{cmp::Ordering, sync::Arc};
 
-use super::super::{ArrayBook, Event, State};
+use super::super::{ArrayBook, Event, Owner, State};
 use crate::{
     cpus::CpuSet,
     gres,
     id::{Attempt, JobId, Term},
     job::{
         ArrayPart, AskChanges, Asks, Dependency, End, EndState, Fate, Hold, Job, JobChanges,
-        JobSpec, On, PendingSignal, Phase, Requeue, Run, Stage,
+        JobSpec, On, PendingSignal, Phase, Rank, Requeue, Run, Stage,
     },
     node::Node,
     resources::Resources,
@@ -23,6 +23,7 @@ impl State {
             Event::JobHeld { job, hold } => self.with_job(*job, |job| {
                 job.hold = *hold;
                 job.priority = 0;
+                job.rank.direct = false;
             }),
             Event::JobReleased { job, priority } => {
                 self.use_priority();
@@ -45,8 +46,8 @@ impl State {
                 self.complete(*job, *attempt, end, *requeue);
             }
             Event::JobEnded { job, attempt, end } => self.end(at, *job, *attempt, end),
-            Event::JobRequeued { job, attempt, requeue, .. } => {
-                self.requeue(at, *job, *attempt, *requeue);
+            Event::JobRequeued { job, attempt, requeue, end } => {
+                self.requeue(at, *job, *attempt, (*requeue, end.as_ref()));
             }
             Event::TaskSplit { array, index, job } => self.split(*array, *index, *job),
             Event::TasksCancelled { array, tasks, .. } => self.cancel_tasks(*array, tasks),
@@ -137,12 +138,21 @@ impl State {
             signals_sent: 0,
             array,
             dependency: spec.dependency.clone(),
+            rank: Rank::default(),
         }));
     }
 
     fn allocate(&mut self, at: Timestamp, term: Term, event: &Event) {
-        let Event::JobAllocated { job, attempt, incarnation, places, deadline, partition, stay } =
-            event
+        let Event::JobAllocated {
+            job,
+            attempt,
+            incarnation,
+            places,
+            deadline,
+            partition,
+            stay,
+            charge,
+        } = event
         else {
             unreachable!("the caller saw an allocation");
         };
@@ -173,6 +183,7 @@ impl State {
                 deadline: *deadline,
                 warned: false,
                 stay: stay.clone(),
+                charge: *charge,
             });
         });
     }
@@ -216,6 +227,7 @@ impl State {
     }
 
     fn end(&mut self, at: Timestamp, job: JobId, attempt: Attempt, end: &End) {
+        self.count_usage(at, job, Some(end));
         self.give_back(at, job);
         let before = Arc::clone(&self.jobs[&job]);
         self.close_tasks(&before, end.state == EndState::Completed);
@@ -244,13 +256,22 @@ impl State {
         self.next_priority = self.top_priority().saturating_sub(1).max(1);
     }
 
-    fn requeue(&mut self, at: Timestamp, job: JobId, attempt: Attempt, requeue: Requeue) {
+    fn requeue(
+        &mut self,
+        at: Timestamp,
+        job: JobId,
+        attempt: Attempt,
+        (requeue, end): (Requeue, Option<&End>),
+    ) {
+        self.count_usage(at, job, end);
         self.give_back(at, job);
         let before = self.jobs.get(&job).expect("only a known job is requeued").clone();
         self.reopen_tasks(&before);
         let nice = before.spec.nice;
         let priority = self.priority(nice);
         self.use_priority();
+        // Before format 2 a priority that was set was lost.
+        let keeps = self.format >= 2;
         self.with_job(job, |job| {
             assert_eq!(job.attempt, attempt);
             job.attempt = job.attempt.next();
@@ -266,8 +287,26 @@ impl State {
             if requeue.hold && job.hold == Hold::None {
                 job.hold = Hold::User;
             }
-            job.priority = if job.hold == Hold::None { priority } else { 0 };
+            let kept = job.rank.direct && keeps;
+            job.rank.direct = kept && job.hold == Hold::None;
+            job.priority = match job.hold {
+                Hold::None if kept => job.priority,
+                Hold::None => priority,
+                Hold::User | Hold::Admin | Hold::Reservation => 0,
+            };
         });
+    }
+
+    /// Counts what the job's run has used. Its node said when that ended; the log knows when at
+    /// the latest.
+    fn count_usage(&mut self, at: Timestamp, job: JobId, end: Option<&End>) {
+        let Some(job) = self.jobs.get(&job).cloned() else { return };
+        let Some(run) = job.holding() else { return };
+        let known = end.or_else(|| job.end()).map_or(at, |end| end.at.min(at));
+        let Some(owner) = self.accounts.as_deref().and_then(|all| Owner::of(all, &job)) else {
+            return;
+        };
+        self.usage.add(owner, run.charge(), (run.started, known), at);
     }
 
     /// Gives back what the job holds of its nodes.
@@ -317,6 +356,7 @@ fn update(job: &mut Job, changes: &JobChanges) {
     }
     if let Some(priority) = changes.priority {
         job.priority = priority;
+        job.rank.direct = priority > 0;
         job.hold = if priority == 0 { Hold::Admin } else { Hold::None };
     }
     if let Some(begin) = changes.begin {

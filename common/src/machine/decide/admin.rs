@@ -70,6 +70,7 @@ fn readable(state: &State, config: Arc<Config>) -> Arc<Config> {
     config.licenses.clear();
     config.grain = Grain::Cpu;
     config.nodes.iter_mut().for_each(|node| node.gres.clear());
+    config.partitions.iter_mut().for_each(|partition| partition.billing_weights.clear());
     Arc::new(config)
 }
 

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::{asks::admits, tasks::split};
+use super::{asks::admits, charge::charge, tasks::split};
 use crate::{
     config::PartitionConf,
     cpus::{self, CpuLayout, CpuSet, MOST},
@@ -59,14 +59,14 @@ pub(super) fn allocate(
     {
         return Err(Refusal::Stale);
     }
-    let batch_host = &places[0].node;
     let incarnation = state
         .nodes
-        .get(batch_host)
+        .get(&places[0].node)
         .and_then(|node| node.inventory.as_ref())
         .map(|inventory| inventory.incarnation)
         .ok_or(Refusal::Stale)?;
     let (stay, deadline) = stay(state, now, job, &places)?;
+    let charge = charge(state, conf, job, &places);
     let mut events = Vec::with_capacity(2);
     let job = match (&job.array, task) {
         (Some(ArrayPart::Waiting(tasks)), Some(index)) if tasks.contains(index) => {
@@ -87,6 +87,7 @@ pub(super) fn allocate(
         deadline,
         partition,
         stay,
+        charge,
     });
     Ok(events)
 }

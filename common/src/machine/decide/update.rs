@@ -11,6 +11,7 @@ use super::{
     submit::may_wait_for,
 };
 use crate::{
+    config::Priority,
     id::JobId,
     job::{Dependency, Hold, Job, JobChanges, JobSpec, Licenses, Phase},
     machine::{By, Event, Refusal, State},
@@ -83,7 +84,7 @@ pub(super) fn update_job(
         return Err(Refusal::Held(job.id));
     }
     if !operator {
-        may_change(job, &changes)?;
+        may_change(state, job, &changes)?;
     }
     if let Some(licenses) = &changes.asks.licenses {
         may_hold(state, job, licenses, operator)?;
@@ -163,10 +164,13 @@ fn may_wait_so(state: &State, job: &Job, changes: &JobChanges) -> Result<(), Ref
 }
 
 /// What only an operator may do: give a job more than it was given, or a better place.
-fn may_change(job: &Job, changes: &JobChanges) -> Result<(), Refusal> {
+fn may_change(state: &State, job: &Job, changes: &JobChanges) -> Result<(), Refusal> {
     let longer = changes.time_limit.is_some_and(|limit| limit > job.time_limit);
     let active = matches!(job.phase, Phase::Active(_));
-    let higher = changes.priority.is_some_and(|priority| priority > job.priority);
+    // What factors come to is not for the machine to say: it may be higher than anything.
+    let factors = state.config.as_deref().and_then(Priority::of).is_some() && !job.rank.direct;
+    let higher = |priority: u32| priority > 0 && (factors || priority > job.priority);
+    let higher = changes.priority.is_some_and(higher);
     let nicer = changes.nice.is_some_and(|nice| nice < job.spec.nice.min(0) || nice < 0);
     if longer && active || higher || nicer {
         return Err(Refusal::Denied);

@@ -4,7 +4,7 @@ use common::{
     config::{NodeConf, PartitionConf},
     cpus::CpuSet,
     id::{Attempt, NodeName, PartitionName},
-    job::{ArraySpec, Hold, JobSpec, Layout, Phase},
+    job::{ArraySpec, Hold, JobSpec, Layout, Phase, Rank},
     node::{Availability, Node},
     resources::Resources,
     time::TimeLimit,
@@ -56,6 +56,7 @@ fn job(id: u32, nodes: u32) -> Job {
         signals_sent: 0,
         array: None,
         dependency: None,
+        rank: Rank::default(),
     }
 }
 
