@@ -1,6 +1,9 @@
 //! Jobs and nodes as people look at them: messages, made straight from the state.
 
-use std::collections::BTreeMap;
+use std::{
+    collections::BTreeMap,
+    sync::{Mutex, PoisonError},
+};
 
 use common::{
     config::{Config, MemoryPer, PartitionConf},
@@ -13,6 +16,7 @@ use common::{
     time::Timestamp,
 };
 use proto::{convert::slim_job, ctl as wire, types};
+use sched::Ranks;
 
 use crate::reasons::Waits;
 
@@ -43,6 +47,8 @@ pub(crate) struct Viewer<'a> {
     pub(crate) waits: &'a Waits,
     pub(crate) now: Timestamp,
     pub(crate) whole: bool,
+    /// None where priorities are those that the jobs have.
+    pub(crate) ranks: Option<&'a Mutex<Ranks>>,
 }
 
 impl Viewer<'_> {
@@ -86,8 +92,13 @@ impl Viewer<'_> {
         let reason = types::Reason::from(self.waits.reason(self.config, job, self.now));
         let asked = partitions.get(job.partition.first()).map(|conf| self.asked(conf, job));
         let Asked { cpus, memory_mib, nodes, memory, gres } = asked.unwrap_or_default();
+        let mut told = if self.whole { job.into() } else { slim_job(job) };
+        if let Some(ranks) = self.ranks {
+            let mut ranks = ranks.lock().unwrap_or_else(PoisonError::into_inner);
+            told.priority = ranks.priority(job);
+        }
         wire::JobView {
-            job: Some(if self.whole { job.into() } else { slim_job(job) }),
+            job: Some(told),
             reason: reason.into(),
             cpus,
             memory_mib,
@@ -220,7 +231,9 @@ mod tests {
         let state = cluster.state();
         let waits = Reasons::default().waits(&state, cluster.now);
         let now = cluster.now;
-        let viewer = Viewer { state: &state, config, waits: &waits, now, whole: false };
+        let ranks = Ranks::of(&state, now).map(Mutex::new);
+        let ranks = ranks.as_ref();
+        let viewer = Viewer { state: &state, config, waits: &waits, now, whole: false, ranks };
         let (views, next) = viewer.page(&Filter::default(), JobId(0), 100);
         assert_eq!(next, None);
         views

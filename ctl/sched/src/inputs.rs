@@ -23,6 +23,7 @@ pub fn inputs(view: &State) -> State {
         format: view.format,
         config: view.config.clone(),
         accounts: view.accounts.clone(),
+        usage: view.usage.clone(),
         nodes: view.nodes.clone(),
         jobs: jobs.map(|job| (job.id, Arc::new(bared(job)))).collect(),
         arrays: view.arrays.clone(),

@@ -33,7 +33,7 @@ struct Waits {
 }
 
 /// What a job takes at least: what it will be is known only once nodes are found.
-fn least<'a>(job: &'a Job, need: &Need) -> Wants<'a> {
+pub(crate) fn least<'a>(job: &'a Job, need: &Need) -> Wants<'a> {
     let nodes = u64::from(need.nodes_min);
     let cpus = need.cpus();
     let memory_mib = match need.memory {

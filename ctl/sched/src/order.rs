@@ -3,10 +3,13 @@
 use std::{cmp::Reverse, collections::BTreeSet, sync::Arc};
 
 use common::{
-    config::{Config, PartitionConf},
+    config::PartitionConf,
     job::Job,
     machine::{QueueKey, State},
+    time::Timestamp,
 };
+
+use crate::rank::Ranks;
 
 /// A job's place in the order of all queues: the higher tier of its partition first, and then its
 /// own place.
@@ -19,23 +22,26 @@ pub struct Turn {
 /// The jobs of all queues in the order in which a plan looks at them. Each stands where it comes to
 /// it first.
 #[must_use]
-pub fn order<'a>(view: &'a State, config: &Config) -> Vec<(Turn, &'a Arc<Job>)> {
-    order_in(view, config, |_| true)
+pub fn order(view: &State, now: Timestamp) -> Vec<(Turn, &Arc<Job>)> {
+    order_in(view, now, |_| true)
 }
 
 /// Those of the queues of some partitions.
-pub(crate) fn order_in<'a>(
-    view: &'a State,
-    config: &Config,
+pub(crate) fn order_in(
+    view: &State,
+    now: Timestamp,
     counts: impl Fn(&PartitionConf) -> bool,
-) -> Vec<(Turn, &'a Arc<Job>)> {
+) -> Vec<(Turn, &Arc<Job>)> {
+    let Some(config) = view.config.as_deref() else { return vec![] };
+    let mut ranks = Ranks::of(view, now);
     let mut order = Vec::new();
     for conf in config.partitions.iter().filter(|conf| counts(conf)) {
         let tier = Reverse(conf.priority_tier);
         let queue = view.queues.get(&conf.name.as_str().into());
         order.extend(queue.into_iter().flatten().map(|key| {
             let job = view.jobs.get(&key.job).expect("check: a queued job is there");
-            (Turn { tier, key: *key }, job)
+            let key = ranks.as_mut().map_or(*key, |ranks| ranks.place(conf, *key));
+            (Turn { tier, key }, job)
         }));
     }
     order.sort_by_key(|(turn, _)| *turn);

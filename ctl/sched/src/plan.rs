@@ -24,6 +24,7 @@ use crate::{
     limits::Limits,
     placement::need,
     policy::Policy,
+    rank::{Ranks, ordered},
     reached,
     reserved::Reserved,
     several::{self, Several, waits},
@@ -88,7 +89,7 @@ pub fn plan(view: &State, now: Timestamp) -> Plan {
 pub fn plan_front(view: &State, now: Timestamp, waiting: usize) -> Plan {
     view.config.as_ref().map_or_else(Plan::default, |config| {
         let mut pass = Pass::new(view, config, now);
-        let mut lines = lines(view, config, &mut pass.board);
+        let mut lines = lines(view, config, &mut pass.board, now);
         pass.run(view, &mut lines, waiting);
         pass.plan
     })
@@ -107,12 +108,18 @@ pub fn when(
     starts.min_by_key(|(at, ..)| *at)
 }
 
-pub(crate) fn lines<'a>(view: &'a State, config: &'a Config, board: &mut Board) -> Vec<Line<'a>> {
+pub(crate) fn lines<'a>(
+    view: &'a State,
+    config: &'a Config,
+    board: &mut Board,
+    now: Timestamp,
+) -> Vec<Line<'a>> {
+    let mut ranks = Ranks::of(view, now);
     let mut line = |conf: &'a PartitionConf| {
         let queue = view.queues.get(&conf.name.as_str().into())?;
         let at = |name: &String| board.position(&NodeName::from(name.as_str()));
         let nodes: Vec<usize> = conf.nodes.iter().filter_map(at).collect();
-        let queue: Box<dyn Iterator<Item = QueueKey>> = Box::new(queue.iter().copied());
+        let queue = ordered(ranks.as_mut(), conf, queue.iter().copied());
         Some(Line {
             conf,
             queue: queue.peekable(),

@@ -51,7 +51,7 @@ impl<'a> Reached<'a> {
     pub(crate) fn new(view: &'a State, now: Timestamp, job: JobId) -> Option<Self> {
         let config = view.config.as_deref()?;
         let mut pass = Pass::new(view, config, now);
-        let mut lines = lines(view, config, &mut pass.board);
+        let mut lines = lines(view, config, &mut pass.board, now);
         pass.wanted = Some(job);
         pass.run(view, &mut lines, usize::MAX);
         let own = lines.iter_mut().position(|line| line.next() == Some(job))?;

@@ -21,6 +21,7 @@ use common::{
     machine::{Command, QueueKey, State},
     time::Timestamp,
 };
+use ranked::Ranked;
 use sched::Plan;
 use tokio::{
     runtime::Handle,
@@ -128,8 +129,9 @@ impl Scheduler {
                 continue;
             };
             let (now, began) = (clock::now(), Instant::now());
-            let held = last.as_ref().filter(|pass| pass.still_holds(&view.state, now));
-            let rest_of_whole = whole.wait(&view.state).filter(|_| cut);
+            let holds = last.as_mut().is_some_and(|pass| pass.still_holds(&view.state, now));
+            let held = last.as_ref().filter(|_| holds);
+            let rest_of_whole = whole.wait(&view.state, now).filter(|_| cut);
             let due = match rest_of_whole {
                 Some(Duration::ZERO) => held.is_some() || whole.made.elapsed() > WHOLE_LATEST,
                 Some(_) | None => false,
@@ -153,14 +155,14 @@ impl Scheduler {
             shared.measures.starts.add(plan.starts.len() as u64, &[]);
             shared.reasons.publish(Waits::of(&plan, &view.state), due || !plan.cut);
             match due {
-                true => whole = Whole::of(&view.state, took),
+                true => whole = Whole::of(&view.state, took, now),
                 false => cut = plan.cut,
             }
             if !plan.starts.is_empty() {
                 start(&shared.proposer, &mut views, &plan).await;
                 last = None;
             } else if !due {
-                last = Some(Pass::of(&view.state, &plan));
+                last = Some(Pass::of(&view.state, &plan, now));
             }
             drop(view);
             rest(took).await;
@@ -174,22 +176,27 @@ struct Whole {
     state: Option<State>,
     made: Instant,
     took: Duration,
+    /// When those that wait may have another order, though nothing has happened.
+    until: Option<Timestamp>,
 }
 
 impl Whole {
     fn never() -> Self {
-        Self { state: None, made: Instant::now(), took: Duration::ZERO }
+        Self { state: None, made: Instant::now(), took: Duration::ZERO, until: None }
     }
 
-    fn of(state: &State, took: Duration) -> Self {
-        Self { state: Some(state.clone()), made: Instant::now(), took }
+    fn of(state: &State, took: Duration, now: Timestamp) -> Self {
+        let until = ranked::until(state, now);
+        Self { state: Some(state.clone()), made: Instant::now(), took, until }
     }
 
     /// How long until the next one may be made; nothing where it would find the same.
-    fn wait(&self, state: &State) -> Option<Duration> {
+    fn wait(&self, state: &State, now: Timestamp) -> Option<Duration> {
         let Some(seen) = &self.state else { return Some(Duration::ZERO) };
         let same = seen.jobs.ptr_eq(&state.jobs) && seen.nodes.ptr_eq(&state.nodes);
-        if same && same_accounts(seen, state) && seen.reservations == state.reservations {
+        let later = self.until.is_some_and(|until| until <= now);
+        let same = same && same_accounts(seen, state) && seen.reservations == state.reservations;
+        if same && !later {
             return None;
         }
         let every = (self.took * WHOLE_EVERY).clamp(WHOLE_SOONEST, WHOLE_LATEST);
@@ -244,29 +251,35 @@ async fn start(proposer: &Proposer, views: &mut watch::Receiver<Option<Arc<View>
 }
 
 /// A pass that started nothing: what it looked at.
-#[derive(Clone, Debug)]
 struct Pass {
     state: State,
     /// For each partition that it closed, where, and the jobs that it looked at, in order.
     looked: Vec<(PartitionName, QueueKey, Vec<Arc<Job>>)>,
     wake: Option<Timestamp>,
+    /// The same by their ranks, where priorities come from factors.
+    ranked: Option<Ranked>,
 }
 
 impl Pass {
-    fn of(state: &State, plan: &Plan) -> Self {
+    fn of(state: &State, plan: &Plan, now: Timestamp) -> Self {
+        let ranked = Ranked::of(state, plan, now);
         let looked = |(partition, last): (&PartitionName, &QueueKey)| {
             let jobs: Vec<_> = front(state, partition, *last).take(COMPARED + 1).cloned().collect();
             (jobs.len() <= COMPARED).then(|| (partition.clone(), *last, jobs))
         };
         Self {
             state: state.clone(),
-            looked: plan.closed.iter().filter_map(looked).collect(),
+            looked: match ranked {
+                Some(_) => vec![],
+                None => plan.closed.iter().filter_map(looked).collect(),
+            },
             wake: plan.wake,
+            ranked,
         }
     }
 
     /// Whether another pass over `state` would find the same.
-    fn still_holds(&self, state: &State, now: Timestamp) -> bool {
+    fn still_holds(&mut self, state: &State, now: Timestamp) -> bool {
         let same_config = match (&self.state.config, &state.config) {
             (Some(before), Some(after)) => Arc::ptr_eq(before, after) || before == after,
             (before, after) => before == after,
@@ -276,7 +289,10 @@ impl Pass {
             && self.state.reservations == state.reservations
             && self.wake.is_none_or(|wake| wake > now)
             && (self.state.nodes.ptr_eq(&state.nodes) || self.state.nodes == state.nodes)
-            && self.same_queues(state)
+            && match &mut self.ranked {
+                Some(ranked) => ranked.still_holds(state, now),
+                None => self.same_queues(state),
+            }
     }
 
     fn same_queues(&self, state: &State) -> bool {
@@ -328,5 +344,6 @@ fn front<'a>(
     keys.map(|key| state.jobs.get(&key.job).expect("check: a queued job is there"))
 }
 
+mod ranked;
 #[cfg(test)]
 mod tests;

@@ -3,7 +3,11 @@
 //! Any controller answers, and never from a state that misses what was acknowledged before the
 //! question, unless the question says that this may be.
 
-use std::{collections::BTreeMap, pin::Pin, sync::Arc};
+use std::{
+    collections::BTreeMap,
+    pin::Pin,
+    sync::{Arc, Mutex},
+};
 
 use common::{
     config::Config,
@@ -16,6 +20,7 @@ use common::{
 use futures::Stream;
 use proto::{convert::state_digest, ctl as wire};
 use raft_store::Applied;
+use sched::Ranks;
 use tonic::{Request, Status};
 use trust::controllers::not_leader;
 
@@ -61,10 +66,12 @@ pub(super) async fn jobs(
         partitions: partitions.into_iter().map(PartitionName::from).collect(),
         skipped: if skip_hidden { hidden(&config) } else { vec![] },
     };
+    let ranks = Ranks::of(&applied.state, now).map(Mutex::new);
     let pages = futures::stream::unfold(Some(JobId(0)), move |from| {
         let page = from.map(|from| {
             let state = &applied.state;
-            let viewer = Viewer { state, config: &config, waits: &waits, now, whole };
+            let ranks = ranks.as_ref();
+            let viewer = Viewer { state, config: &config, waits: &waits, now, whole, ranks };
             let (jobs, next) = viewer.page(&filter, from, PAGE);
             let now = if from == JobId(0) { now.0 } else { 0 };
             (Ok(wire::JobsReply { jobs, now }), next)

@@ -53,7 +53,7 @@ fn run(
     request: wire::WhatIfRequest,
     now: Timestamp,
 ) -> Result<wire::WhatIfReply, Status> {
-    let wire::WhatIfRequest { add, partitions, nodes, jobs } = request;
+    let wire::WhatIfRequest { add, partitions, nodes, jobs, priorities } = request;
     let mut supposed = Supposed::new(state, by, now);
     for wire::NodesAdded { names, like } in &add {
         supposed.add_nodes(names, like)?;
@@ -61,6 +61,7 @@ fn run(
     for wire::PartitionChanged { name, changes } in &partitions {
         supposed.partition(name, changes)?;
     }
+    supposed.priorities(&priorities)?;
     for wire::NodesChanged { names, drain } in &nodes {
         let target = if *drain { NodeTarget::Drain } else { NodeTarget::Resume };
         supposed.nodes(names, target)?;
@@ -153,6 +154,15 @@ impl<'a> Supposed<'a> {
 
     fn partition(&mut self, name: &str, changes: &str) -> Result<(), Status> {
         let config = self.config()?.with_partition(name, changes);
+        let config = config.map_err(|error| Status::invalid_argument(error.to_string()))?;
+        self.send(Command::SetConfig { config: Arc::new(config) }).map(drop)
+    }
+
+    fn priorities(&mut self, changes: &str) -> Result<(), Status> {
+        if changes.is_empty() {
+            return Ok(());
+        }
+        let config = self.config()?.with_priorities(changes);
         let config = config.map_err(|error| Status::invalid_argument(error.to_string()))?;
         self.send(Command::SetConfig { config: Arc::new(config) }).map(drop)
     }
@@ -325,6 +335,30 @@ mod tests {
     fn counts(waits: Option<wire::Waits>) -> (u32, u32, u32, Option<u64>, Option<u64>) {
         let waits = waits.expect("they are told");
         (waits.jobs, waits.start_now, waits.unknown, waits.mean, waits.most)
+    }
+
+    #[test]
+    fn weights_may_be_otherwise() {
+        let (mut cluster, _) = cluster();
+        let twenty = TimeLimit::Minutes(20);
+        let wide = cluster.submit_to(4, |spec| {
+            spec.layout = Layout { min_nodes: 2, tasks: 2, nodes_given: true, ..spec.layout };
+            spec.time_limit = Some(twenty);
+        });
+        let asking = |priorities: &str| wire::WhatIfRequest {
+            priorities: priorities.to_owned(),
+            ..wire::WhatIfRequest::default()
+        };
+        let reply = asked(&cluster, asking("PriorityWeightJobSize=1000"));
+        let moved: Vec<_> = reply.moved.iter().map(|it| (it.job, it.before, it.after)).collect();
+        let at = |minutes: u64| Some(cluster.now.0 + minutes * MINUTE);
+        assert!(moved.contains(&(wide.0, at(40), at(10))), "the largest goes first: {moved:?}");
+        for wrong in ["PriorityWeightAge=x", "MinJobAge=4", "PriorityFlags=INCR_ONLY", "Priority"] {
+            let state = cluster.state();
+            let refused = run(&state, (ALICE, "alice"), asking(wrong), cluster.now);
+            let code = refused.expect_err("it makes no sense").code();
+            assert_eq!(code, Code::InvalidArgument, "{wrong}");
+        }
     }
 
     fn names(names: &[&str]) -> Vec<String> {

@@ -1,5 +1,7 @@
 //! `rafter why`: why a job waits, until when, and what would let it start sooner.
 
+use std::sync::Mutex;
+
 use common::{
     id::JobId,
     machine::{Refusal, State},
@@ -8,7 +10,10 @@ use proto::{
     ctl::{WhyReply, WhyRequest},
     plan as wire, types,
 };
-use sched::why::{Earlier, Freed, Kind, Lead, Obstacle, Planned, Room, Sooner, Waiting};
+use sched::{
+    Factors, Ranks,
+    why::{Earlier, Freed, Kind, Lead, Obstacle, Planned, Room, Sooner, Waiting},
+};
 use tonic::{Request, Status};
 
 use super::{
@@ -30,7 +35,9 @@ pub(super) async fn why(shared: &Shared, request: Request<WhyRequest>) -> Result
     let job = named(&state, JobId(job), task).ok_or(Refusal::NoSuchJob(JobId(job)));
     let job = job.map_err(|refusal| refused(&refusal))?;
     let waits = shared.reasons.waits(&state, now);
-    let viewer = Viewer { state: &state, config: &config, waits: &waits, now, whole: false };
+    let ranks = Ranks::of(&state, now).map(Mutex::new);
+    let ranks = ranks.as_ref();
+    let viewer = Viewer { state: &state, config: &config, waits: &waits, now, whole: false, ranks };
     let filter = Filter { jobs: vec![job], ..Filter::default() };
     let view = viewer.page(&filter, job, 1).0.pop();
     let found = aside(shared, move || sched::why::why(&state, now, job)).await?;
@@ -52,6 +59,7 @@ fn waiting(waiting: Waiting) -> wire::Waiting {
         obstacles: obstacles.into_iter().map(obstacle).collect(),
         room: room.as_ref().map(self::room),
         ahead: ahead.count,
+        factors: ahead.factors.map(factors),
         first: ahead.first.into_iter().map(earlier).collect(),
         alone: alone.map(|at| at.0),
         planned: planned.as_ref().map(self::planned),
@@ -89,14 +97,26 @@ fn room(room: &Room) -> wire::Room {
 }
 
 fn earlier(earlier: Earlier) -> wire::Earlier {
-    let Earlier { job, user, partition, by } = earlier;
+    let Earlier { job, user, partition, by, priority, factors } = earlier;
     let by = match by {
         Lead::Tier => wire::Lead::Tier,
         Lead::Priority => wire::Lead::Priority,
         Lead::Submission => wire::Lead::Submission,
         Lead::Number => wire::Lead::Number,
     };
-    wire::Earlier { job: job.0, user, partition: partition.to_string(), by: by.into() }
+    wire::Earlier {
+        job: job.0,
+        user,
+        partition: partition.to_string(),
+        by: by.into(),
+        priority,
+        factors: factors.map(self::factors),
+    }
+}
+
+fn factors(factors: Factors) -> wire::Factors {
+    let Factors { age, assoc, fair_share, job_size, partition, qos, tres, nice } = factors;
+    wire::Factors { age, assoc, fair_share, job_size, partition, qos, tres, nice }
 }
 
 fn planned(planned: &Planned) -> wire::Planned {

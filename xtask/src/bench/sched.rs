@@ -40,6 +40,7 @@ pub(super) fn measure(beds: &Beds, sizes: &[u32], rival: bool, json: bool) -> Re
             of_state("/state/whole_s")?,
             of_state("/state/front_s")?,
             of_state("/state/why_s")?,
+            of_state("/state/weighed_front_s")?,
         ]);
         let mut row = vec![grouped(f64::from(*pending))];
         for event in ["submitted", "ended"] {
@@ -61,6 +62,7 @@ pub(super) fn measure(beds: &Beds, sizes: &[u32], rival: bool, json: bool) -> Re
         "of a state",
         "its front",
         "why",
+        "by factors",
     ];
     table("Plans of the whole queue on 10,000 nodes that are full, one thread", &heads, &passes);
     let heads =

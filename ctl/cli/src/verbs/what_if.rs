@@ -42,6 +42,9 @@ pub(super) struct Args {
     /// Suppose a partition otherwise, such as `--partition cpu MaxTime=60 PriorityTier=10`
     #[arg(long, num_args = 2.., value_names = ["NAME", "KEY=VALUE"], action = ArgAction::Append)]
     partition: Vec<String>,
+    /// Suppose priorities weighed otherwise, such as `--weight PriorityWeightFairShare=10000`
+    #[arg(long, value_name = "KEY=VALUE", action = ArgAction::Append)]
+    weight: Vec<String>,
     /// Suppose a job of yours, by options of sbatch
     #[arg(long, value_name = "OPTIONS", allow_hyphen_values = true, action = ArgAction::Append)]
     submit: Vec<String>,
@@ -115,8 +118,10 @@ fn request(args: &Args) -> Result<WhatIfRequest, String> {
         let count = args.count.get(at).copied().unwrap_or(1);
         request.jobs.push(JobsSubmitted { spec: Some(spec), count });
     }
-    let WhatIfRequest { add, partitions, nodes, jobs } = &request;
-    if add.is_empty() && partitions.is_empty() && nodes.is_empty() && jobs.is_empty() {
+    request.priorities = args.weight.join(" ");
+    let WhatIfRequest { add, partitions, nodes, jobs, priorities } = &request;
+    let nodes = add.is_empty() && nodes.is_empty();
+    if nodes && partitions.is_empty() && jobs.is_empty() && priorities.is_empty() {
         return Err("what is to be supposed? See rafter what-if --help".to_owned());
     }
     Ok(request)

@@ -9,7 +9,7 @@ use common::{
 use jiff::tz::TimeZone;
 use proto::{
     ctl::{WhyReply, WhyRequest},
-    plan::{Earlier, Freed, Lead, Obstacle, Planned, Room, Sooner, Waiting},
+    plan::{Earlier, Factors, Freed, Lead, Obstacle, Planned, Room, Sooner, Waiting},
     types::{self, Place},
 };
 use serde_json::{Value, json};
@@ -111,6 +111,7 @@ fn waiting(waiting: &Waiting) -> Value {
         "obstacles": waiting.obstacles.iter().map(obstacle).collect::<Vec<_>>(),
         "room": waiting.room.as_ref().map(room),
         "ahead": waiting.ahead,
+        "factors": waiting.factors.as_ref().map(factors),
         "first_ahead": waiting.first.iter().map(earlier).collect::<Vec<_>>(),
         "alone_ms": waiting.alone,
         "planned": waiting.planned.as_ref().map(planned),
@@ -144,7 +145,28 @@ fn earlier(earlier: &Earlier) -> Value {
         Lead::Submission => "submission",
         Lead::Number | Lead::Unspecified => "number",
     };
-    json!({ "job": job, "user": user, "partition": partition, "by": by })
+    json!({
+        "job": job,
+        "user": user,
+        "partition": partition,
+        "by": by,
+        "priority": earlier.priority,
+        "factors": earlier.factors.as_ref().map(factors),
+    })
+}
+
+fn factors(factors: &Factors) -> Value {
+    let Factors { age, assoc, fair_share, job_size, partition, qos, tres, nice } = factors;
+    json!({
+        "age": age,
+        "assoc": assoc,
+        "fair_share": fair_share,
+        "job_size": job_size,
+        "partition": partition,
+        "qos": qos,
+        "tres": tres,
+        "nice": nice,
+    })
 }
 
 fn planned(planned: &Planned) -> Value {

@@ -81,7 +81,7 @@ impl<'a> Partition<'a> {
             "groups": { "allowed": self.conf.allow_groups.join(",") },
             "qos": { "allowed": "", "deny": "", "assigned": "" },
             "alternate": "",
-            "tres": { "billing_weights": "", "configured": self.tres() },
+            "tres": { "billing_weights": self.conf.billing_weights, "configured": self.tres() },
             "cluster": "",
             "select_type": ["NONE"],
             "cpus": { "task_binding": [], "total": self.cpus() },

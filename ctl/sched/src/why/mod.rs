@@ -26,6 +26,7 @@ pub use self::{
 };
 use crate::{
     order::{Turn, order_in},
+    rank::{Factors, Ranks},
     reached::Reached,
     several,
 };
@@ -34,7 +35,7 @@ use crate::{
 const FIRST: usize = 5;
 
 /// Why a job waits.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Waiting {
     /// Where: of several partitions, that where it would start first.
     pub partition: PartitionName,
@@ -55,19 +56,24 @@ pub struct Waiting {
 }
 
 /// Who is planned before it, and could take its nodes.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct Ahead {
     pub count: u32,
     pub first: Vec<Earlier>,
+    /// What the job's own priority comes from.
+    pub factors: Option<Factors>,
 }
 
 /// A job that is ahead, and by what.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Earlier {
     pub job: JobId,
     pub user: String,
     pub partition: PartitionName,
     pub by: Lead,
+    pub priority: u32,
+    /// What its priority comes from, where it comes from factors.
+    pub factors: Option<Factors>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -127,7 +133,7 @@ fn why_there(view: &State, now: Timestamp, job: JobId) -> Option<Waiting> {
     let obstacle::Peeled { mut obstacles, supposed, view: free, alone, room } =
         obstacle::peel(view, now, job);
     let own = free.jobs.get(&job).expect("it is supposed to be otherwise, not to be gone");
-    let ahead = ahead(&free, config, own);
+    let ahead = ahead(&free, config, own, now);
     let mut waiting = Waiting {
         partition: own.partition.clone(),
         obstacles: vec![],
@@ -185,7 +191,7 @@ fn add(obstacles: &mut Vec<Obstacle>, more: Option<Obstacle>) {
 }
 
 /// Those before the job, in its own queue and in those of partitions that share nodes with its own.
-fn ahead(view: &State, config: &Config, job: &Job) -> Ahead {
+fn ahead(view: &State, config: &Config, job: &Job, now: Timestamp) -> Ahead {
     let Some(conf) = config.partition(job.partition.as_str()) else { return Ahead::default() };
     let mut own = conf.nodes.clone();
     own.sort_unstable();
@@ -196,12 +202,14 @@ fn ahead(view: &State, config: &Config, job: &Job) -> Ahead {
         .filter(|other| other.name == conf.name || other.state.starts() && shares(&other.nodes))
         .map(|other| other.name.as_str())
         .collect();
-    let order = order_in(view, config, |conf| rivals.contains(&conf.name.as_str()));
+    let order = order_in(view, now, |conf| rivals.contains(&conf.name.as_str()));
     let Some(at) = order.iter().position(|(_, other)| other.id == job.id) else {
         return Ahead::default();
     };
     let turn = order[at].0;
-    let mut ahead = Ahead::default();
+    let mut ranks = Ranks::of(view, now);
+    let factors = ranks.as_mut().and_then(|ranks| ranks.shown(job));
+    let mut ahead = Ahead { factors, ..Ahead::default() };
     for (theirs, other) in &order[..at] {
         ahead.count += 1;
         if ahead.first.len() < FIRST {
@@ -210,6 +218,8 @@ fn ahead(view: &State, config: &Config, job: &Job) -> Ahead {
                 user: other.spec.user_name.clone(),
                 partition: other.partition.clone(),
                 by: lead(theirs, &turn),
+                priority: theirs.key.priority.0,
+                factors: ranks.as_mut().and_then(|ranks| ranks.shown(other)),
             });
         }
     }

@@ -18,7 +18,7 @@ use common::{
 };
 use sched::{Plan, plan};
 
-use crate::{accounts, options, told::told};
+use crate::{accounts, options, priorities, told::told};
 
 pub(crate) const ALICE: UserId = UserId(1001);
 pub(crate) const OPERATOR: UserId = UserId(500);
@@ -131,6 +131,9 @@ impl Bench {
             "unreserve" => self.unreserve(rest),
             "clock" => self.clock(),
             "update" => self.update(rest),
+            "priorities" => priorities::told(&self.state, self.now),
+            "priority" => self.priority(rest),
+            "release" => self.release(JobId(rest.parse().expect("a job's number"))),
             "pass" => {
                 let seconds = rest.parse().expect("a number of seconds");
                 self.now = self.now + Span::from_seconds(seconds);
@@ -231,6 +234,21 @@ impl Bench {
     fn hold(&mut self, job: JobId) -> String {
         let by = self.by(ALICE);
         self.send(Command::Hold { by, job, admin: false }).expect("her own");
+        String::new()
+    }
+
+    fn release(&mut self, job: JobId) -> String {
+        let by = self.by(ALICE);
+        self.send(Command::Release { by, job }).expect("her own");
+        String::new()
+    }
+
+    fn priority(&mut self, words: &str) -> String {
+        let (job, priority) = words.split_once(' ').expect("a job, and its priority");
+        let priority = Some(priority.parse().expect("a number"));
+        let changes = Box::new(JobChanges { priority, ..JobChanges::default() });
+        let (by, job) = (self.by(OPERATOR), self.job(job));
+        self.send(Command::UpdateJob { by, job, changes }).expect("an operator may");
         String::new()
     }
 

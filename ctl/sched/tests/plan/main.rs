@@ -21,6 +21,9 @@
 //! | `why JOB` | why it waits, until when, and what would start it sooner |
 //! | `features NAME LIST` | the configuration gives the node these features from now on |
 //! | `update JOB OPTIONS` | what it asks for of nodes becomes what the options ask for |
+//! | `priorities` | the queue in its order, with what each priority comes from |
+//! | `priority JOB NUMBER` | an operator sets it |
+//! | `release JOB` | by its owner |
 //! | `pass SECONDS` | the clock goes on |
 //! | `clock` | what is due by the clock is done |
 //! | `reserve NAME OPTIONS` | an operator makes a reservation |
@@ -31,6 +34,7 @@ mod accounts;
 mod bench;
 mod explained;
 mod options;
+mod priorities;
 mod properties;
 mod reserved;
 mod told;

@@ -5,6 +5,8 @@ use std::fmt::Write;
 use common::{hostlist::Hostlist, id::JobId, machine::State, time::Timestamp};
 use sched::why::{Lead, Waiting, why};
 
+use crate::priorities::parts;
+
 pub(crate) fn told(state: &State, now: Timestamp, job: JobId) -> String {
     let Some(waiting) = why(state, now, job) else {
         return "it does not wait\n".to_owned();
@@ -28,7 +30,12 @@ fn put(text: &mut String, waiting: &Waiting, now: Timestamp) {
             Lead::Submission => "submission",
             Lead::Number => "number",
         };
-        line(format!("ahead: {} by {by}", earlier.job));
+        let parts = |factors: &Option<_>| factors.as_ref().map(parts).unwrap_or_default();
+        let theirs = match earlier.factors {
+            Some(_) => format!(" {}{}", earlier.priority, parts(&earlier.factors)),
+            None => String::new(),
+        };
+        line(format!("ahead: {} by {by}{theirs}", earlier.job));
     }
     let told = u32::try_from(waiting.ahead.first.len()).expect("few are told");
     if waiting.ahead.count > told {

@@ -42,13 +42,16 @@ fn main() -> Result<()> {
     let after_ends = gone(&queue, &mut random)?;
 
     let state = if pending <= STATE_MOST {
-        let state = trials::state::state(HUNDREDS, pending, &mut random);
+        let mut state = trials::state::state(HUNDREDS, pending, &mut random);
         let (took, plan) = timed(|| sched::plan(&state, trials::state::NOW))?;
         let (front, _) = timed(|| sched::plan_front(&state, trials::state::NOW, 50))?;
         let last = *state.jobs.keys().next_back().context("there are jobs")?;
         let (why, _) = timed(|| sched::why::why(&state, trials::state::NOW, last))?;
+        trials::state::weigh(&mut state);
+        let (weighed, _) = timed(|| sched::plan_front(&state, trials::state::NOW, 50))?;
         json!({
             "why_s": why.as_secs_f64(),
+            "weighed_front_s": weighed.as_secs_f64(),
             "whole_s": took.as_secs_f64(),
             "front_s": front.as_secs_f64(),
             "starts": plan.starts.len(),

@@ -30,6 +30,9 @@ pub(in super::super) fn text(out: &mut String, partition: &Partition<'_>, flags:
     let (max, max_mib) = memory("MaxMemPer", partition.max_memory());
     record.pair(&default, default_mib).pair(&max, max_mib).line();
     record.pair("TRES", partition.tres());
+    if !conf.billing_weights.is_empty() {
+        record.line().pair("TRESBillingWeights", &conf.billing_weights);
+    }
     record.end();
 }
 

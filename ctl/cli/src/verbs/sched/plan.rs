@@ -78,6 +78,8 @@ fn read(path: &Path) -> Result<Inputs, String> {
 /// What the plan says of one job.
 struct Line<'a> {
     job: &'a Job,
+    /// As it counts at this moment.
+    priority: u32,
     /// Which of its tasks, where the job stands for some.
     tasks: Option<TaskSet>,
     reason: Reason,
@@ -90,18 +92,19 @@ struct Line<'a> {
 /// All jobs that wait: in the order in which they were planned, and then those that were not.
 fn lines(state: &State, now: Timestamp, plan: Plan) -> Vec<Line<'_>> {
     let Some(config) = state.config.as_deref() else { return vec![] };
-    let mut jobs: Vec<&Job> =
-        sched::order(state, config).into_iter().map(|(_, job)| job.as_ref()).collect();
-    let queued: BTreeSet<JobId> = jobs.iter().map(|job| job.id).collect();
+    let order = sched::order(state, now).into_iter();
+    let mut jobs: Vec<(&Job, u32)> =
+        order.map(|(turn, job)| (job.as_ref(), turn.key.priority.0)).collect();
+    let queued: BTreeSet<JobId> = jobs.iter().map(|(job, _)| job.id).collect();
     let others = state.jobs.values().filter(|job| job.is_pending() && !queued.contains(&job.id));
-    jobs.extend(others.map(AsRef::as_ref));
+    jobs.extend(others.map(|job| (job.as_ref(), job.priority)));
     let Plan { starts, waits, estimates, .. } = plan;
     let mut started: BTreeMap<JobId, Vec<Allocation>> = BTreeMap::new();
     for start in starts {
         started.entry(start.job).or_default().push(start);
     }
     let mut lines = Vec::with_capacity(jobs.len());
-    for job in jobs {
+    for (job, priority) in jobs {
         let mut left = match &job.array {
             Some(ArrayPart::Waiting(tasks)) => Some(tasks.clone()),
             Some(ArrayPart::Task { .. }) | None => None,
@@ -111,10 +114,11 @@ fn lines(state: &State, now: Timestamp, plan: Plan) -> Vec<Line<'_>> {
         for Allocation { task, places, .. } in starts {
             let (reason, at, tasks) = (Reason::None, Some(now), task.map(TaskSet::one));
             left = left.zip(tasks.as_ref()).map(|(left, task)| left.without(task));
-            lines.push(Line { job, tasks, reason, at, places });
+            lines.push(Line { job, priority, tasks, reason, at, places });
         }
         if !all && !left.as_ref().is_some_and(TaskSet::is_empty) {
-            lines.push(Line { tasks: left, ..waiting(config, now, (&waits, &estimates), job) });
+            let line = waiting(config, now, (&waits, &estimates), job);
+            lines.push(Line { priority, tasks: left, ..line });
         }
     }
     lines
@@ -130,7 +134,7 @@ fn waiting<'a>(
     let reason = sched::reason(config, job, now, found);
     let begin = job.begin.filter(|begin| reason == Reason::BeginTime && *begin > now);
     let at = estimates.get(&job.id).copied().or(begin);
-    Line { job, tasks: None, reason, at, places: vec![] }
+    Line { job, priority: job.priority, tasks: None, reason, at, places: vec![] }
 }
 
 fn nodes(places: &[Place]) -> String {
@@ -148,14 +152,14 @@ fn object(inputs: &Inputs, lines: &[Line<'_>]) -> Value {
         })
     };
     let job = |line: &Line<'_>| {
-        let Line { job, tasks, reason, at, places } = line;
+        let Line { job, priority, tasks, reason, at, places } = line;
         json!({
             "job": job.id.0,
             "array_tasks": tasks.as_ref().map(TaskSet::to_string),
             "name": job.spec.name,
             "user": job.spec.user_name,
             "partition": job.partition.as_str(),
-            "priority": job.priority,
+            "priority": priority,
             "starts": !places.is_empty(),
             "reason": reason.as_str(),
             "at_ms": at.map(|at| at.0),
@@ -189,9 +193,9 @@ fn text(inputs: &Inputs, lines: &[Line<'_>], zone: &TimeZone, in_colour: bool) -
     let header = ["JOB", "USER", "PARTITION", "PRIORITY", "PLAN", "AT", "NODES(REASON)"];
     let mut table = plain(header, &[0, 3]);
     let mut styles = vec![HEADING];
-    for Line { job, tasks, reason, at, places } in lines {
+    for Line { job, priority, tasks, reason, at, places } in lines {
         let id = JobTarget { job: job.id.0, tasks: tasks.clone() }.to_string();
-        let priority = job.priority.to_string();
+        let priority = priority.to_string();
         let at = at.map(|at| date::format(at, zone)).unwrap_or_default();
         let starts = !places.is_empty();
         let (word, last) =

@@ -10,7 +10,7 @@ use common::{
 use jiff::tz::TimeZone;
 use proto::{
     ctl::WhyReply,
-    plan::{Freed, Lead, Planned, Waiting},
+    plan::{Earlier, Factors, Freed, Lead, Planned, Waiting},
 };
 
 use super::{
@@ -169,12 +169,12 @@ impl Sheet<'_> {
         let mut styles = vec![HEADING];
         for earlier in &waiting.first {
             let by = match earlier.by() {
-                Lead::Tier => "the tier of its partition",
-                Lead::Priority => "priority",
-                Lead::Submission => "the moment of submission",
-                Lead::Number | Lead::Unspecified => "its number",
+                Lead::Tier => "the tier of its partition".to_owned(),
+                Lead::Priority => priority(earlier, waiting.factors.as_ref()),
+                Lead::Submission => "the moment of submission".to_owned(),
+                Lead::Number | Lead::Unspecified => "its number".to_owned(),
             };
-            table.add_row([&earlier.job.to_string(), &earlier.user, &earlier.partition, by]);
+            table.add_row([&earlier.job.to_string(), &earlier.user, &earlier.partition, &by]);
             styles.push(PLAIN);
         }
         self.page.table(&table, &styles);
@@ -234,5 +234,35 @@ impl Sheet<'_> {
             let text = "  The queue is too long to try all partitions";
             self.page.line(DOUBTFUL, text);
         }
+    }
+}
+/// How a priority is higher: `priority 2607: fair share 2500 against 1000`.
+fn priority(earlier: &Earlier, own: Option<&Factors>) -> String {
+    let Some(theirs) = &earlier.factors else { return "priority".to_owned() };
+    let own = own.copied().unwrap_or_default();
+    let named = |factors: &Factors| {
+        let Factors { age, assoc, fair_share, job_size, partition, qos, tres, nice } = *factors;
+        [
+            ("age", age),
+            ("association", assoc),
+            ("fair share", fair_share),
+            ("size", job_size),
+            ("partition", partition),
+            ("QOS", qos),
+            ("TRES", tres),
+            ("nice", -(nice as f64)),
+        ]
+    };
+    let pairs = named(theirs).into_iter().zip(named(&own));
+    let mut better: Vec<_> = pairs.filter(|(theirs, own)| theirs.1 >= own.1 + 1.0).collect();
+    better.sort_by(|left, right| (right.0.1 - right.1.1).total_cmp(&(left.0.1 - left.1.1)));
+    let told = better
+        .iter()
+        .take(2)
+        .map(|((name, theirs), (_, own))| format!("{name} {theirs:.0} against {own:.0}"));
+    let told: Vec<String> = told.collect();
+    match told.is_empty() {
+        true => format!("priority {}", earlier.priority),
+        false => format!("priority {}: {}", earlier.priority, told.join(", ")),
     }
 }

@@ -24,6 +24,11 @@ fn reply() -> WhyReply {
         user: "bob".to_owned(),
         partition: "cpu".to_owned(),
         by: by.into(),
+        ..Earlier::default()
+    };
+    let weighed = |earlier| {
+        let factors = Factors { age: 7.3, fair_share: 2_500.4, ..Factors::default() };
+        Earlier { priority: 2_507, factors: Some(factors), ..earlier }
     };
     let freed = |job, runs, minutes| Freed {
         job,
@@ -41,7 +46,8 @@ fn reply() -> WhyReply {
         ],
         room: Some(Room { nodes: 3, down: 1, fit: 1, short_cpus: 1, needs: 2, ..Room::default() }),
         ahead: 2,
-        first: vec![earlier(5, Lead::Priority), earlier(4, Lead::Submission)],
+        first: vec![weighed(earlier(5, Lead::Priority)), earlier(4, Lead::Submission)],
+        factors: Some(Factors { fair_share: 800.0, partition: 100.0, ..Factors::default() }),
         alone: Some(NOW + 30 * MINUTE),
         planned: Some(Planned {
             at: NOW + 90 * MINUTE,
@@ -72,7 +78,7 @@ fn people_see_what_holds_a_job_and_what_would_help() {
 
         2 jobs are ahead of it
           JOB  USER  PARTITION  AHEAD BY
-            5  bob   cpu        priority
+            5  bob   cpu        priority 2507: fair share 2500 against 800, age 7 against 0
             4  bob   cpu        the moment of submission
 
         Planned to start 2026-11-24T00:38:18, in 1 h 30 min, on n[1-2]
@@ -131,19 +137,40 @@ fn jobs_that_do_not_wait_get_a_clear_answer() {
     "#]].assert_eq(&(text(&whole(runs)) + &text(&whole(ended))));
 }
 
-#[test]
-fn programs_see_these_names() {
+/// One of each.
+fn lean() -> WhyReply {
     let mut reply = reply();
     let waiting = reply.waiting.as_mut().expect("it waits");
     waiting.room = None;
+    waiting.factors = None;
     waiting.obstacles.truncate(1);
     waiting.first.truncate(1);
+    waiting.first[0].factors = None;
     waiting.sooner.truncate(1);
     let planned = waiting.planned.as_mut().expect("its start");
     planned.places.clear();
     planned.freed.truncate(1);
     planned.freed[0].nodes.truncate(1);
-    let object = object(&reply).expect("a whole answer");
+    reply
+}
+
+#[test]
+fn programs_see_what_priorities_come_from() {
+    let object = object(&reply()).expect("a whole answer");
+    let own = &object["waiting"]["factors"];
+    assert_eq!((&own["fair_share"], &own["partition"]), (&json!(800.0), &json!(100.0)));
+    let theirs = &object["waiting"]["first_ahead"][0];
+    assert_eq!((&theirs["priority"], &theirs["factors"]["age"]), (&json!(2_507), &json!(7.3)));
+    let keys = own.as_object().map(|own| own.keys().cloned().collect::<Vec<_>>().join(" "));
+    let known = "age assoc fair_share job_size nice partition qos tres";
+    let mut keys: Vec<_> = keys.iter().flat_map(|keys| keys.split(' ')).collect();
+    keys.sort_unstable();
+    assert_eq!(keys.join(" "), known);
+}
+
+#[test]
+fn programs_see_these_names() {
+    let object = object(&lean()).expect("a whole answer");
     expect![[r#"
         {
           "job": 7,
@@ -165,12 +192,15 @@ fn programs_see_these_names() {
             ],
             "room": null,
             "ahead": 2,
+            "factors": null,
             "first_ahead": [
               {
                 "job": 5,
                 "user": "bob",
                 "partition": "cpu",
-                "by": "priority"
+                "by": "priority",
+                "priority": 2507,
+                "factors": null
               }
             ],
             "alone_ms": 1795477098000,
