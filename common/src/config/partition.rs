@@ -1,7 +1,7 @@
 //! A partition, as configured.
 
 use super::MemoryPer;
-use crate::time::TimeLimit;
+use crate::{job::Reason, time::TimeLimit};
 
 /// One partition, after `PartitionName=DEFAULT`.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -31,6 +31,10 @@ pub struct PartitionConf {
     pub allow_accounts: Vec<String>,
     /// Whose jobs may not, where no account is allowed by name.
     pub deny_accounts: Vec<String>,
+    /// Under which QOS jobs may run; none is named where all may.
+    pub allow_qos: Vec<String>,
+    /// Under which they may not, where no QOS is allowed by name.
+    pub deny_qos: Vec<String>,
     /// None: the cluster's.
     pub def_memory: Option<MemoryPer>,
     /// None: the cluster's.
@@ -63,9 +67,10 @@ impl PartitionState {
 }
 
 impl PartitionConf {
-    /// Whether it is for some groups or accounts alone.
+    /// Whether it is for some groups, accounts or QOS alone.
     pub(super) fn is_selective(&self) -> bool {
-        [&self.allow_groups, &self.allow_accounts, &self.deny_accounts]
+        let Self { allow_groups, allow_accounts, deny_accounts, allow_qos, deny_qos, .. } = self;
+        [allow_groups, allow_accounts, deny_accounts, allow_qos, deny_qos]
             .iter()
             .any(|names| !names.is_empty())
     }
@@ -73,14 +78,22 @@ impl PartitionConf {
     /// Whether jobs of the account may run in it (`AllowAccounts`, else `DenyAccounts`).
     #[must_use]
     pub fn admits_account(&self, account: Option<&str>) -> bool {
-        let names = |list: &[String]| {
-            account
-                .is_some_and(|account| list.iter().any(|name| name.eq_ignore_ascii_case(account)))
-        };
-        if self.allow_accounts.is_empty() {
-            !names(&self.deny_accounts)
-        } else {
-            names(&self.allow_accounts)
+        admits(&self.allow_accounts, &self.deny_accounts, account)
+    }
+
+    /// Whether jobs under the QOS may run in it (`AllowQos`, else `DenyQos`).
+    #[must_use]
+    pub fn admits_qos(&self, qos: Option<&str>) -> bool {
+        admits(&self.allow_qos, &self.deny_qos, qos)
+    }
+
+    /// Why no job of that account and QOS may run in it.
+    #[must_use]
+    pub fn bars(&self, account: Option<&str>, qos: Option<&str>) -> Option<Reason> {
+        match (self.admits_account(account), self.admits_qos(qos)) {
+            (false, _) => Some(Reason::AccountNotAllowed),
+            (true, false) => Some(Reason::QosNotAllowed),
+            (true, true) => None,
         }
     }
 
@@ -113,9 +126,18 @@ impl PartitionConf {
             allow_groups: vec![],
             allow_accounts: vec![],
             deny_accounts: vec![],
+            allow_qos: vec![],
+            deny_qos: vec![],
             def_memory: None,
             max_memory: None,
             billing_weights: String::new(),
         }
     }
+}
+
+fn admits(allowed: &[String], denied: &[String], name: Option<&str>) -> bool {
+    let names = |list: &[String]| {
+        name.is_some_and(|name| list.iter().any(|one| one.eq_ignore_ascii_case(name)))
+    };
+    if allowed.is_empty() { !names(denied) } else { names(allowed) }
 }

@@ -127,6 +127,8 @@ fn access(partition: &mut PartitionConf, record: &Record, report: &mut Report) {
     record.set("AllowGroups", &mut partition.allow_groups, report, names);
     record.set("AllowAccounts", &mut partition.allow_accounts, report, names);
     record.set("DenyAccounts", &mut partition.deny_accounts, report, names);
+    record.set("AllowQos", &mut partition.allow_qos, report, names);
+    record.set("DenyQos", &mut partition.deny_qos, report, names);
     record.set("TRESBillingWeights", &mut partition.billing_weights, report, |value| {
         priority::weights(value).map(|_| value.to_owned())
     });

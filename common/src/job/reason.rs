@@ -95,6 +95,8 @@ pub enum Reason {
     InvalidAccount,
     /// Its account may not use the partition.
     AccountNotAllowed,
+    /// Its QOS may not use the partition.
+    QosNotAllowed,
     SystemFailure,
 }
 
@@ -185,6 +187,7 @@ impl Reason {
             Self::JobLaunchFailure => "JobLaunchFailure",
             Self::InvalidAccount => "InvalidAccount",
             Self::AccountNotAllowed => "AccountNotAllowed",
+            Self::QosNotAllowed => "QOSNotAllowed",
             Self::SystemFailure => "SystemFailure",
         }
     }

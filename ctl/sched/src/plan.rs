@@ -492,9 +492,7 @@ fn hindrance(line: &Line<'_>, job: &Job) -> Option<Reason> {
         Some(Reason::PartitionNodeLimit)
     } else if job.time_limit > conf.max_time {
         Some(Reason::PartitionTimeLimit)
-    } else if !conf.admits_account(job.spec.account.as_deref()) {
-        Some(Reason::AccountNotAllowed)
     } else {
-        None
+        conf.bars(job.spec.account.as_deref(), job.spec.qos.as_deref())
     }
 }

@@ -263,6 +263,8 @@ impl From<&PartitionConf> for wire::Partition {
             allow_accounts: conf.allow_accounts.clone(),
             deny_accounts: conf.deny_accounts.clone(),
             billing_weights: conf.billing_weights.clone(),
+            allow_qos: conf.allow_qos.clone(),
+            deny_qos: conf.deny_qos.clone(),
         }
     }
 }
@@ -294,6 +296,8 @@ impl TryFrom<wire::Partition> for PartitionConf {
             allow_accounts: wire.allow_accounts,
             deny_accounts: wire.deny_accounts,
             billing_weights: wire.billing_weights,
+            allow_qos: wire.allow_qos,
+            deny_qos: wire.deny_qos,
         })
     }
 }

@@ -40,6 +40,7 @@ enumeration!(Reason, wire::Reason, "reason", {
     NonZeroExitCode = NonZeroExitCode, RaisedSignal = RaisedSignal, TimeLimit = TimeLimit,
     OutOfMemory = OutOfMemory, JobLaunchFailure = JobLaunchFailure,
     InvalidAccount = InvalidAccount, AccountNotAllowed = AccountNotAllowed,
+    QosNotAllowed = QosNotAllowed,
     SystemFailure = SystemFailure,
     InvalidQos = InvalidQos, AssocGrpJobsLimit = AssocGrpJobsLimit,
     AssocMaxJobsLimit = AssocMaxJobsLimit,

@@ -25,6 +25,12 @@ pub(crate) fn events() -> Vec<Event> {
         billing_weights: "CPU=1.0,Mem=0.25G".to_owned(),
         ..PartitionConf::defaults("billed")
     };
+    let selective = PartitionConf {
+        allow_qos: vec!["long".to_owned()],
+        deny_qos: vec!["short".to_owned(), "free".to_owned()],
+        ..PartitionConf::defaults("some")
+    };
+    let selective = Config { partitions: vec![selective], ..Config::defaults("qos") };
     let billed = Config { partitions: vec![partition], ..Config::defaults("billed") };
     vec![
         Event::JobAllocated {
@@ -43,6 +49,7 @@ pub(crate) fn events() -> Vec<Event> {
         },
         Event::AccountsLoaded { accounts: Arc::new(dear) },
         Event::ConfigSet { config: Arc::new(billed) },
+        Event::ConfigSet { config: Arc::new(selective) },
     ]
 }
 

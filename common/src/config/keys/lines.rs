@@ -6,7 +6,6 @@ const PER_GPU: &str = "a job says itself what it wants with each GPU";
 const POWER: &str = "nodes are not switched off and on";
 const BINDING: &str = "tasks are not bound to CPUs";
 const SET_APART: &str = "nothing would be set apart for the system";
-const ACCESS: &str = "everybody could use the partition";
 const SHARE: &str = "a partition's share of a node would not be bounded";
 const TOPOLOGY: &str = "nodes are chosen without regard to the network between them";
 
@@ -62,7 +61,7 @@ pub(in crate::config) static PARTITION: &[Key] = &[
     unless("AllocNodes", &["ALL"], "jobs could be submitted from everywhere"),
     honoured("AllowAccounts"),
     honoured("AllowGroups"),
-    unless("AllowQos", &["ALL"], ACCESS),
+    honoured("AllowQos"),
     refused("Alternate", "jobs would not move to the other partition"),
     idle("CpuBind", BINDING),
     honoured("Default"),
@@ -72,7 +71,7 @@ pub(in crate::config) static PARTITION: &[Key] = &[
     idle("DefMemPerGPU", PER_GPU),
     honoured("DefMemPerNode"),
     honoured("DenyAccounts"),
-    refused("DenyQos", ACCESS),
+    honoured("DenyQos"),
     honoured("DisableRootJobs"),
     only("Exclusive", &["NO", "NODE"], "nodes are shared by all users or given to one job alone"),
     unless("ExclusiveTopo", &["NO"], TOPOLOGY),

@@ -232,6 +232,9 @@ pub(super) fn check_limits(
     if !partition.admits_account(spec.account.as_deref()) {
         return Err(Refusal::Account);
     }
+    if !partition.admits_qos(spec.qos.as_deref()) {
+        return Err(Refusal::Qos);
+    }
     let nodes = partition.nodes.len();
     let nodes_max = partition.max_nodes.map_or(nodes, |max| nodes.min(max as usize));
     if spec.layout.min_nodes as usize > nodes_max || spec.layout.min_nodes < partition.min_nodes {

@@ -79,7 +79,11 @@ impl<'a> Partition<'a> {
                 "deny": self.conf.deny_accounts.join(","),
             },
             "groups": { "allowed": self.conf.allow_groups.join(",") },
-            "qos": { "allowed": "", "deny": "", "assigned": "" },
+            "qos": {
+                "allowed": self.conf.allow_qos.join(","),
+                "deny": self.conf.deny_qos.join(","),
+                "assigned": "",
+            },
             "alternate": "",
             "tres": { "billing_weights": self.conf.billing_weights, "configured": self.tres() },
             "cluster": "",

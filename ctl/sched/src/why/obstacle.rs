@@ -222,6 +222,7 @@ impl Kind {
             (Reason::NodesNotAvail, Kind::Nodes),
             (Reason::Resources, Kind::Resources),
             (Reason::JobArrayTaskLimit, Kind::ArrayTasks),
+            (Reason::QosNotAllowed, Kind::Other),
             (Reason::Licenses, Kind::Licenses),
         ];
         let known = KNOWN.iter().find(|(known, _)| *known == reason).map(|(_, kind)| *kind);

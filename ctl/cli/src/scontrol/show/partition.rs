@@ -47,7 +47,11 @@ fn limits(record: &mut Record<'_>, partition: &Partition<'_>) {
     } else {
         record.pair("AllowAccounts", all_or(&conf.allow_accounts));
     }
-    record.pair("AllowQos", "ALL").line();
+    if conf.allow_qos.is_empty() && !conf.deny_qos.is_empty() {
+        record.pair("DenyQos", conf.deny_qos.join(",")).line();
+    } else {
+        record.pair("AllowQos", all_or(&conf.allow_qos)).line();
+    }
     record.pair("AllocNodes", "ALL").pair("Default", yes(conf.default)).pair("QoS", "N/A").line();
     let default = partition.default_time().map(TimeLimit::padded);
     record
