@@ -240,6 +240,7 @@ fn ending(end: &End) -> String {
         EndState::Timeout => "TIMEOUT",
         EndState::NodeFail => "NODE_FAIL",
         EndState::OutOfMemory => "OUT_OF_MEMORY",
+        EndState::Deadline => "DEADLINE",
     };
     let by = end.by.map(|user| format!(" by user {user}")).unwrap_or_default();
     let message = end.message.as_ref().map(|text| format!(": {text}")).unwrap_or_default();

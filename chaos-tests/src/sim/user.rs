@@ -165,7 +165,7 @@ impl Ask {
         let mut spec = spec(layout, *minutes, *requeue);
         spec.constraint = constraint(self.id, *nodes);
         spec.gres = gpus::asked(*gpus);
-        spec.asks = licenses::asked(self.id);
+        spec.asks = licenses::asked(self.id, *minutes);
         if let Some(after) = after {
             let dependency = dependency(after);
             if dependency.singleton().is_some() {

@@ -123,6 +123,9 @@ impl Witness {
                 seen.is_some_and(|exit| exit.0 != 0),
                 "{run} has failed, says the log, and its node has seen {seen:?}"
             ),
+            EndState::Deadline => {
+                assert_eq!(host, None, "{run} was to miss its deadline, and has run");
+            }
             EndState::Failed | EndState::Cancelled | EndState::Timeout | EndState::OutOfMemory => {}
         }
         if let Some(on) = self.running.get(&run) {

@@ -11,6 +11,8 @@ pub enum EndState {
     Timeout,
     NodeFail,
     OutOfMemory,
+    /// It could not be over by its deadline, and never ran.
+    Deadline,
 }
 
 /// What the batch script ended with: an exit code, or a signal, as `ExitCode=code:signal` shows.

@@ -10,6 +10,8 @@ pub enum Reason {
     Resources,
     /// Too few licenses are free.
     Licenses,
+    /// It can't be over by its deadline any more.
+    Deadline,
     BeginTime,
     /// A job that it waits for is not that far.
     Dependency,
@@ -110,6 +112,7 @@ impl Reason {
             Self::Priority => "Priority",
             Self::Resources => "Resources",
             Self::Licenses => "Licenses",
+            Self::Deadline => "DeadLine",
             Self::BeginTime => "BeginTime",
             Self::Dependency => "Dependency",
             Self::DependencyNeverSatisfied => "DependencyNeverSatisfied",

@@ -102,6 +102,15 @@ impl JobSpec {
         self.asks.as_deref().unwrap_or(&NOTHING)
     }
 
+    /// The shortest limit that it can do with, where `limit` is what it asks for.
+    #[must_use]
+    pub fn least_limit(&self, limit: TimeLimit) -> TimeLimit {
+        let Asks { deadline, time_min, .. } = self.asks();
+        let anything = deadline.is_some() && self.time_limit.is_none();
+        let least = time_min.or(anything.then_some(TimeLimit::Minutes(1)));
+        least.map_or(limit, |least| least.min(limit))
+    }
+
     /// What asks for nothing: one task of root's, with all defaults. Tests and loads change what
     /// they are about; who takes a job from a person names every field.
     #[must_use]

@@ -110,6 +110,8 @@ pub struct Run {
     pub stage: Stage,
     /// When the time limit strikes.
     pub deadline: Option<Timestamp>,
+    /// Its limit, where it is shorter than the job's, as `--time-min` and `--deadline` let it be.
+    pub time_limit: Option<TimeLimit>,
     /// Whether the signal of `--signal` has been sent.
     pub warned: bool,
     /// The reservation that it is in.
@@ -268,6 +270,33 @@ impl Job {
     pub fn eligible(&self) -> Timestamp {
         let since = self.rank.since.unwrap_or(self.submitted);
         self.begin.map_or(since, |begin| since.max(begin))
+    }
+
+    /// The limit of the run that is going on or is over, else what it asks for.
+    #[must_use]
+    pub fn granted_limit(&self) -> TimeLimit {
+        self.run().and_then(|run| run.time_limit).unwrap_or(self.time_limit)
+    }
+
+    /// The shortest limit that it can do with. Who says by when he wants to be done, and not how
+    /// long that takes, can do with a minute, as in Slurm.
+    #[must_use]
+    pub fn least_limit(&self) -> TimeLimit {
+        self.spec.least_limit(self.time_limit)
+    }
+
+    /// The last moment at which it can begin, where it has a deadline.
+    #[must_use]
+    pub fn last_start(&self) -> Option<Timestamp> {
+        let deadline = self.spec.asks().deadline?;
+        let least = self.least_limit().span();
+        Some(least.map_or(Timestamp(0), |least| deadline - least))
+    }
+
+    /// When it is too late for a job that waits.
+    #[must_use]
+    pub fn waits_until(&self) -> Option<Timestamp> {
+        self.last_start().filter(|_| self.is_pending())
     }
 
     /// The array that it stands for, or is a task of.

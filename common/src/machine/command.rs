@@ -15,7 +15,7 @@ use crate::{
     job::{ArrayPart, ExitStatus, Job, JobChanges, JobSpec, Place, SignalScope, TaskSet},
     node::{Availability, Inventory},
     reservation::{ReservationChanges, ReservationRequest},
-    time::Timestamp,
+    time::{TimeLimit, Timestamp},
 };
 
 /// Who sends a user's command, as the certificate says.
@@ -156,6 +156,10 @@ pub enum Command {
         job: JobId,
         attempt: Attempt,
     },
+    /// A job that waits can't be over by its deadline any more.
+    MissDeadline {
+        job: JobId,
+    },
     /// The delay of a dependency is over.
     ConditionDue {
         job: JobId,
@@ -198,6 +202,8 @@ pub struct Allocation {
     pub asked: Arc<JobSpec>,
     /// Which of its partitions it runs in, where it waits in several.
     pub partition: Option<PartitionName>,
+    /// How long it may run, where that is less than it asks for.
+    pub time_limit: Option<TimeLimit>,
     pub places: Vec<Place>,
 }
 
@@ -211,7 +217,8 @@ impl Allocation {
             Some(ArrayPart::Task { .. }) | None => None,
         };
         let asked = job.spec.clone();
-        Self { job: job.id, attempt: job.attempt, task, asked, partition: None, places }
+        let (job, attempt) = (job.id, job.attempt);
+        Self { job, attempt, task, asked, partition: None, time_limit: None, places }
     }
 }
 

@@ -117,8 +117,7 @@ fn carry_out(state: &State, now: Timestamp, command: Command) -> Result<Vec<Even
             Ok(vec![Event::TokenIssued { secret, role, name, expires }])
         }
         Command::LoadAccounts { by, accounts } => {
-            operator(state, &by)?;
-            accounts::load(state, accounts)
+            operator(state, &by).and_then(|()| accounts::load(state, accounts))
         }
         Command::ExpireToken { secret } => Ok(admin::expire_token(state, now, secret)),
         Command::Cancel { by, job, signal } => {
@@ -149,6 +148,7 @@ fn carry_out(state: &State, now: Timestamp, command: Command) -> Result<Vec<Even
         Command::Allocate(allocation) => allocate::allocate(state, now, allocation),
         Command::Warn { job, attempt } => Ok(cancel::warn(state, now, job, attempt)),
         Command::TimeUp { job, attempt } => Ok(cancel::time_up(state, now, job, attempt)),
+        Command::MissDeadline { job } => Ok(cancel::miss_deadline(state, now, job)),
         Command::ConditionDue { job } => Ok(follow::due(state, now, job)),
         Command::Forget { jobs } => Ok(admin::forget(state, jobs)),
     }
@@ -203,6 +203,7 @@ fn requested(command: &Command) -> Option<RequestId> {
         | Command::Allocate(_)
         | Command::Warn { .. }
         | Command::TimeUp { .. }
+        | Command::MissDeadline { .. }
         | Command::ConditionDue { .. }
         | Command::EndReservation { .. }
         | Command::Lose { .. }

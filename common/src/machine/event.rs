@@ -177,6 +177,8 @@ pub enum Event {
         stay: Option<Stay>,
         /// What it is charged; none: a unit for each CPU. Since format 2.
         charge: Option<Charge>,
+        /// How long it may run, where that is less than it asks for. Since format 2.
+        time_limit: Option<TimeLimit>,
     },
     JobLaunching {
         job: JobId,

@@ -5,6 +5,7 @@ use crate::{
     gres::Gres,
     job::{ArrayPart, Fate, Job, Phase},
     node::Node,
+    time::TimeLimit,
 };
 
 /// FNV-1a over 64-bit words: fixed for ever, unlike the standard library's hasher.
@@ -46,6 +47,8 @@ pub(super) fn fingerprint_job(job: &Job) -> u64 {
             fingerprint_cpus(fingerprint_gres(sum, &place.gres), &place.cpus)
         })
     });
+    let limit = job.run().and_then(|run| run.time_limit).and_then(TimeLimit::span);
+    let run = limit.iter().fold(run, |sum, limit| sum.with(limit.0));
     let run = match &job.array {
         None => run,
         Some(ArrayPart::Waiting(tasks)) => run.with(u64::from(tasks.len())),

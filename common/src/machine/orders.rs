@@ -101,7 +101,8 @@ pub fn orders(state: &State, node: &NodeName, seen: &Seen) -> Vec<Order> {
                     EndState::Completed
                     | EndState::Failed
                     | EndState::Cancelled
-                    | EndState::OutOfMemory => Cause::Cancelled,
+                    | EndState::OutOfMemory
+                    | EndState::Deadline => Cause::Cancelled,
                 };
                 let (job, attempt, at) = (job.id, job.attempt, end.at);
                 orders.push(Order::Terminate { job, attempt, cause, at });

@@ -84,6 +84,8 @@ pub enum Refusal {
     Array,
     #[error("Circular job dependency")]
     CircularDependency,
+    #[error("Invalid time-min specification (exceeds job's time or other limits)")]
+    TimeMin,
     /// There is no such license, or not as many.
     #[error("Invalid license specification")]
     License,
@@ -204,6 +206,7 @@ impl Refusal {
             | Self::Array
             | Self::CircularDependency
             | Self::License
+            | Self::TimeMin
             | Self::Format(_)
             | Self::Unsupported(_)
             | Self::Token
@@ -250,6 +253,7 @@ impl Refusal {
             Self::Array => Some(2081),
             Self::CircularDependency => Some(2071),
             Self::License => Some(2048),
+            Self::TimeMin => Some(2124),
             Self::Gres(_) => Some(2072),
             Self::Memory => Some(2044),
             Self::Account => Some(2045),

@@ -79,6 +79,8 @@ pub struct State {
     pub holding: OrdMap<NodeName, OrdSet<JobId>>,
     /// When the next warning or time limit of each active job is due.
     pub alarms: OrdSet<(Timestamp, JobId)>,
+    /// The last moment at which each job that waits and has a deadline can begin.
+    pub deadlines: OrdSet<(Timestamp, JobId)>,
     /// Ended jobs by the moment of their end.
     pub ended: OrdSet<(Timestamp, JobId)>,
     /// The jobs that are tasks of arrays.
@@ -214,6 +216,7 @@ impl State {
         assert_eq!(fresh.queues, self.queues, "the queues follow from the jobs");
         assert_eq!(fresh.holding, self.holding, "who holds what follows from the jobs");
         assert_eq!(fresh.alarms, self.alarms, "the alarms follow from the jobs");
+        assert_eq!(fresh.deadlines, self.deadlines, "the deadlines follow from the jobs");
         assert_eq!(fresh.ended, self.ended, "the ended jobs follow from the jobs");
         assert_eq!(fresh.tasks, self.tasks, "the tasks follow from the jobs");
         assert_eq!(fresh.dependents, self.dependents, "who waits for whom follows from the jobs");
@@ -301,6 +304,7 @@ impl State {
         self.queues.clear();
         self.holding.clear();
         self.alarms.clear();
+        self.deadlines.clear();
         self.ended.clear();
         self.dependents = Dependents::default();
         self.licenses.clear();
@@ -358,6 +362,9 @@ impl State {
         if let Some(alarm) = job.alarm() {
             self.alarms.insert((alarm, job.id));
         }
+        if let Some(last) = job.waits_until() {
+            self.deadlines.insert((last, job.id));
+        }
         if let Phase::Ended { end, .. } = &job.phase {
             self.ended.insert((end.at, job.id));
         }
@@ -407,6 +414,9 @@ impl State {
         }
         if let Some(alarm) = old.alarm() {
             self.alarms.remove(&(alarm, old.id));
+        }
+        if let Some(last) = old.waits_until() {
+            self.deadlines.remove(&(last, old.id));
         }
         if let Phase::Ended { end, .. } = &old.phase {
             self.ended.remove(&(end.at, old.id));

@@ -20,6 +20,8 @@ pub fn timers(state: &State, now: Timestamp) -> Vec<Command> {
             Command::TimeUp { job: *id, attempt: job.attempt }
         });
     }
+    let missed = state.deadlines.iter().take_while(|(at, _)| *at < now);
+    due.extend(missed.map(|(_, job)| Command::MissDeadline { job: *job }));
     let conditions = state.dependents.due().take_while(|(at, _)| *at <= now);
     due.extend(conditions.map(|(_, job)| Command::ConditionDue { job }));
     due.extend(state.over(now));
@@ -50,8 +52,9 @@ pub fn next_alarm(state: &State) -> Option<Timestamp> {
     let forget = oldest.zip(min_job_age(state)).map(|(at, age)| at + age + Span(1));
     let tokens = state.tokens.values().map(|token| token.expires).min();
     let condition = state.dependents.next_due();
+    let missed = state.deadlines.get_min().map(|(at, _)| *at + Span(1));
     let reserved = state.next_over();
-    [alarm, condition, forget, tokens, reserved].into_iter().flatten().min()
+    [alarm, missed, condition, forget, tokens, reserved].into_iter().flatten().min()
 }
 
 /// How long an ended job stays; none: for ever.

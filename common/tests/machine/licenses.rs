@@ -28,11 +28,11 @@ fn licenses(text: &str) -> Licenses {
 }
 
 fn asks(text: &str) -> JobSpec {
-    JobSpec { asks: Some(Arc::new(Asks { licenses: licenses(text) })), ..spec(ALICE) }
+    JobSpec { asks: Some(Arc::new(Asks { licenses: licenses(text), ..Asks::NONE })), ..spec(ALICE) }
 }
 
 fn update(cluster: &mut Cluster, user: UserId, job: JobId, text: &str) -> Result<(), Refusal> {
-    let asks = AskChanges { licenses: Some(licenses(text)) };
+    let asks = AskChanges { licenses: Some(licenses(text)), ..AskChanges::default() };
     let changes = Box::new(JobChanges { asks, ..JobChanges::default() });
     let by = cluster.by(user);
     cluster.send(Command::UpdateJob { by, job, changes }).map(drop)

@@ -15,4 +15,5 @@ mod properties;
 mod reservations;
 mod several;
 mod stories;
+mod times;
 mod usage;

@@ -89,6 +89,18 @@ impl Pool {
         self.free_from(asked, at, limit) == at
     }
 
+    /// Until when they are free from that moment on; `u64::MAX`: for ever.
+    pub(crate) fn last(&self, asked: &Licenses, at: u64) -> u64 {
+        let until = |(name, count): &(String, u32)| {
+            let profile = self.profiles.get(name)?;
+            let most = profile.total.checked_sub(u64::from(*count))?;
+            let steps = profile.used.range(at..);
+            Some(steps.filter(|(_, used)| **used > most).map(|(at, _)| *at).next())
+        };
+        let until = |one| until(one).map_or(at, |until| until.unwrap_or(u64::MAX));
+        asked.counts.iter().map(until).min().unwrap_or(u64::MAX)
+    }
+
     /// Whether as many of one are free at that moment as later, when the job starts.
     pub(crate) fn has(&self, name: &str, count: u32, at: u64) -> bool {
         let one = Licenses { text: String::new(), counts: vec![(name.to_owned(), count)] };

@@ -18,6 +18,7 @@ use common::{
     time::Timestamp,
 };
 
+pub(crate) use self::choices::limit;
 use crate::{
     board::{Board, Booking, shortly},
     licenses::Pool,
@@ -448,7 +449,8 @@ impl<'a> Pass<'a> {
                 self.booked.push((job.id, start.clone()));
             }
             if start.at == self.now.0 {
-                return Verdict::Start(Allocation::of(job, places));
+                let time_limit = choices::shortened(job, &start);
+                return Verdict::Start(Allocation { time_limit, ..Allocation::of(job, places) });
             }
             self.plan.estimates.insert(job.id, Timestamp(start.at));
             self.keep(job, booking);
@@ -476,11 +478,6 @@ impl<'a> Pass<'a> {
             (false, true) => Verdict::Behind,
         }
     }
-}
-
-/// How long it may run; none: for ever.
-pub(crate) fn limit(job: &Job) -> Option<u64> {
-    job.time_limit.span().map(|limit| limit.0.max(1))
 }
 
 /// What keeps the job from starting whatever is free.

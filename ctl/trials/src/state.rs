@@ -61,6 +61,7 @@ pub fn state(hundreds: usize, pending: u32, random: &mut Rng) -> State {
             warned: false,
             stay: None,
             charge: None,
+            time_limit: None,
         };
         let running = Job { phase: Phase::Active(run), ..Job::clone(waiting) };
         state.jobs.insert(job, Arc::new(running));

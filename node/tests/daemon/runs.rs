@@ -42,6 +42,7 @@ pub(crate) fn job(id: u32, attempt: u32, script: &str, folder: &Path) -> Job {
         warned: false,
         stay: None,
         charge: None,
+        time_limit: None,
     };
     Job {
         id: JobId(id),

@@ -134,7 +134,7 @@ fn a_script_is_told_of_its_licenses() {
     let mut job = plain();
     assert!(!environment(&job, b"SLURM_JOB_LICENSES=x\0").contains_key("SLURM_JOB_LICENSES"));
     let licenses = Licenses::parse("matlab:2,ansys").expect("they are well formed");
-    Arc::make_mut(&mut job.spec).asks = Some(Arc::new(Asks { licenses }));
+    Arc::make_mut(&mut job.spec).asks = Some(Arc::new(Asks { licenses, ..Asks::NONE }));
     assert_eq!(environment(&job, b"")["SLURM_JOB_LICENSES"], "matlab:2,ansys");
 }
 

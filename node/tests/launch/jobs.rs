@@ -37,6 +37,7 @@ pub(crate) fn captured() -> Job {
         warned: false,
         stay: None,
         charge: None,
+        time_limit: None,
     };
     job(268, spec("envjob", layout, MemoryRequest::PerNode(200)), run)
 }
@@ -53,6 +54,7 @@ pub(crate) fn plain() -> Job {
         warned: false,
         stay: None,
         charge: None,
+        time_limit: None,
     };
     job(273, spec("envarr", Layout::SINGLE, MemoryRequest::Default), run)
 }

@@ -21,6 +21,7 @@ pub(super) fn kind(event: &Event) -> Kind {
         partition,
         stay,
         charge,
+        time_limit,
     } = event
     else {
         unreachable!("the caller saw an allocation");
@@ -35,6 +36,7 @@ pub(super) fn kind(event: &Event) -> Kind {
         partition: partition.as_ref().map(ToString::to_string),
         stay: stay.as_ref().map(Into::into),
         charge: charge.map(|charge| charge.0),
+        time_limit: time_limit.map(Into::into),
     })
 }
 
@@ -48,5 +50,6 @@ pub(super) fn event(event: wire::JobAllocated) -> Result<Event, Invalid> {
         partition: event.partition.map(PartitionName::from),
         stay: event.stay.map(Into::into),
         charge: event.charge.map(Charge),
+        time_limit: event.time_limit.map(Into::into),
     })
 }

@@ -2,7 +2,10 @@
 
 use std::sync::Arc;
 
-use common::job::{AskChanges, Asks, Constraint, Licenses};
+use common::{
+    job::{AskChanges, Asks, Constraint, Licenses},
+    time::Timestamp,
+};
 
 use crate::{Invalid, types as wire};
 
@@ -22,14 +25,24 @@ pub(super) fn constraint_text(constraint: Option<&Arc<Constraint>>) -> Option<St
 impl From<&Asks> for wire::Asks {
     fn from(asks: &Asks) -> Self {
         let Licenses { text, .. } = &asks.licenses;
-        Self { licenses: (!text.is_empty()).then(|| text.clone()) }
+        Self {
+            licenses: (!text.is_empty()).then(|| text.clone()),
+            deadline: asks.deadline.map(|at| at.0),
+            time_min: asks.time_min.map(Into::into),
+            priority: asks.priority,
+        }
     }
 }
 
 /// What asks for nothing is none.
 pub(super) fn shared(wire: Option<wire::Asks>) -> Result<Option<Arc<Asks>>, Invalid> {
     let Some(wire) = wire else { return Ok(None) };
-    let asks = Asks { licenses: licenses(&wire.licenses.unwrap_or_default())? };
+    let asks = Asks {
+        licenses: licenses(&wire.licenses.unwrap_or_default())?,
+        deadline: wire.deadline.map(Timestamp),
+        time_min: wire.time_min.map(Into::into),
+        priority: wire.priority,
+    };
     Ok((asks != Asks::NONE).then(|| Arc::new(asks)))
 }
 
@@ -39,14 +52,22 @@ fn licenses(text: &str) -> Result<Licenses, Invalid> {
 
 /// None where nothing changes.
 pub(super) fn changes_message(changes: &AskChanges) -> Option<wire::AskChanges> {
-    let licenses = changes.licenses.as_ref().map(|licenses| licenses.text.clone());
-    (*changes != AskChanges::default()).then_some(wire::AskChanges { licenses })
+    let message = || wire::AskChanges {
+        licenses: changes.licenses.as_ref().map(|licenses| licenses.text.clone()),
+        deadline: changes.deadline.map(|at| at.0),
+        time_min: changes.time_min.map(Into::into),
+    };
+    (*changes != AskChanges::default()).then(message)
 }
 
 impl TryFrom<wire::AskChanges> for AskChanges {
     type Error = Invalid;
 
     fn try_from(wire: wire::AskChanges) -> Result<Self, Invalid> {
-        Ok(Self { licenses: wire.licenses.as_deref().map(licenses).transpose()? })
+        Ok(Self {
+            licenses: wire.licenses.as_deref().map(licenses).transpose()?,
+            deadline: wire.deadline.map(Timestamp),
+            time_min: wire.time_min.map(Into::into),
+        })
     }
 }

@@ -24,11 +24,11 @@ enumeration!(Stage, wire::Stage, "stage", {
 });
 enumeration!(EndState, wire::EndState, "state", {
     Completed = Completed, Failed = Failed, Cancelled = Cancelled, Timeout = Timeout,
-    NodeFail = NodeFail, OutOfMemory = OutOfMemory,
+    NodeFail = NodeFail, OutOfMemory = OutOfMemory, Deadline = Deadline,
 });
 enumeration!(Reason, wire::Reason, "reason", {
     None = None, Priority = Priority, Resources = Resources, BeginTime = BeginTime,
-    Licenses = Licenses,
+    Licenses = Licenses, Deadline = Deadline,
     Dependency = Dependency, DependencyNeverSatisfied = DependencyNeverSatisfied,
     JobArrayTaskLimit = JobArrayTaskLimit, JobHeldUser = JobHeldUser,
     JobHeldAdmin = JobHeldAdmin, PartitionDown = PartitionDown,
@@ -121,6 +121,7 @@ impl From<&Run> for wire::Run {
             warned: run.warned,
             stay: run.stay.as_ref().map(Into::into),
             charge: run.charge.map(|charge| charge.0),
+            time_limit: run.time_limit.map(Into::into),
         }
     }
 }
@@ -143,6 +144,7 @@ impl TryFrom<wire::Run> for Run {
             warned: wire.warned,
             stay: wire.stay.map(Into::into),
             charge: wire.charge.map(Charge),
+            time_limit: wire.time_limit.map(Into::into),
         })
     }
 }

@@ -4,9 +4,13 @@ use std::sync::Arc;
 
 use common::{
     config::{Config, LicenseConf},
-    job::{AskChanges, Asks, Constraint, Hold, JobChanges, JobSpec, Licenses},
+    id::{Attempt, Incarnation},
+    job::{
+        AskChanges, Asks, Constraint, End, EndState, ExitStatus, Hold, JobChanges, JobSpec,
+        Licenses, Reason,
+    },
     machine::Event,
-    time::TimeLimit,
+    time::{TimeLimit, Timestamp},
 };
 
 use crate::samples::{JOB, bare_spec};
@@ -27,15 +31,61 @@ pub(crate) fn rare() -> Vec<Event> {
     let mut config = Config::defaults("test");
     let license = |name: &str, total| LicenseConf { name: name.to_owned(), total };
     config.licenses = vec![license("ansys", 0), license("matlab", 4)];
-    let changed = |licenses| AskChanges { licenses: Some(licenses) };
+    let changed = |licenses| AskChanges { licenses: Some(licenses), ..AskChanges::default() };
     vec![
         Event::ConfigSet { config: Arc::new(config) },
         submitted(JobSpec {
-            asks: Some(Arc::new(Asks { licenses: licenses.clone() })),
+            asks: Some(Arc::new(Asks { licenses: licenses.clone(), ..Asks::NONE })),
             ..bare_spec()
         }),
         updated(JobChanges { asks: changed(licenses), ..JobChanges::default() }),
         updated(JobChanges { asks: changed(Licenses::NONE), ..JobChanges::default() }),
+    ]
+}
+
+/// When few jobs may run, and for how long.
+pub(crate) fn times() -> Vec<Event> {
+    vec![
+        submitted(JobSpec {
+            asks: Some(Arc::new(Asks {
+                deadline: Some(Timestamp(9_000)),
+                time_min: Some(TimeLimit::Minutes(5)),
+                priority: Some(7),
+                ..Asks::NONE
+            })),
+            ..bare_spec()
+        }),
+        updated(JobChanges {
+            asks: AskChanges {
+                deadline: Some(Timestamp(9_000)),
+                time_min: Some(TimeLimit::Minutes(5)),
+                ..AskChanges::default()
+            },
+            ..JobChanges::default()
+        }),
+        Event::JobAllocated {
+            job: JOB,
+            attempt: Attempt(2),
+            incarnation: Incarnation(9),
+            places: vec![],
+            deadline: Some(Timestamp(9_000)),
+            partition: None,
+            stay: None,
+            charge: None,
+            time_limit: Some(TimeLimit::Minutes(5)),
+        },
+        Event::JobEnded {
+            job: JOB,
+            attempt: Attempt(2),
+            end: End {
+                at: Timestamp(9_000),
+                state: EndState::Deadline,
+                exit: ExitStatus { code: 1, signal: 0 },
+                by: None,
+                reason: Some(Reason::Deadline),
+                message: None,
+            },
+        },
     ]
 }
 

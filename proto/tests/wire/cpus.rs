@@ -37,6 +37,7 @@ pub(crate) fn events() -> Vec<Event> {
             partition: None,
             stay: None,
             charge: None,
+            time_limit: None,
         },
     ]
 }
@@ -55,6 +56,7 @@ fn a_large_job_stays_small() {
         warned: false,
         stay: None,
         charge: None,
+        time_limit: None,
     };
     let written = wire::Run::from(&run);
     assert_eq!(written.cpus, [wire::CpuIds { places: 10_000, runs: vec![0, 4, 64, 4] }]);

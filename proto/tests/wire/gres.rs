@@ -47,6 +47,7 @@ pub(crate) fn events() -> Vec<Event> {
             partition: None,
             stay: None,
             charge: None,
+            time_limit: None,
         },
     ]
 }

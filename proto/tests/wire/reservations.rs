@@ -54,6 +54,7 @@ fn allocated(until: Option<Timestamp>) -> Event {
         partition: None,
         stay: Some(Stay { name: "nightly".into(), until }),
         charge: None,
+        time_limit: None,
     }
 }
 

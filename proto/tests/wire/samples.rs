@@ -97,6 +97,7 @@ pub(crate) fn events() -> Vec<Event> {
     events.extend(cpus::events());
     events.extend(reservations::events());
     events.extend(usage::events());
+    events.extend(asks::times());
     events
 }
 
@@ -229,6 +230,7 @@ fn in_one_of_several() -> Event {
         partition: Some("debug".into()),
         stay: None,
         charge: None,
+        time_limit: None,
     }
 }
 
@@ -262,6 +264,7 @@ fn runs() -> Vec<Event> {
         partition: None,
         stay: None,
         charge: None,
+        time_limit: None,
     };
     vec![
         allocated(Some(Timestamp(7_000))),

@@ -55,6 +55,7 @@ fn commands() -> Vec<Command> {
         task: None,
         asked: Arc::new(samples::bare_spec()),
         partition: None,
+        time_limit: None,
         places: vec![Place::of(n1.clone(), Resources { cpus: 2, memory_mib: 0 }, 1)],
     });
     let report = |report| Command::Report {

@@ -46,6 +46,7 @@ pub(crate) fn events() -> Vec<Event> {
             partition: None,
             stay: None,
             charge: Some(Charge(4_500_000)),
+            time_limit: None,
         },
         Event::AccountsLoaded { accounts: Arc::new(dear) },
         Event::ConfigSet { config: Arc::new(billed) },

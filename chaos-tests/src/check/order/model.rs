@@ -157,6 +157,7 @@ pub(in crate::check) fn word(job: &Job) -> &'static str {
             EndState::Timeout => "TIMEOUT",
             EndState::NodeFail => "NODE_FAIL",
             EndState::OutOfMemory => "OUT_OF_MEMORY",
+            EndState::Deadline => "DEADLINE",
         },
     }
 }

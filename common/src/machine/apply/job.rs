@@ -30,6 +30,7 @@ impl State {
                 self.with_job(*job, |job| {
                     job.hold = Hold::None;
                     job.priority = *priority;
+                    job.rank.direct = is_direct(&job.spec);
                     job.begin = job.spec.begin;
                 });
             }
@@ -138,7 +139,7 @@ impl State {
             signals_sent: 0,
             array,
             dependency: spec.dependency.clone(),
-            rank: Rank::default(),
+            rank: Rank { direct: *priority > 0 && is_direct(spec), ..Rank::default() },
         }));
     }
 
@@ -152,6 +153,7 @@ impl State {
             partition,
             stay,
             charge,
+            time_limit,
         } = event
         else {
             unreachable!("the caller saw an allocation");
@@ -181,6 +183,7 @@ impl State {
                 incarnation: *incarnation,
                 stage: Stage::Allocated,
                 deadline: *deadline,
+                time_limit: *time_limit,
                 warned: false,
                 stay: stay.clone(),
                 charge: *charge,
@@ -267,8 +270,7 @@ impl State {
         self.give_back(at, job);
         let before = self.jobs.get(&job).expect("only a known job is requeued").clone();
         self.reopen_tasks(&before);
-        let nice = before.spec.nice;
-        let priority = self.priority(nice);
+        let priority = self.first_priority(&before.spec);
         self.use_priority();
         // Before format 2 a priority that was set was lost.
         let keeps = self.format >= 2;
@@ -352,6 +354,7 @@ fn update(job: &mut Job, changes: &JobChanges) {
         job.time_limit = limit;
         if let Phase::Active(run) = &mut job.phase {
             run.deadline = run.deadline_of(limit);
+            run.time_limit = None;
         }
     }
     if let Some(priority) = changes.priority {
@@ -410,4 +413,9 @@ fn update_spec(spec: &mut JobSpec, changes: &JobChanges) {
         spec.layout.max_nodes = changes.max_nodes;
         spec.layout.nodes_given = true;
     }
+}
+
+/// Whether no factors count for its priority, since it was asked for.
+fn is_direct(spec: &JobSpec) -> bool {
+    spec.asks().priority.is_some()
 }

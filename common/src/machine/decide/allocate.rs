@@ -10,7 +10,7 @@ use crate::{
     id::{NodeName, PartitionName},
     job::{ArrayPart, Hold, Job, JobSpec, Place, Stay},
     machine::{Allocation, Event, Refusal, Rules, State, Wants, Way},
-    time::Timestamp,
+    time::{TimeLimit, Timestamp},
 };
 
 /// The scheduler planned on a view that may have moved on: all that the plan rests on is looked
@@ -20,7 +20,7 @@ pub(super) fn allocate(
     now: Timestamp,
     allocation: Allocation,
 ) -> Result<Vec<Event>, Refusal> {
-    let Allocation { job, attempt, task, asked, partition, mut places } = allocation;
+    let Allocation { job, attempt, task, asked, partition, time_limit, mut places } = allocation;
     let job = state.jobs.get(&job).ok_or(Refusal::Stale)?;
     let waits = job.is_pending()
         && job.attempt == attempt
@@ -32,20 +32,7 @@ pub(super) fn allocate(
     if !waits || places.is_empty() || state.array_room(job) == Some(0) {
         return Err(Refusal::Stale);
     }
-    for (rank, place) in places.iter().enumerate() {
-        let node = state.nodes.get(&place.node).ok_or(Refusal::Stale)?;
-        let twice = places[..rank].iter().any(|earlier| earlier.node == place.node);
-        if twice || !node.is_usable() || !place.held.fits_in(node.free()) {
-            return Err(Refusal::Stale);
-        }
-    }
-    for place in &mut places {
-        name_gres(state, place)?;
-        name_cpus(state, &job.spec, place)?;
-    }
-    if !are_asked_for(state, &job.spec, &places) || !state.has_licenses(&job.spec.asks().licenses) {
-        return Err(Refusal::Stale);
-    }
+    settle(state, job, &mut places)?;
     let in_one;
     let conf = runs_in(state, job, partition.as_ref()).ok_or(Refusal::Stale)?;
     let job = if partition.is_some() {
@@ -65,7 +52,18 @@ pub(super) fn allocate(
         .and_then(|node| node.inventory.as_ref())
         .map(|inventory| inventory.incarnation)
         .ok_or(Refusal::Stale)?;
+    let shorter;
+    let job = match time_limit {
+        Some(limit) => {
+            shorter = shortened(job, limit).ok_or(Refusal::Stale)?;
+            &shorter
+        }
+        None => job,
+    };
     let (stay, deadline) = stay(state, now, job, &places)?;
+    if !is_in_time(job, deadline) {
+        return Err(Refusal::Stale);
+    }
     let charge = charge(state, conf, job, &places);
     let mut events = Vec::with_capacity(2);
     let job = match (&job.array, task) {
@@ -88,8 +86,39 @@ pub(super) fn allocate(
         partition,
         stay,
         charge,
+        time_limit,
     });
     Ok(events)
+}
+
+/// Whether nobody else has the places, and the job may have them; and which GPUs and CPUs they are.
+fn settle(state: &State, job: &Job, places: &mut [Place]) -> Result<(), Refusal> {
+    for (rank, place) in places.iter().enumerate() {
+        let node = state.nodes.get(&place.node).ok_or(Refusal::Stale)?;
+        let twice = places[..rank].iter().any(|earlier| earlier.node == place.node);
+        if twice || !node.is_usable() || !place.held.fits_in(node.free()) {
+            return Err(Refusal::Stale);
+        }
+    }
+    for place in places.iter_mut() {
+        name_gres(state, place)?;
+        name_cpus(state, &job.spec, place)?;
+    }
+    if !are_asked_for(state, &job.spec, places) || !state.has_licenses(&job.spec.asks().licenses) {
+        return Err(Refusal::Stale);
+    }
+    Ok(())
+}
+
+/// The same job with a shorter limit, if it can do with that.
+fn shortened(job: &Job, limit: TimeLimit) -> Option<Job> {
+    let may = (job.least_limit()..=job.time_limit).contains(&limit);
+    may.then(|| Job { time_limit: limit, ..job.clone() })
+}
+
+/// Whether a run that ends then at the latest is over by the job's deadline.
+fn is_in_time(job: &Job, end: Option<Timestamp>) -> bool {
+    job.spec.asks().deadline.is_none_or(|by| end.is_some_and(|end| end <= by))
 }
 
 /// The partition that the plan runs it in: its own, or one of several.

@@ -3,8 +3,9 @@
 use crate::{
     config::PartitionConf,
     id::NodeName,
-    job::{Features, JobSpec, Licenses},
+    job::{Asks, Features, JobSpec, Licenses},
     machine::{Refusal, State},
+    time::{TimeLimit, Timestamp},
 };
 
 /// Whether the log can say it, and whether there is such a thing at all.
@@ -12,7 +13,12 @@ pub(super) fn may_ask(state: &State, spec: &JobSpec) -> Result<(), Refusal> {
     if spec.tmp_disk_mib > 0 && state.format < 2 {
         return Err(Refusal::Format("requests for temporary disk"));
     }
-    may_have_licenses(state, &spec.asks().licenses)?;
+    let Asks { licenses, deadline, time_min, priority } = spec.asks();
+    let timed = deadline.is_some() || time_min.is_some() || priority.is_some();
+    if timed && state.format < 2 {
+        return Err(Refusal::Format("--deadline, --time-min and --priority"));
+    }
+    may_have_licenses(state, licenses)?;
     let Some(constraint) = &spec.constraint else { return Ok(()) };
     if state.format < 2 {
         return Err(Refusal::Format("constraints"));
@@ -20,6 +26,18 @@ pub(super) fn may_ask(state: &State, spec: &JobSpec) -> Result<(), Refusal> {
     let nodes = || state.config.iter().flat_map(|config| &config.nodes);
     let known = |name: &&str| nodes().any(|node| node.has_feature(name));
     if constraint.names().iter().all(known) { Ok(()) } else { Err(Refusal::Features) }
+}
+
+/// Whether a job with that limit, begun at this moment or when it asks to begin, is over in time.
+pub(super) fn may_take(now: Timestamp, spec: &JobSpec, limit: TimeLimit) -> Result<(), Refusal> {
+    let Asks { deadline, time_min, .. } = spec.asks();
+    if time_min.is_some_and(|least| least > limit || least.span().is_none_or(|it| it.0 == 0)) {
+        return Err(Refusal::TimeMin);
+    }
+    let Some(deadline) = deadline else { return Ok(()) };
+    let begin = spec.begin.map_or(now, |begin| begin.max(now));
+    let end = spec.least_limit(limit).span().map(|least| begin + least);
+    if end.is_some_and(|end| end <= *deadline) { Ok(()) } else { Err(Refusal::TimeLimit) }
 }
 
 /// Whether there are as many, in use or not.

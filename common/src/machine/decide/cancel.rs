@@ -1,5 +1,7 @@
 //! How runs are ended from outside: by people, and by the clock.
 
+use std::sync::Arc;
+
 use super::{REQUEUE_PAUSE, owned};
 use crate::{
     id::{Attempt, JobId, UserId},
@@ -145,4 +147,19 @@ pub(super) fn time_up(state: &State, now: Timestamp, job: JobId, attempt: Attemp
         message: None,
     };
     vec![Event::JobCompleting { job: job.id, attempt, end, requeue: None }]
+}
+
+/// It is too late for a job that waits: it could not be over by its deadline.
+pub(super) fn miss_deadline(state: &State, now: Timestamp, job: JobId) -> Vec<Event> {
+    let late = |job: &&Arc<Job>| job.waits_until().is_some_and(|last| last < now);
+    let Some(job) = state.jobs.get(&job).filter(late) else { return vec![] };
+    let end = End {
+        at: now,
+        state: EndState::Deadline,
+        exit: ExitStatus { code: 1, signal: 0 },
+        by: None,
+        reason: Some(Reason::Deadline),
+        message: None,
+    };
+    vec![Event::JobEnded { job: job.id, attempt: job.attempt, end }]
 }

@@ -64,9 +64,11 @@ fn ended(job: &Job, now: Timestamp, at: Timestamp, exit: ExitStatus, oom: bool) 
         // The end was decided before. What the processes ended with is told where Slurm tells it.
         let exit = match end.state {
             EndState::Cancelled | EndState::Timeout => exit,
-            EndState::Completed | EndState::Failed | EndState::NodeFail | EndState::OutOfMemory => {
-                end.exit
-            }
+            EndState::Completed
+            | EndState::Failed
+            | EndState::NodeFail
+            | EndState::OutOfMemory
+            | EndState::Deadline => end.exit,
         };
         return End { exit, ..end.clone() };
     }

@@ -6,7 +6,7 @@ use bytes::Bytes;
 
 use super::{
     accounts::{admit, admit_change},
-    asks::{may_ask, widen_for_constraint},
+    asks::{may_ask, may_take, widen_for_constraint},
     fit::{cpus_on_node, lacking, members},
     gres, partitions,
     reserve::may_reserve,
@@ -54,6 +54,8 @@ pub(super) fn submit(
     may_reserve(state, now, &spec)?;
     check_dependency(state, &mut spec)?;
     check_array(state, config, &spec)?;
+    let time_limit = longest(first.time_limit(spec.time_limit), spec.time_limit, max_wall);
+    may_take(now, &spec, time_limit)?;
     let job = next_job(state, config)?;
 
     let mut events = Vec::with_capacity(3);
@@ -66,9 +68,9 @@ pub(super) fn submit(
     };
     events.push(Event::JobSubmitted {
         job,
-        priority: if hold == Hold::None { state.priority(spec.nice) } else { 0 },
+        priority: if hold == Hold::None { state.first_priority(&spec) } else { 0 },
         hold,
-        time_limit: longest(first.time_limit(spec.time_limit), spec.time_limit, max_wall),
+        time_limit,
         requeue: spec.requeue.unwrap_or(config.job_requeue),
         spec: Arc::new(spec),
     });
@@ -134,7 +136,8 @@ pub(super) fn may_wait_for(state: &State, dependency: &Dependency) -> Result<Dep
 
 fn may_submit(state: &State, by: &By, spec: &JobSpec) -> Result<(), Refusal> {
     let operator = state.is_operator(by.user);
-    if (spec.user != by.user || spec.nice < 0) && !operator {
+    let raised = spec.nice < 0 || spec.asks().priority.is_some();
+    if (spec.user != by.user || raised) && !operator {
         return Err(Refusal::Denied);
     }
     Ok(())

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::{
     accounts::{admit_change, admit_elsewhere},
-    asks::may_have_licenses,
+    asks::{may_have_licenses, may_take},
     circles::{names_itself, waits_for_itself},
     partitions,
     reserve::may_reserve,
@@ -35,7 +35,7 @@ pub(super) fn release(state: &State, by: &By, job: JobId) -> Result<Vec<Event>, 
         Hold::Admin if !state.is_operator(by.user) => Err(Refusal::Denied),
         Hold::None => Ok(vec![]),
         Hold::User | Hold::Admin | Hold::Reservation => {
-            let priority = state.priority(job.spec.nice);
+            let priority = state.first_priority(&job.spec);
             Ok(vec![Event::JobReleased { job: job.id, priority }])
         }
     }
@@ -86,6 +86,10 @@ pub(super) fn update_job(
     if !operator {
         may_change(state, job, &changes)?;
     }
+    if job.is_pending() && (changes.time_limit.is_some() || changes.asks.changes_times()) {
+        let limit = changes.time_limit.unwrap_or(job.time_limit);
+        may_take(now, &changed(&job.spec, &changes), limit)?;
+    }
     if let Some(licenses) = &changes.asks.licenses {
         may_hold(state, job, licenses, operator)?;
     }
@@ -113,7 +117,7 @@ pub(super) fn update_job(
     let mut events = vec![Event::JobUpdated { job: job.id, changes: Arc::new(changes) }];
     // It no longer waits for what is gone.
     if reserved && job.hold == Hold::Reservation {
-        let priority = state.priority(job.spec.nice);
+        let priority = state.first_priority(&job.spec);
         events.push(Event::JobReleased { job: job.id, priority });
     }
     Ok(events)
@@ -165,7 +169,7 @@ fn may_wait_so(state: &State, job: &Job, changes: &JobChanges) -> Result<(), Ref
 
 /// What only an operator may do: give a job more than it was given, or a better place.
 fn may_change(state: &State, job: &Job, changes: &JobChanges) -> Result<(), Refusal> {
-    let longer = changes.time_limit.is_some_and(|limit| limit > job.time_limit);
+    let longer = changes.time_limit.is_some_and(|limit| limit > job.granted_limit());
     let active = matches!(job.phase, Phase::Active(_));
     // What factors come to is not for the machine to say: it may be higher than anything.
     let factors = state.config.as_deref().and_then(Priority::of).is_some() && !job.rank.direct;
@@ -191,6 +195,7 @@ fn changes_layout(changes: &JobChanges) -> bool {
         || changes.constraint.is_some()
         || changes.tmp_disk_mib.is_some()
         || changes.reservations.is_some()
+        || changes.asks.changes_times()
         || changes.std_out.is_some()
         || changes.std_err.is_some()
 }
@@ -216,5 +221,7 @@ fn changed(spec: &JobSpec, changes: &JobChanges) -> JobSpec {
     changed.layout.cpus_per_task = changes.cpus_per_task.or(spec.layout.cpus_per_task);
     changed.memory = changes.memory.unwrap_or(spec.memory);
     changed.time_limit = changes.time_limit.or(spec.time_limit);
+    changed.begin = changes.begin.or(spec.begin);
+    changed.asks = Some(Arc::new(spec.asks().changed(&changes.asks)));
     changed
 }

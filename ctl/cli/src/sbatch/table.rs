@@ -83,7 +83,10 @@ pub(super) enum Opt {
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Ask {
+    Deadline,
     Licenses,
+    Priority,
+    TimeMin,
 }
 
 /// An option with all of its names.

@@ -2,7 +2,10 @@
 
 use std::fmt::Write as _;
 
-use common::{size::Mib, time::Timestamp};
+use common::{
+    size::Mib,
+    time::{Span, Timestamp},
+};
 
 use crate::{
     render::{Clock, clock::put_brief},
@@ -75,9 +78,11 @@ pub(crate) enum Field {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Time {
     Accrue,
+    Deadline,
     Eligible,
     End,
     LastEvaluated,
+    Least,
     Left,
     Limit,
     Pending,
@@ -212,6 +217,8 @@ impl Time {
                 Some(limit) => put_brief(out, limit),
                 None => out.push_str("UNLIMITED"),
             },
+            Self::Deadline => clock.put(out, job.deadline(), "N/A"),
+            Self::Least => put_brief(out, job.time_min().unwrap_or(Span(0))),
             Self::Used => put_brief(out, job.elapsed()),
         }
     }

@@ -108,7 +108,7 @@ fn flags(job: &Job<'_>) -> Value {
 
 fn deadline_to_job(job: &Job<'_>) -> Fields {
     vec![
-        ("deadline", number(0)),
+        ("deadline", number(job.deadline().map_or(0, |at| at.seconds()))),
         ("delay_boot", number(0)),
         ("dependency", json!(job.dependency().unwrap_or_default())),
         ("derived_exit_code", exit_code(0, 0)),
@@ -325,7 +325,7 @@ fn standard_to_working(job: &Job<'_>) -> Fields {
         ("suspend_time", number(0)),
         ("system_comment", json!("")),
         ("time_limit", or_infinite(limit)),
-        ("time_minimum", number(0)),
+        ("time_minimum", number(job.time_min().map_or(0, |least| least.seconds() / 60))),
         ("threads_per_core", unset()),
         ("tres_bind", json!("")),
         ("tres_freq", json!("")),

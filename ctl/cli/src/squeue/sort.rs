@@ -125,6 +125,8 @@ fn compare(field: Field, one: &Job<'_>, other: &Job<'_>) -> Ordering {
 fn moment(time: Time, job: &Job<'_>) -> u64 {
     match time {
         Time::Accrue => job.accrues_since().map_or(u64::MAX, |at| at.0),
+        Time::Deadline => job.deadline().map_or(u64::MAX, |at| at.0),
+        Time::Least => job.time_min().map_or(0, |least| least.0),
         Time::Eligible => job.eligible().map_or(u64::MAX, |at| at.0),
         Time::End => job.finish().ok().flatten().map_or(u64::MAX, |at| at.0),
         Time::LastEvaluated | Time::Start => job.start().map_or(u64::MAX, |at| at.0),

@@ -6,7 +6,7 @@ use common::hostlist::Hostlist;
 use proptest::prelude::*;
 use proto::{
     ctl::{JobView, JobsReply},
-    types::{Asks, Hold, Reason, TaskRun, Tasks, job},
+    types::{Asks, Hold, Reason, TaskRun, Tasks, TimeLimit, job},
 };
 
 use super::{COMMAND, chosen, field::Style, json, options, text};
@@ -119,10 +119,15 @@ fn what_jobs_wait_for_is_as_slurm_prints_it() {
 #[test]
 fn licenses_are_shown_and_asked_for_by_name() {
     let mut waits = samples::pending(1, "a", 1, Reason::Licenses);
-    waits.spec().asks = Some(Asks { licenses: Some("matlab:4,ansys".to_owned()) });
+    waits.spec().asks = Some(Asks {
+        licenses: Some("matlab:4,ansys".to_owned()),
+        time_min: Some(TimeLimit { minutes: Some(90) }),
+        deadline: Some((SUBMITTED + 60) * 1000),
+        ..Asks::default()
+    });
     let places = vec![samples::place("n1", 1, 100)];
     let mut runs = samples::pending(2, "b", 1, Reason::None).runs(SUBMITTED, places);
-    runs.spec().asks = Some(Asks { licenses: Some("matlab".to_owned()) });
+    runs.spec().asks = Some(Asks { licenses: Some("matlab".to_owned()), ..Asks::default() });
     let jobs = [waits, runs, samples::pending(3, "c", 1, Reason::Priority)];
     let shown = |line: &str| run(line, &jobs, SUBMITTED).0;
     let all = shown("squeue -h -S i -O jobid:3,licenses:15,licensesalloc:9,reason");
@@ -135,6 +140,11 @@ fn licenses_are_shown_and_asked_for_by_name() {
             "3  (null)         (null)   Priority"
         ]
     );
+    let times = shown("squeue -h -S i -j 1,3 -O jobid:2,mintime:8,deadline");
+    let times: Vec<&str> = times.lines().map(str::trim_end).collect();
+    let deadline = shown("squeue -h -j 1 -O deadline");
+    assert_eq!(times, [format!("1 1:30:00 {}", deadline.trim()), "3 0:00    N/A".to_owned()]);
+    assert!(deadline.starts_with("20"), "{deadline}");
     assert_eq!(shown("squeue -h -S i -L ansys,spice -o %A%W"), "1matlab:4,ansys\n");
     assert_eq!(shown("squeue -h -S i -L matlab -o %A"), "1\n2\n");
 }

@@ -1,9 +1,12 @@
 //! What few jobs ask for, as Slurm shows it.
 
-use common::job::Licenses;
+use common::{
+    job::Licenses,
+    time::{Span, Timestamp},
+};
 use proto::types::Asks;
 
-use super::Job;
+use super::{Job, job::limit};
 
 impl Job<'_> {
     fn asks(&self) -> Option<&Asks> {
@@ -18,6 +21,17 @@ impl Job<'_> {
     /// `LicensesAlloc`: those that it has.
     pub(crate) fn licenses_allocated(&self) -> Option<&str> {
         self.licenses().filter(|_| !self.places().is_empty() && !self.state().is_ended())
+    }
+
+    /// When it is to be over at the latest.
+    pub(crate) fn deadline(&self) -> Option<Timestamp> {
+        self.asks()?.deadline.map(Timestamp)
+    }
+
+    /// `TimeMin`: the shortest limit that it may be given.
+    pub(crate) fn time_min(&self) -> Option<Span> {
+        let least = self.asks()?.time_min.as_ref()?;
+        limit(Some(least)).span()
     }
 
     /// Whether it asks for one of that name.

@@ -210,7 +210,7 @@ impl<'a> Job<'a> {
     }
 
     pub(crate) fn time_limit(&self) -> common::time::TimeLimit {
-        limit(self.job.time_limit.as_ref())
+        limit(granted(self.job))
     }
 
     /// What is left of the time limit; none where there is no limit.
@@ -291,7 +291,7 @@ impl<'a> Job<'a> {
             State::Pending => true,
             State::Configuring | State::Running | State::Completing(_) => false,
             State::Ended(end) => match end {
-                E::Failed | E::Timeout | E::OutOfMemory => true,
+                E::Failed | E::Timeout | E::OutOfMemory | E::Deadline => true,
                 E::Completed | E::Cancelled | E::NodeFail | E::Unspecified => false,
             },
         }
@@ -397,6 +397,11 @@ pub(crate) struct NoLimit;
 
 fn in_folder(folder: &str, path: &str) -> String {
     if path.starts_with('/') { path.to_owned() } else { format!("{folder}/{path}") }
+}
+
+/// The limit of its run, or what it asks for.
+pub(crate) fn granted(job: &proto::types::Job) -> Option<&TimeLimit> {
+    job.run.as_ref().and_then(|run| run.time_limit.as_ref()).or(job.time_limit.as_ref())
 }
 
 pub(crate) fn limit(limit: Option<&TimeLimit>) -> common::time::TimeLimit {

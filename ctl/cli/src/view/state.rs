@@ -42,6 +42,7 @@ impl State {
                 EndState::Timeout => "TO",
                 EndState::NodeFail => "NF",
                 EndState::OutOfMemory => "OOM",
+                EndState::Deadline => "DL",
             },
         }
     }
@@ -69,6 +70,7 @@ fn end_name(end: EndState) -> &'static str {
         EndState::Timeout => "TIMEOUT",
         EndState::NodeFail => "NODE_FAIL",
         EndState::OutOfMemory => "OUT_OF_MEMORY",
+        EndState::Deadline => "DEADLINE",
     }
 }
 
@@ -114,7 +116,7 @@ const STATES: &[(&str, &str, Wanted)] = &[
     ("node_fail", "nf", Wanted::Ended(EndState::NodeFail)),
     ("preempted", "pr", Wanted::Never),
     ("boot_fail", "bf", Wanted::Never),
-    ("deadline", "dl", Wanted::Never),
+    ("deadline", "dl", Wanted::Ended(EndState::Deadline)),
     ("out_of_memory", "oom", Wanted::Ended(EndState::OutOfMemory)),
     ("completing", "cg", Wanted::Completing),
     ("configuring", "cf", Wanted::Configuring),

@@ -2,14 +2,39 @@
 
 use std::sync::Arc;
 
-use common::job::{Job, JobSpec, Licenses, Reason};
+use common::{
+    job::{Asks, Job, JobSpec, Licenses, Reason},
+    time::TimeLimit,
+};
 
-use super::{Line, Pass, limit};
+use super::{Line, Pass};
 use crate::{
     board::Share,
     sites::{Site, sites},
     timeline::{ClassId, Start, VeilId},
 };
+
+/// Limits are whole minutes.
+const MINUTE: u64 = 60_000;
+
+/// How long it may run; none: for ever.
+pub(crate) fn limit(job: &Job) -> Option<u64> {
+    span(job.time_limit)
+}
+
+fn span(limit: TimeLimit) -> Option<u64> {
+    limit.span().map(|limit| limit.0.max(1))
+}
+
+/// The limit of a run that is planned so, where it is shorter than the job's.
+pub(super) fn shortened(job: &Job, start: &Start) -> Option<TimeLimit> {
+    let whole = limit(job).map(|limit| start.at.saturating_add(limit));
+    let minutes = start.until.saturating_sub(start.at) / MINUTE;
+    // A reservation may end a run sooner, too.
+    let may = job.least_limit() < job.time_limit;
+    let shorter = may && whole.unwrap_or(u64::MAX) > start.until;
+    shorter.then(|| TimeLimit::Minutes(u32::try_from(minutes).unwrap_or(u32::MAX)))
+}
 
 impl<'a> Pass<'a> {
     /// The job's request for each of its choices of nodes that the required ones are of.
@@ -42,15 +67,41 @@ impl<'a> Pass<'a> {
         classes: &[ClassId],
         latest: u64,
     ) -> (bool, Option<(ClassId, Start)>) {
-        let licenses = &job.spec.asks().licenses;
-        if licenses.is_empty() {
+        let Asks { licenses, deadline, time_min, .. } = job.spec.asks();
+        if licenses.is_empty() && deadline.is_none() && time_min.is_none() {
             return (true, self.earliest(classes, licenses, latest));
         }
         let promised = self.licenses.lift(job);
-        let licensed = self.licenses.fit(licenses, self.now.0, limit(job));
-        let found = self.earliest(classes, licenses, latest);
+        let least = span(job.least_limit());
+        let licensed = self.licenses.fit(licenses, self.now.0, least);
+        let whole =
+            deadline.map_or(Some(latest), |by| Some(latest.min(by.0.checked_sub(limit(job)?)?)));
+        let mut found = whole.and_then(|latest| self.earliest(classes, licenses, latest));
+        let before = found.as_ref().map_or(latest, |(_, start)| start.at.saturating_sub(1));
+        let shorter = least < limit(job) || limit(job).is_none() && least.is_some();
+        if shorter && before >= self.now.0 {
+            found = self.shorter(job, classes, latest.min(before)).or(found);
+        }
         self.licenses.put_back(job, promised);
         (licensed, found)
+    }
+
+    /// An earlier start of a run that is as much shorter than the job's limit as it must be.
+    fn shorter(&mut self, job: &Job, classes: &[ClassId], latest: u64) -> Option<(ClassId, Start)> {
+        let Asks { licenses, deadline, .. } = job.spec.asks();
+        let least = span(job.least_limit())?;
+        let deadline = deadline.map_or(u64::MAX, |by| by.0);
+        let latest = latest.min(deadline.checked_sub(least)?);
+        let timeline = &mut self.board.timeline;
+        let classes: Vec<ClassId> =
+            classes.iter().map(|class| timeline.within(*class, Some(least))).collect();
+        let (class, mut start) = self.earliest(&classes, licenses, latest)?;
+        let until = self.board.timeline.lasts(class, &start).min(deadline);
+        let until = until.min(self.licenses.last(licenses, start.at));
+        let most = limit(job).unwrap_or(u64::MAX);
+        let minutes = until.saturating_sub(start.at).min(most) / MINUTE;
+        start.until = start.at.saturating_add(minutes.saturating_mul(MINUTE).max(least));
+        Some((class, start))
     }
 
     /// The earliest start among several, and whose it is; the first of those that are equal.

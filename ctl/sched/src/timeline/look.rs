@@ -1,6 +1,6 @@
 //! What is free on a node at one moment, for whoever explains a plan.
 
-use super::{ClassId, KINDS, Timeline, search::Stretch};
+use super::{Ask, ClassId, KINDS, Start, Timeline, search::Stretch, slot::Slot};
 
 impl Timeline {
     /// How many tasks of the class the node has room for at that moment. Where each node takes as
@@ -9,6 +9,27 @@ impl Timeline {
     pub fn tasks_at(&self, class: ClassId, node: usize, at: u64) -> u32 {
         let from = self.position(at);
         self.tasks(self.ask(class), Stretch { from, to: from + 1 }, node, &mut vec![])
+    }
+
+    /// Until when the nodes of a start have room for it; `u64::MAX`: for ever.
+    #[must_use]
+    pub fn lasts(&self, class: ClassId, start: &Start) -> u64 {
+        let held = |(node, tasks): &(usize, u32)| {
+            let held = self.packing.asked(self.held(class, *node, *tasks));
+            (*node, held.expect("what fits a node can be packed"))
+        };
+        let held: Vec<(usize, u64)> = start.nodes.iter().map(held).collect();
+        let full = |slot: &&Slot| {
+            held.iter().any(|(node, held)| !self.packing.fits(*held, slot.free[*node]))
+        };
+        let mut slots = self.slots[self.position(start.at)..].iter();
+        slots.find(full).map_or(u64::MAX, |slot| slot.begin)
+    }
+
+    /// The same request with another limit.
+    pub fn within(&mut self, class: ClassId, limit: Option<u64>) -> ClassId {
+        let ask = Ask { limit, ..self.ask(class).clone() };
+        self.class(&ask)
     }
 
     /// Of which kinds less is free on the node at that moment than a task of the class takes.

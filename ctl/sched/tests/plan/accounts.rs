@@ -24,6 +24,7 @@ pub(crate) fn user(name: &str) -> UserId {
     match name {
         "alice" => UserId(1001),
         "bob" => UserId(1002),
+        "op" => UserId(500),
         "carol" => UserId(1003),
         _ => panic!("scenarios have no user {name}"),
     }

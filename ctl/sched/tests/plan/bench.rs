@@ -10,7 +10,7 @@ use common::{
     job::{ExitStatus, JobChanges, MAX_ARRAY_SIZE, Place, TaskSet},
     machine::{
         Allocation, Answer, By, Command, Entry, NodeChanges, NodeTarget, Refusal, Report, State,
-        Submission, TaskAct, decide,
+        Submission, TaskAct, decide, timers,
     },
     node::{GresFound, Inventory},
     size::Mib,
@@ -137,7 +137,7 @@ impl Bench {
             "pass" => {
                 let seconds = rest.parse().expect("a number of seconds");
                 self.now = self.now + Span::from_seconds(seconds);
-                String::new()
+                self.missed()
             }
             _ => panic!("scenarios have no command {verb}"),
         }
@@ -218,6 +218,20 @@ impl Bench {
 
     fn report(&mut self, node: NodeName, job: JobId, attempt: Attempt, report: Report) {
         self.send(Command::Report { node, job, attempt, report }).expect("reports are taken");
+    }
+
+    /// Those that can't be over by their deadlines any more.
+    fn missed(&mut self) -> String {
+        let mut text = String::new();
+        for due in timers(&self.state, self.now) {
+            if let Command::MissDeadline { job } = due {
+                self.send(due).expect("the clock is not refused");
+                let end = self.state.jobs[&job].end().expect("it is over");
+                let reason = end.reason.expect("there is one");
+                writeln!(text, "over {job}: {:?}, {reason}", end.state).expect("a text takes it");
+            }
+        }
+        text
     }
 
     fn end(&mut self, id: JobId) -> String {
@@ -309,10 +323,12 @@ impl Bench {
 
     fn told(&self, plan: &Plan) -> String {
         let mut text = String::new();
-        for Allocation { job, task, places, .. } in &plan.starts {
+        for Allocation { job, task, places, time_limit, .. } in &plan.starts {
             let places: Vec<String> = places.iter().map(place).collect();
             let task = task.map(|task| format!("_{task}")).unwrap_or_default();
-            writeln!(text, "start {job}{task}: {}", places.join("; ")).expect("a text takes it");
+            let limit = time_limit.map(|limit| format!(", for {}", limit.padded()));
+            let (places, limit) = (places.join("; "), limit.unwrap_or_default());
+            writeln!(text, "start {job}{task}: {places}{limit}").expect("a text takes it");
         }
         for (job, reason) in &plan.waits {
             writeln!(text, "wait {job}: {reason}").expect("a text takes it");

@@ -28,6 +28,7 @@ pub(crate) fn job(options: &str, user: UserId, now: Timestamp) -> JobSpec {
 
 fn apply(spec: &mut JobSpec, name: &str, value: &str, now: Timestamp) {
     let number = || value.parse().expect("the option takes a number");
+    let limit = || TimeLimit::parse(value).expect("the option takes a time");
     let mib = || parse_mib(value).expect("the option takes an amount");
     let nodes = || -> Vec<NodeName> {
         let list = Hostlist::parse(value).expect("the option takes nodes");
@@ -49,7 +50,7 @@ fn apply(spec: &mut JobSpec, name: &str, value: &str, now: Timestamp) {
         "--mincpus" => spec.layout.min_cpus_per_node = Some(number()),
         "--mem" => spec.memory = MemoryRequest::PerNode(mib()),
         "--mem-per-cpu" => spec.memory = MemoryRequest::PerCpu(mib()),
-        "-t" => spec.time_limit = Some(TimeLimit::parse(value).expect("the option takes a time")),
+        "-t" => spec.time_limit = Some(limit()),
         "-p" => spec.partition = PartitionName::from(value),
         "-w" => spec.required_nodes = nodes(),
         "-x" => spec.excluded_nodes = nodes(),
@@ -68,10 +69,7 @@ fn apply(spec: &mut JobSpec, name: &str, value: &str, now: Timestamp) {
             let dependency = Dependency::parse(value);
             spec.dependency = Some(Arc::new(dependency.expect("the option takes a dependency")));
         }
-        "--begin" => {
-            let seconds = value.strip_prefix("now+").and_then(|seconds| seconds.parse().ok());
-            spec.begin = Some(now + Span::from_seconds(seconds.expect("it is now+SECONDS")));
-        }
+        "--begin" => spec.begin = Some(later(value, now)),
         "-A" => spec.account = Some(value.to_owned()),
         "-q" => spec.qos = Some(value.to_owned()),
         "--user" => {
@@ -88,6 +86,9 @@ fn apply(spec: &mut JobSpec, name: &str, value: &str, now: Timestamp) {
         }
         "--cpus-per-gpu" => gres(spec).cpus_per_gpu = Some(number()),
         "--mem-per-gpu" => gres(spec).memory_per_gpu = Some(mib()),
+        "--deadline" => asks(spec).deadline = Some(later(value, now)),
+        "--time-min" => asks(spec).time_min = Some(limit()),
+        "--priority" => asks(spec).priority = Some(number()),
         "-L" => asks(spec).licenses = Licenses::parse(value).expect("the option takes them"),
         "--reservation" => {
             let names = value.split(',').filter(|name| !name.is_empty());
@@ -96,6 +97,11 @@ fn apply(spec: &mut JobSpec, name: &str, value: &str, now: Timestamp) {
         "--nice" => spec.nice = i64::from(number()),
         _ => panic!("scenarios have no option {name}"),
     }
+}
+
+fn later(value: &str, now: Timestamp) -> Timestamp {
+    let seconds = value.strip_prefix("now+").and_then(|seconds| seconds.parse().ok());
+    now + Span::from_seconds(seconds.expect("it is now+SECONDS"))
 }
 
 fn plain(user: UserId) -> JobSpec {

@@ -43,6 +43,8 @@ fn options() -> impl Strategy<Value = String> {
         Just("--nice=3".to_owned()),
         Just("--tmp=100".to_owned()),
         "-L=(l:[123]|m|m,l:2)",
+        "--time-min=[1-9]",
+        r"--deadline=now\+[1-9]00",
         "-C=(x|y|z|x&y|x&z|x\\|z)",
         r"-C=(\[x\|z\]|x\*2|y\*3&z\*1|\[x\*1&z\*2\]|y&z\*1)",
     ];

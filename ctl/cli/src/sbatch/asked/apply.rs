@@ -91,8 +91,8 @@ impl Asked {
             Opt::Account => self.account = owned(),
             Opt::Array => self.array = array(text)?,
             Opt::Qos => self.qos = owned(),
-            Opt::Ask(ask) => self.ask(ask, text)?,
-            Opt::Begin => self.begin = Some(begin(text, setting)?),
+            Opt::Ask(ask) => self.ask(ask, text, setting)?,
+            Opt::Begin => self.begin = Some(moment(long, text, setting)?),
             Opt::Chdir => self.chdir = owned(),
             Opt::Clusters => self.clusters = owned(),
             Opt::Comment => self.comment = owned(),
@@ -199,9 +199,9 @@ fn positive(long: &str, text: &str) -> Result<u32, Complaint> {
     count::parse_positive(text).ok_or_else(|| Complaint::number(long, text))
 }
 
-fn begin(text: &str, setting: Setting<'_>) -> Result<Timestamp, Complaint> {
+pub(super) fn moment(long: &str, text: &str, setting: Setting<'_>) -> Result<Timestamp, Complaint> {
     date::parse(text, setting.now, setting.zone)
-        .map_err(|error| Complaint::specification("begin").after(error.to_string()))
+        .map_err(|error| Complaint::specification(long).after(error.to_string()))
 }
 
 /// Slurm's controller reads it, so it is wrong in the controller's words.

@@ -275,6 +275,28 @@ fn licenses_are_asked_for_as_they_are_written() {
     assert!(wrong("-L 'a|b' ok.sh").contains("--licenses with | is not supported"));
 }
 
+/// What is refused, in the words of the real one.
+#[test]
+fn times_and_priorities_are_asked_for() {
+    let world = World::new();
+    let spec = world.spec("--deadline=now+1hour --time-min=10 --priority=TOP ok.sh");
+    let asks = spec.asks.expect("something is asked for");
+    assert_eq!(asks.deadline, Some(NOW.0 + 3_600_000));
+    assert_eq!(asks.time_min, Some(wire::TimeLimit { minutes: Some(10) }));
+    assert_eq!(asks.priority, Some(4_294_967_293));
+    let wrong = |line: &str| world.prepare(line).expect_err("it makes no sense").text("sbatch");
+    assert_eq!(
+        wrong("--deadline=xx ok.sh"),
+        "Invalid time specification (pos=0): xx\nsbatch: error: Invalid --deadline specification\n"
+    );
+    assert_eq!(wrong("--time-min=xx ok.sh"), "sbatch: error: Invalid --time-min specification\n");
+    let most = "sbatch: error: Priority must be < 4294967294\n";
+    assert_eq!(wrong("--priority=4294967295 ok.sh"), most);
+    assert_eq!(wrong("--priority=-4 ok.sh"), "sbatch: error: Priority must be >= 0\n");
+    let number = "sbatch: error: Invalid numeric value \"x\" for --priority.\n";
+    assert_eq!(wrong("--priority=x ok.sh"), number);
+}
+
 #[test]
 fn the_command_line_goes_before_the_environment_and_that_before_the_script() {
     let script = "#!/bin/sh\n#SBATCH -p script -t 1 -J script --mem=1G\ntrue\n";

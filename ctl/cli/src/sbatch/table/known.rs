@@ -28,6 +28,7 @@ pub(super) const KNOWN: &[Row] = &[
         .or(&["SBATCH_CPUS_PER_GPU"])
         .help("CPUs for each GPU"),
     Row::value("cpus-per-task", "N", Opt::CpusPerTask).short('c').help("CPUs for each task"),
+    Row::value("deadline", "TIME", Opt::Ask(Ask::Deadline)).help("Be over by then, or do not run"),
     Row::value("dependency", "KIND:JOBS", Opt::Dependency).short('d').help(
         "Start once other jobs have: after, afterany, afterok, afternotok, aftercorr; singleton",
     ),
@@ -113,6 +114,7 @@ pub(super) const KNOWN: &[Row] = &[
         .short('p')
         .or(&["SBATCH_PARTITION"])
         .help("Run in this partition, or in the first of several that can"),
+    Row::value("priority", "N|TOP", Opt::Ask(Ask::Priority)).help("For operators: this priority"),
     Row::may_value("propagate", "LIMITS", Opt::Propagate)
         .help("Which limits (ulimit) go along: ALL, NONE, or names such as NOFILE,STACK"),
     Row::value("qos", "NAME", Opt::Qos)
@@ -135,6 +137,8 @@ pub(super) const KNOWN: &[Row] = &[
         .short('t')
         .or(&["SBATCH_TIMELIMIT"])
         .help("Time limit: minutes, mm:ss, hh:mm:ss, d-hh[:mm[:ss]], or UNLIMITED"),
+    Row::value("time-min", "TIME", Opt::Ask(Ask::TimeMin))
+        .help("The time limit may be as short, if it starts sooner then"),
     Row::value("tmp", "SIZE", Opt::Tmp)
         .help("Temporary disk that each node has: MiB, or with K, M, G or T"),
     Row::value("uid", "USER", Opt::Identity),

@@ -9,7 +9,6 @@ const GPUS: Opt =
     Opt::Unsupported("GPUs are given to a job's nodes, not bound to some of its tasks");
 const PLACEMENT: Opt = Opt::Unsupported("tasks are not placed or bound within a node");
 const SHARE: Opt = Opt::Unsupported("CPUs are not shared by jobs");
-const TIMES: Opt = Opt::Unsupported("a job starts as soon as it can, with its whole time limit");
 const TOPOLOGY: Opt = Opt::Unsupported("nodes are not chosen by where they are in the network");
 
 pub(super) const REFUSED: &[Row] = &[
@@ -29,7 +28,6 @@ pub(super) const REFUSED: &[Row] = &[
     Row::flag("contiguous", TOPOLOGY),
     Row::value("cores-per-socket", "", PLACEMENT),
     Row::value("cpu-freq", "", Opt::Unsupported("the frequency of CPUs is not set")),
-    Row::value("deadline", "", TIMES),
     Row::value("delay-boot", "", Opt::Unsupported("nodes are not booted"))
         .or(&["SBATCH_DELAY_BOOT"]),
     Row::value("distribution", "", PLACEMENT).short('m').or(&["SBATCH_DISTRIBUTION"]),
@@ -60,7 +58,6 @@ pub(super) const REFUSED: &[Row] = &[
     Row::flag("overcommit", SHARE).short('O').or(&["SBATCH_OVERCOMMIT"]),
     Row::flag("oversubscribe", SHARE).short('s'),
     Row::value("prefer", "", FEATURE),
-    Row::value("priority", "", Opt::Unsupported("use --nice, or scontrol update as operator")),
     Row::value("profile", "", Opt::Unsupported("what jobs use is not sampled"))
         .or(&["SBATCH_PROFILE"]),
     Row::flag("reboot", Opt::Unsupported("nodes are not booted")),
@@ -73,7 +70,6 @@ pub(super) const REFUSED: &[Row] = &[
     Row::flag("stepmgr", Opt::Unsupported("a job's steps have no manager of their own")),
     Row::value("switches", "", TOPOLOGY).or(&["SBATCH_REQ_SWITCH"]),
     Row::value("threads-per-core", "", PLACEMENT).or(&["SBATCH_THREADS_PER_CORE"]),
-    Row::value("time-min", "", TIMES),
     Row::value("tres-bind", "", GPUS).or(&["SBATCH_TRES_BIND"]),
     Row::value("tres-per-task", "", GPUS).or(&["SBATCH_TRES_PER_TASK"]),
     Row::flag("use-min-nodes", TOPOLOGY).or(&["SBATCH_USE_MIN_NODES"]),

@@ -1,6 +1,11 @@
 //! A job's record.
 
-use common::{cpus::CpuSet, hostlist::Hostlist, size::Mib, time::Timestamp};
+use common::{
+    cpus::CpuSet,
+    hostlist::Hostlist,
+    size::Mib,
+    time::{Span, Timestamp},
+};
 use proto::types::{Place, memory_request::Amount};
 
 use super::{
@@ -69,7 +74,7 @@ fn times(record: &mut Record<'_>, job: &Job<'_>, clock: &Clock) {
     record
         .pair("RunTime", job.elapsed().padded())
         .pair("TimeLimit", job.time_limit().padded())
-        .pair("TimeMin", "N/A")
+        .pair("TimeMin", job.time_min().map_or("N/A".to_owned(), Span::padded))
         .line();
     record
         .pair("SubmitTime", moment(Some(Timestamp(job.job.submitted))))
@@ -79,7 +84,7 @@ fn times(record: &mut Record<'_>, job: &Job<'_>, clock: &Clock) {
     record
         .pair("StartTime", moment(job.start()))
         .pair("EndTime", moment(job.finish().ok().flatten()))
-        .pair("Deadline", "N/A")
+        .pair("Deadline", clock.text(job.deadline(), "N/A"))
         .line();
     record
         .pair("SuspendTime", "None")

@@ -23,7 +23,7 @@ use crate::{
     door::UPDATE_JOB,
     scontrol::{act, session::Session},
     trouble::Trouble,
-    view::job::limit,
+    view::job::{granted, limit},
 };
 
 /// What is asked for.
@@ -87,7 +87,7 @@ async fn shifted(client: &Client, job: u32, minutes: i64) -> Result<types::TimeL
     let reply = client::jobs(client, request).await?;
     let job = reply.jobs.first().and_then(|view| view.job.as_ref());
     let job = job.ok_or_else(|| refused(act::NO_SUCH_JOB))?;
-    let TimeLimit::Minutes(current) = limit(job.time_limit.as_ref()) else {
+    let TimeLimit::Minutes(current) = limit(granted(job)) else {
         return Err(refused("Time limit is UNLIMITED and can't be shifted"));
     };
     let minutes = i64::from(current).saturating_add(minutes);
@@ -153,8 +153,7 @@ fn set(update: &mut Update, pair: &Pair<'_>, now: Timestamp, zone: &TimeZone) ->
             _ => return Err(invalid(pair, "Requeue")),
         });
     } else if pair.is("StartTime", 2) || pair.is("EligibleTime", 2) {
-        let at = date::parse(text, now, zone).map_err(|error| format!("{error}\n{NO_CHANGES}"))?;
-        changes.begin = Some(at.0);
+        changes.begin = Some(moment(text, now, zone)?);
     } else if pair.is("ArrayTaskThrottle", 9) {
         changes.array_limit = Some(number(pair, "ArrayTaskThrottle")?);
     } else if pair.is("Dependency", 4) {
@@ -176,6 +175,11 @@ fn set(update: &mut Update, pair: &Pair<'_>, now: Timestamp, zone: &TimeZone) ->
     } else if pair.is("ReservationName", 3) {
         let names = text.split(',').filter(|name| !name.is_empty());
         changes.reservations = Some(NameList { names: names.map(str::to_owned).collect() });
+    } else if pair.is("Deadline", 3) {
+        asks(changes).deadline = Some(moment(text, now, zone)?);
+    } else if pair.is("TimeMin", 5) {
+        let limit = TimeLimit::parse(text).map_err(|_| invalid(pair, "TimeMin"))?;
+        asks(changes).time_min = Some(limit.into());
     } else if pair.is("StdOut", 4) {
         changes.std_out = Some(text.to_owned());
     } else if pair.is("StdErr", 4) {
@@ -184,6 +188,11 @@ fn set(update: &mut Update, pair: &Pair<'_>, now: Timestamp, zone: &TimeZone) ->
         return layout(update, pair);
     }
     Ok(())
+}
+
+fn moment(text: &str, now: Timestamp, zone: &TimeZone) -> Result<u64, Wrong> {
+    let at = date::parse(text, now, zone).map_err(|error| format!("{error}\n{NO_CHANGES}"))?;
+    Ok(at.0)
 }
 
 fn asks(changes: &mut JobChanges) -> &mut types::AskChanges {
