@@ -32,7 +32,7 @@ pub struct Host {
 
 /// Variables of other jobs that a submission from within a job brings along: what is said of this
 /// job is said anew, or not at all.
-const OF_ONE_JOB: [&str; 19] = [
+const OF_ONE_JOB: [&str; 20] = [
     "SLURM_ARRAY_",
     "SLURM_CPUS_PER_GPU",
     "SLURM_CPUS_PER_TASK",
@@ -50,6 +50,7 @@ const OF_ONE_JOB: [&str; 19] = [
     "SLURM_SRUN_COMM_",
     "SLURM_STEP",
     "SLURM_TASK_PID",
+    "SLURM_THREADS_PER_CORE",
     "SLURM_TRES_PER_TASK",
     "SLURM_EXPORT_ENV",
 ];
@@ -191,6 +192,13 @@ impl Variables {
         }
         if let Some(tasks) = layout.tasks_per_node {
             self.set("SLURM_NTASKS_PER_NODE", tasks);
+        }
+        let cores = job.spec.asks().cores;
+        if let Some(tasks) = cores.tasks_per_core {
+            self.set("SLURM_NTASKS_PER_CORE", tasks);
+        }
+        if let Some(threads) = cores.threads {
+            self.set("SLURM_THREADS_PER_CORE", threads);
         }
         if let Some(cpus) = layout.cpus_per_task {
             self.set("SLURM_CPUS_PER_TASK", cpus);

@@ -1,6 +1,7 @@
 //! How CPUs are taken of a node: not one by one, where cores or sockets are given out whole.
 
 use super::{CpuLayout, Grain};
+use crate::job::CoreAsk;
 
 /// The steps in which tasks take a node's CPUs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -16,9 +17,22 @@ pub struct Steps {
 impl Steps {
     /// Those of a node, for tasks of so many CPUs.
     #[must_use]
-    pub fn of(layout: CpuLayout, grain: Grain, of_task: u32) -> Self {
-        let step = layout.step(grain);
-        Self { taken: step, used: step, of_task }
+    pub fn of(layout: CpuLayout, grain: Grain, of_task: u32, ask: &CoreAsk) -> Self {
+        let taken = layout.step(grain);
+        if grain == Grain::Cpu || *ask == CoreAsk::NONE {
+            return Self { taken, used: taken, of_task };
+        }
+        // Of each core, so many CPUs are used.
+        let of_core = ask.threads.unwrap_or(u32::MAX).clamp(1, layout.threads);
+        let alone = ask.tasks_per_core.map_or(0, |most| of_core.div_ceil(most.max(1)));
+        let used = taken / layout.threads * of_core;
+        Self { taken, used, of_task: of_task.max(alone) }
+    }
+
+    /// The CPUs that are taken for one task, on cores alone.
+    #[must_use]
+    pub fn taken_for_task(&self) -> u32 {
+        self.of_task.saturating_mul(self.taken).div_ceil(self.used)
     }
 
     /// Whether CPUs are taken as they are asked for.

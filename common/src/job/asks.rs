@@ -1,6 +1,6 @@
 //! What few jobs ask for beside nodes, CPUs and memory.
 
-use super::Licenses;
+use super::{CoreAsk, Licenses};
 use crate::time::{TimeLimit, Timestamp};
 
 /// See the module. By default, nothing.
@@ -14,6 +14,7 @@ pub struct Asks {
     pub time_min: Option<TimeLimit>,
     /// `--priority`, which stays what it is.
     pub priority: Option<u32>,
+    pub cores: CoreAsk,
 }
 
 /// What `scontrol update job` changes of it; what is none stays as it is.
@@ -35,8 +36,13 @@ impl AskChanges {
 
 impl Asks {
     /// Asks for nothing.
-    pub const NONE: Self =
-        Self { licenses: Licenses::NONE, deadline: None, time_min: None, priority: None };
+    pub const NONE: Self = Self {
+        licenses: Licenses::NONE,
+        deadline: None,
+        time_min: None,
+        priority: None,
+        cores: CoreAsk::NONE,
+    };
 
     /// The same after the changes.
     #[must_use]

@@ -3,6 +3,7 @@
 mod array;
 mod asks;
 mod constraint;
+mod cores;
 mod dependency;
 mod end;
 mod license;
@@ -13,6 +14,7 @@ mod state;
 pub use array::{ArrayError, ArrayPart, ArraySpec, MAX_ARRAY_SIZE, MOST_TASKS, TaskRun, TaskSet};
 pub use asks::{AskChanges, Asks};
 pub use constraint::{Constraint, ConstraintError, Features, Join, assign};
+pub use cores::CoreAsk;
 pub use dependency::{Condition, Dependency, DependencyError, Fate, On, Progress, Relation, Task};
 pub use end::{End, EndState, ExitStatus, Requeue};
 pub(crate) use license::license;

@@ -3,7 +3,7 @@
 //! **Invariant:** pure. A view that lacks what each has is [`Malformed`]; it is never read with a
 //! guess.
 
-mod asks;
+pub(crate) mod asks;
 pub(crate) mod gres;
 pub(crate) mod job;
 pub(crate) mod node;

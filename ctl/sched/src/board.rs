@@ -88,7 +88,7 @@ impl Board {
             .collect();
         let names = shares.iter().enumerate();
         let by_name: BTreeMap<_, _> = names.map(|(at, share)| (share.name.clone(), at)).collect();
-        let mut classes: BTreeMap<(&Kinds, u32), usize> = BTreeMap::new();
+        let mut classes: BTreeMap<(&Kinds, u32, u32), usize> = BTreeMap::new();
         for share in &shares {
             let next = classes.len();
             classes.entry(share.class(config.grain)).or_insert(next);
@@ -265,8 +265,10 @@ impl Share {
     }
 
     /// What nodes have in common on which a job takes the same.
-    fn class(&self, grain: Grain) -> (&Kinds, u32) {
-        (&self.kinds, self.whole.layout.step(grain))
+    fn class(&self, grain: Grain) -> (&Kinds, u32, u32) {
+        let layout = self.whole.layout;
+        let threads = if grain == Grain::Socket { layout.threads } else { 0 };
+        (&self.kinds, layout.step(grain), threads)
     }
 }
 

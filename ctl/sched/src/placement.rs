@@ -6,7 +6,7 @@ use common::{
     config::{Config, MemoryPer, PartitionConf},
     cpus::{CpuLayout, Grain, Steps},
     gres::{Units, Wanted},
-    job::{Job, JobSpec, MemoryRequest},
+    job::{CoreAsk, Job, JobSpec, MemoryRequest},
     resources::Resources,
 };
 
@@ -29,6 +29,8 @@ pub struct Need {
     pub memory: Memory,
     /// What CPUs are given out in.
     pub grain: Grain,
+    /// And what of them is used.
+    pub cores: CoreAsk,
     /// Whole nodes.
     pub exclusive: bool,
     /// None where no generic resources are asked for.
@@ -116,6 +118,7 @@ pub fn need(config: &Config, partition: &PartitionConf, job: &Job) -> Need {
             Some(_) | None => memory(config, partition, job.spec.memory),
         },
         grain: config.grain,
+        cores: job.spec.asks().cores,
         exclusive: job.spec.exclusive || partition.exclusive,
         gres: GresNeed::of(&job.spec, &units),
     }
@@ -192,7 +195,7 @@ impl Need {
         most[1] = memory_most;
         let mut per_task = [0; KINDS];
         (per_task[0], per_task[1]) = (cpus, cpus.saturating_mul(per_cpu));
-        let steps = Steps::of(whole.layout, self.grain, self.cpus_per_task);
+        let steps = self.steps(whole.layout);
         let in_steps = (!steps.is_single() && cpus > 0).then(|| {
             let (taken, used) = (u64::from(steps.taken), u64::from(steps.used));
             (per_task[0], per_task[1]) = (0, 0);
@@ -214,10 +217,14 @@ impl Need {
         self.gres.as_ref().map_or(0, |gres| gres.gpus(tasks))
     }
 
+    fn steps(&self, layout: CpuLayout) -> Steps {
+        Steps::of(layout, self.grain, self.cpus_per_task, &self.cores)
+    }
+
     /// What `tasks` tasks hold of a node.
     pub(crate) fn held(&self, whole: Whole, tasks: u32) -> Resources {
         let Whole { total, layout } = whole;
-        let steps = Steps::of(layout, self.grain, self.cpus_per_task);
+        let steps = self.steps(layout);
         let count = steps.count(tasks, self.cpus_min);
         // A whole node is all of its CPUs, and as much memory as is asked for (sbatch(1)).
         let taken = if self.exclusive { total.cpus } else { count.saturating_mul(steps.taken) };

@@ -4,7 +4,8 @@ use std::{collections::BTreeMap, sync::Arc};
 
 use common::{
     config::{Config, NodeConf},
-    job::{Features, Job, JobSpec},
+    cpus::Grain,
+    job::{CoreAsk, Features, Job, JobSpec},
 };
 
 use crate::{
@@ -25,7 +26,7 @@ pub(crate) struct Site {
 /// The choices that jobs of a partition have, by their constraints and temporary disks, as long as
 /// the same nodes may be given away.
 #[derive(Debug, Default)]
-pub(crate) struct Sites(BTreeMap<(String, u64), Arc<[Site]>>);
+pub(crate) struct Sites(BTreeMap<(String, u64, CoreAsk), Arc<[Site]>>);
 
 impl Sites {
     /// Those of the job, among the nodes that may be given away.
@@ -41,7 +42,7 @@ impl Sites {
         if !spec.excluded_nodes.is_empty() {
             return sites(board, config, nodes, spec, may).into();
         }
-        let key = (spec.constraint().text.clone(), spec.tmp_disk_mib);
+        let key = (spec.constraint().text.clone(), spec.tmp_disk_mib, spec.asks().cores);
         match self.0.get(&key) {
             Some(known) => Arc::clone(known),
             None => {
@@ -83,7 +84,8 @@ pub(crate) fn sites(
         counted.map(|(features, count)| (of(features), *count)).collect();
     let counts: Vec<_> =
         counts.into_iter().map(|(nodes, count)| (timeline.mask(nodes), count)).collect();
-    let admitted = |alternative, at: &usize| admits(spec, alternative, conf(*at));
+    let grain = config.grain;
+    let admitted = |alternative, at: &usize| admits(spec, (grain, alternative), conf(*at));
     let alternatives = constraint.alternatives().enumerate();
     alternatives
         .map(|(alternative, features)| Site {
@@ -104,11 +106,17 @@ impl Site {
         nodes: &[usize],
     ) -> bool {
         let alternative = spec.constraint().same.get(self.alternative);
-        nodes.iter().all(|at| admits(spec, alternative, &config.nodes[board.shares[*at].rank]))
+        let conf = |at: &usize| &config.nodes[board.shares[*at].rank];
+        nodes.iter().all(|at| admits(spec, (config.grain, alternative), conf(at)))
     }
 }
 
-fn admits(spec: &JobSpec, alternative: Option<&Features>, node: &NodeConf) -> bool {
+fn admits(
+    spec: &JobSpec,
+    (grain, alternative): (Grain, Option<&Features>),
+    node: &NodeConf,
+) -> bool {
     node.tmp_disk_mib >= spec.tmp_disk_mib
+        && spec.asks().cores.admits(grain, node)
         && spec.constraint().admits(alternative, &|name| node.has_feature(name))
 }

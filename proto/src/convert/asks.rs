@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use common::{
-    job::{AskChanges, Asks, Constraint, Licenses},
+    job::{AskChanges, Asks, Constraint, CoreAsk, Licenses},
     time::Timestamp,
 };
 
@@ -30,6 +30,7 @@ impl From<&Asks> for wire::Asks {
             deadline: asks.deadline.map(|at| at.0),
             time_min: asks.time_min.map(Into::into),
             priority: asks.priority,
+            cores: (asks.cores != CoreAsk::NONE).then(|| asks.cores.into()),
         }
     }
 }
@@ -42,8 +43,23 @@ pub(super) fn shared(wire: Option<wire::Asks>) -> Result<Option<Arc<Asks>>, Inva
         deadline: wire.deadline.map(Timestamp),
         time_min: wire.time_min.map(Into::into),
         priority: wire.priority,
+        cores: wire.cores.map(Into::into).unwrap_or_default(),
     };
     Ok((asks != Asks::NONE).then(|| Arc::new(asks)))
+}
+
+impl From<CoreAsk> for wire::CoreAsk {
+    fn from(ask: CoreAsk) -> Self {
+        let CoreAsk { sockets, cores, threads, tasks_per_core } = ask;
+        Self { sockets, cores, threads, tasks_per_core }
+    }
+}
+
+impl From<wire::CoreAsk> for CoreAsk {
+    fn from(wire: wire::CoreAsk) -> Self {
+        let wire::CoreAsk { sockets, cores, threads, tasks_per_core } = wire;
+        Self { sockets, cores, threads, tasks_per_core }
+    }
 }
 
 fn licenses(text: &str) -> Result<Licenses, Invalid> {

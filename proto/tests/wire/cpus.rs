@@ -6,14 +6,14 @@ use common::{
     config::Config,
     cpus::{CpuSet, Grain},
     id::{Attempt, Incarnation, JobId, NodeName, Term},
-    job::{Place, Run, Stage},
+    job::{Asks, CoreAsk, Hold, JobSpec, Place, Run, Stage},
     machine::Event,
     resources::Resources,
-    time::Timestamp,
+    time::{TimeLimit, Timestamp},
 };
 use proto::{convert::cpu_set, types as wire};
 
-use crate::samples::config;
+use crate::samples::{bare_spec, config};
 
 fn place(node: &str, ids: &[(u32, u32)]) -> Place {
     let mut cpus = CpuSet::default();
@@ -40,6 +40,21 @@ pub(crate) fn events() -> Vec<Event> {
             time_limit: None,
         },
     ]
+}
+
+/// A job that asks for sockets, cores and threads.
+pub(crate) fn asked() -> Event {
+    let cores =
+        CoreAsk { sockets: Some(2), cores: Some(8), threads: Some(1), tasks_per_core: Some(1) };
+    let spec = JobSpec { asks: Some(Arc::new(Asks { cores, ..Asks::NONE })), ..bare_spec() };
+    Event::JobSubmitted {
+        job: JobId(1_000),
+        spec: Arc::new(spec),
+        priority: 4_294_901_759,
+        hold: Hold::None,
+        time_limit: TimeLimit::Unlimited,
+        requeue: true,
+    }
 }
 
 /// The same CPUs on very many nodes are written once.

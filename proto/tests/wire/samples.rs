@@ -98,6 +98,7 @@ pub(crate) fn events() -> Vec<Event> {
     events.extend(reservations::events());
     events.extend(usage::events());
     events.extend(asks::times());
+    events.push(cpus::asked());
     events
 }
 

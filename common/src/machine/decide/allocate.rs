@@ -5,7 +5,7 @@ use std::sync::Arc;
 use super::{asks::admits, charge::charge, tasks::split};
 use crate::{
     config::PartitionConf,
-    cpus::{self, CpuLayout, CpuSet, MOST},
+    cpus::{self, CpuLayout, CpuSet, MOST, Steps},
     gres::choose,
     id::{NodeName, PartitionName},
     job::{ArrayPart, Hold, Job, JobSpec, Place, Stay},
@@ -176,6 +176,7 @@ fn name_cpus(state: &State, spec: &JobSpec, place: &mut Place) -> Result<(), Ref
     let node = state.nodes.get(&place.node).ok_or(Refusal::Stale)?;
     let unnamed = node.used.cpus.saturating_sub(node.cpus_used.len());
     let of_task = spec.layout.cpus_per_task.unwrap_or(1);
+    let of_task = Steps::of(layout, config.grain, of_task, &spec.asks().cores).taken_for_task();
     let request = cpus::Request { cpus: place.held.cpus, of_task };
     let chosen = cpus::choose(layout, config.grain, (&node.cpus_used, unnamed), request);
     place.cpus = chosen.ok_or(Refusal::Stale)?;

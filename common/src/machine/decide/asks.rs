@@ -3,7 +3,7 @@
 use crate::{
     config::PartitionConf,
     id::NodeName,
-    job::{Asks, Features, JobSpec, Licenses},
+    job::{Asks, CoreAsk, Features, JobSpec, Licenses},
     machine::{Refusal, State},
     time::{TimeLimit, Timestamp},
 };
@@ -13,12 +13,15 @@ pub(super) fn may_ask(state: &State, spec: &JobSpec) -> Result<(), Refusal> {
     if spec.tmp_disk_mib > 0 && state.format < 2 {
         return Err(Refusal::Format("requests for temporary disk"));
     }
-    let Asks { licenses, deadline, time_min, priority } = spec.asks();
+    let Asks { licenses, deadline, time_min, priority, cores } = spec.asks();
     let timed = deadline.is_some() || time_min.is_some() || priority.is_some();
     if timed && state.format < 2 {
         return Err(Refusal::Format("--deadline, --time-min and --priority"));
     }
     may_have_licenses(state, licenses)?;
+    if *cores != CoreAsk::NONE && state.format < 2 {
+        return Err(Refusal::Format("requests for sockets, cores and threads"));
+    }
     let Some(constraint) = &spec.constraint else { return Ok(()) };
     if state.format < 2 {
         return Err(Refusal::Format("constraints"));
@@ -82,9 +85,13 @@ pub(super) fn admits(
     node: &NodeName,
 ) -> bool {
     let constraint = spec.constraint();
-    spec.tmp_disk_mib == 0 && constraint.is_empty()
+    spec.tmp_disk_mib == 0 && constraint.is_empty() && spec.asks().cores == CoreAsk::NONE
         || state.node_conf(node).is_some_and(|conf| {
             conf.tmp_disk_mib >= spec.tmp_disk_mib
+                && state
+                    .config
+                    .as_ref()
+                    .is_some_and(|config| spec.asks().cores.admits(config.grain, conf))
                 && constraint.admits(alternative, &|feature| conf.has_feature(feature))
         })
 }

@@ -11,7 +11,7 @@ use crate::{
     cpus::{CpuLayout, Grain, Steps},
     gres::Units,
     id::NodeName,
-    job::{Features, JobSpec, MemoryRequest, assign},
+    job::{CoreAsk, Features, JobSpec, MemoryRequest, assign},
     machine::{Lacking, State},
     node::Node,
     resources::Resources,
@@ -148,28 +148,34 @@ fn memory_per_cpu(config: &Config, spec: &JobSpec) -> Option<u64> {
 }
 
 /// In which steps the job would take CPUs of the node.
-fn steps(state: &State, config: &Config, of_task: u32, node: &Node) -> Steps {
+fn steps(state: &State, config: &Config, (spec, of_task): (&JobSpec, u32), node: &Node) -> Steps {
     let layout = match config.grain {
         Grain::Cpu => None,
         Grain::Core | Grain::Socket => state.node_conf(&node.name).map(CpuLayout::of),
     };
-    Steps::of(layout.unwrap_or(CpuLayout::flat(node.total.cpus)), config.grain, of_task)
+    let layout = layout.unwrap_or(CpuLayout::flat(node.total.cpus));
+    Steps::of(layout, config.grain, of_task, &spec.asks().cores)
 }
 
 /// Whether the node has what the job needs at least of each of its nodes.
 fn fits(state: &State, config: &Config, (spec, least): (&JobSpec, Resources), node: &Node) -> bool {
-    // Whole cores bring memory with them that nobody asked for.
-    let memory_mib = memory_per_cpu(config, spec).map_or(least.memory_mib, |mib| {
-        let steps = steps(state, config, 0, node);
-        let cpus = steps.count(0, least.cpus).saturating_mul(steps.used);
-        mib.saturating_mul(u64::from(cpus))
+    let per_cpu = memory_per_cpu(config, spec);
+    if per_cpu.is_none() && spec.asks().cores == CoreAsk::NONE {
+        return least.fits_in(node.total);
+    }
+    // Whole cores bring CPUs and memory with them that nobody asked for.
+    let steps = steps(state, config, (spec, 0), node);
+    let count = steps.count(0, least.cpus);
+    let memory = per_cpu.map_or(least.memory_mib, |mib| {
+        mib.saturating_mul(u64::from(count.saturating_mul(steps.used)))
     });
-    Resources { memory_mib, ..least }.fits_in(node.total)
+    let cpus = count.saturating_mul(steps.taken);
+    Resources { cpus, memory_mib: memory }.fits_in(node.total)
 }
 
 /// How many of its tasks (or what else is placed in one piece) fit on the node when it is idle.
 fn tasks_on(state: &State, config: &Config, (spec, units): (&JobSpec, &Units), node: &Node) -> u32 {
-    let steps = steps(state, config, units.cpus, node);
+    let steps = steps(state, config, (spec, units.cpus), node);
     let there = node.total.cpus / steps.taken;
     let there = memory_per_cpu(config, spec).map_or(there, |mib| {
         let memory = node.total.memory_mib / mib.saturating_mul(u64::from(steps.used));

@@ -87,6 +87,12 @@ pub(super) enum Ask {
     Licenses,
     Priority,
     TimeMin,
+    CoresPerSocket,
+    ExtraNodeInfo,
+    Hint,
+    NtasksPerCore,
+    SocketsPerNode,
+    ThreadsPerCore,
 }
 
 /// An option with all of its names.

@@ -9,7 +9,7 @@ use common::{
 
 use crate::{
     render::{Clock, clock::put_brief},
-    view::{Job, job},
+    view::{Job, asks::any, job},
 };
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -54,6 +54,7 @@ pub(crate) enum Field {
     Qos,
     Reason,
     ReqNodes,
+    Req(Topology),
     Requeue,
     Reservation,
     Restarts,
@@ -72,6 +73,15 @@ pub(crate) enum Field {
     File(File),
     /// What Slurm shows of what no job has here.
     Fixed(&'static str),
+}
+
+/// What a job asks of its nodes' sockets, cores and threads.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Topology {
+    Sockets,
+    Cores,
+    Threads,
+    All,
 }
 
 /// Moments and lengths of time.
@@ -136,6 +146,7 @@ impl Field {
             Self::ExcNodes => put_list(out, &job.spec.excluded_nodes),
             Self::Exclusive => out.push_str(job.exclusive()),
             Self::ExitCode => out.push_str(&job.exit_code()),
+            Self::Req(topology) => topology.put(out, job),
             Self::Fixed(text) => out.push_str(text),
             Self::Reservation => out.push_str(job.reservation().as_deref().unwrap_or(NULL)),
             Self::Group => out.push_str(&job.spec.group_name),
@@ -162,10 +173,7 @@ impl Field {
             }
             Self::NodesOrReason => job.put_nodes(out),
             Self::Partition => out.push_str(&job.job.partition),
-            Self::Priority => {
-                let share = f64::from(job.job.priority) / f64::from(u32::MAX);
-                write!(out, "{share:.14}").expect("a String takes it");
-            }
+            Self::Priority => put_share(out, job.job.priority),
             Self::PriorityLong => put_number(out, job.job.priority),
             Self::Qos => out.push_str(job.spec.qos.as_deref().unwrap_or(NULL)),
             Self::Reason => out.push_str(&job.reason()),
@@ -188,6 +196,26 @@ impl Field {
             Self::WorkDir => out.push_str(&job.spec.work_dir),
             Self::Time(time) => time.put(out, job, style.clock),
         }
+    }
+}
+
+/// A priority as a part of the highest.
+fn put_share(out: &mut String, priority: u32) {
+    let share = f64::from(priority) / f64::from(u32::MAX);
+    write!(out, "{share:.14}").expect("a String takes it");
+}
+
+impl Topology {
+    fn put(self, out: &mut String, job: &Job<'_>) {
+        let cores = job.cores();
+        let [sockets, cores, threads] = [cores.sockets, cores.cores, cores.threads].map(any);
+        let text = match self {
+            Self::Sockets => sockets,
+            Self::Cores => cores,
+            Self::Threads => threads,
+            Self::All => format!("{sockets}:{cores}:{threads}"),
+        };
+        out.push_str(&text);
     }
 }
 

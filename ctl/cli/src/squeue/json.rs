@@ -75,7 +75,7 @@ fn account_to_cron(job: &Job<'_>, cluster: &str) -> Fields {
         ("contiguous", json!(false)),
         ("core_spec", json!(0)),
         ("thread_spec", json!(32_766)),
-        ("cores_per_socket", unset()),
+        ("cores_per_socket", maybe(job.cores().cores.map(u64::from))),
         (
             "billable_tres",
             json!({ "set": billed.is_some(), "infinite": false, "number": billed.unwrap_or(0.0) }),
@@ -251,7 +251,7 @@ fn nice_to_profile(job: &Job<'_>) -> Fields {
     };
     vec![
         ("nice", json!(job.spec.nice)),
-        ("tasks_per_core", infinite()),
+        ("tasks_per_core", job.cores().tasks_per_core.map_or_else(infinite, |n| number(n.into()))),
         ("tasks_per_tres", number(0)),
         ("tasks_per_node", number(job.layout.tasks_per_node.unwrap_or(0).into())),
         ("tasks_per_socket", infinite()),
@@ -299,7 +299,7 @@ fn qos_to_state(job: &Job<'_>) -> Fields {
             }),
         ),
         ("sockets_per_board", json!(0)),
-        ("sockets_per_node", unset()),
+        ("sockets_per_node", maybe(job.cores().sockets.map(u64::from))),
         ("start_time", moment(job.start())),
         ("state_description", json!("")),
         ("state_reason", json!(job.reason())),
@@ -326,7 +326,7 @@ fn standard_to_working(job: &Job<'_>) -> Fields {
         ("system_comment", json!("")),
         ("time_limit", or_infinite(limit)),
         ("time_minimum", number(job.time_min().map_or(0, |least| least.seconds() / 60))),
-        ("threads_per_core", unset()),
+        ("threads_per_core", maybe(job.cores().threads.map(u64::from))),
         ("tres_bind", json!("")),
         ("tres_freq", json!("")),
         ("tres_per_job", json!(job.tres_per_job().unwrap_or_default())),

@@ -109,6 +109,7 @@ fn compare(field: Field, one: &Job<'_>, other: &Job<'_>) -> Ordering {
         | F::MaxNodes
         | F::MemPerTres
         | F::ReqNodes
+        | F::Req(_)
         | F::Requeue
         | F::Restarts
         | F::Tasks

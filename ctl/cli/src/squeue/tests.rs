@@ -6,7 +6,7 @@ use common::hostlist::Hostlist;
 use proptest::prelude::*;
 use proto::{
     ctl::{JobView, JobsReply},
-    types::{Asks, Hold, Reason, TaskRun, Tasks, TimeLimit, job},
+    types::{Asks, CoreAsk, Hold, Reason, TaskRun, Tasks, TimeLimit, job},
 };
 
 use super::{COMMAND, chosen, field::Style, json, options, text};
@@ -114,6 +114,16 @@ fn what_jobs_wait_for_is_as_slurm_prints_it() {
     for line in lines {
         assert!(entry.stdout.lines().any(|theirs| theirs == line), "{line}");
     }
+}
+
+#[test]
+fn sockets_cores_and_threads_are_shown_as_asked_for() {
+    let mut asks = samples::pending(1, "a", 1, Reason::Resources);
+    let cores = CoreAsk { sockets: Some(2), threads: Some(1), ..CoreAsk::default() };
+    asks.spec().asks = Some(Asks { cores: Some(cores), ..Asks::default() });
+    let jobs = [asks, samples::pending(2, "b", 1, Reason::Priority)];
+    let shown = run("squeue -h -S i -o '%i %z %H %I %J'", &jobs, SUBMITTED).0;
+    assert_eq!(shown, "1 2:*:1 2 * 1\n2 *:*:* * * *\n");
 }
 
 #[test]

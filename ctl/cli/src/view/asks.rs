@@ -4,7 +4,7 @@ use common::{
     job::Licenses,
     time::{Span, Timestamp},
 };
-use proto::types::Asks;
+use proto::types::{Asks, CoreAsk};
 
 use super::{Job, job::limit};
 
@@ -34,9 +34,19 @@ impl Job<'_> {
         limit(Some(least)).span()
     }
 
+    /// What it asks of sockets, cores and threads.
+    pub(crate) fn cores(&self) -> CoreAsk {
+        self.asks().and_then(|asks| asks.cores).unwrap_or_default()
+    }
+
     /// Whether it asks for one of that name.
     pub(crate) fn has_license(&self, name: &str) -> bool {
         let asked = self.licenses().and_then(|text| Licenses::parse(text).ok());
         asked.is_some_and(|asked| asked.count(name) > 0)
     }
+}
+
+/// A number that was asked for.
+pub(crate) fn any(number: Option<u32>) -> String {
+    number.map_or_else(|| "*".to_owned(), |number| number.to_string())
 }

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use common::{
-    job::{Asks, Job, JobSpec, Licenses, Reason},
+    job::{Asks, CoreAsk, Job, JobSpec, Licenses, Reason},
     time::TimeLimit,
 };
 
@@ -139,7 +139,10 @@ impl<'a> Pass<'a> {
             return None;
         }
         if !self.could_on(line, job, required, |_| true) {
-            let constrained = job.spec.constraint.is_some() || job.spec.tmp_disk_mib > 0;
+            let spec = &job.spec;
+            let constrained = spec.constraint.is_some()
+                || spec.tmp_disk_mib > 0
+                || spec.asks().cores != CoreAsk::NONE;
             let plain = Job { spec: Arc::new(unconstrained(&job.spec)), ..job.clone() };
             let bad = constrained && self.could_on(line, &plain, required, |_| true);
             return Some(if bad { Reason::BadConstraints } else { Reason::PartitionConfig });
@@ -168,5 +171,6 @@ impl<'a> Pass<'a> {
 }
 
 fn unconstrained(spec: &JobSpec) -> JobSpec {
-    JobSpec { constraint: None, tmp_disk_mib: 0, ..spec.clone() }
+    let asks = Asks { cores: CoreAsk::NONE, ..spec.asks().clone() };
+    JobSpec { constraint: None, tmp_disk_mib: 0, asks: Some(Arc::new(asks)), ..spec.clone() }
 }

@@ -95,7 +95,7 @@ fn apply(spec: &mut JobSpec, name: &str, value: &str, now: Timestamp) {
             spec.reservations = names.map(str::to_owned).collect();
         }
         "--nice" => spec.nice = i64::from(number()),
-        _ => panic!("scenarios have no option {name}"),
+        _ => ask_for_cores(spec, name, value),
     }
 }
 
@@ -116,6 +116,19 @@ fn plain(user: UserId) -> JobSpec {
 
 fn gres(spec: &mut JobSpec) -> &mut GresRequest {
     Arc::make_mut(spec.gres.get_or_insert_default())
+}
+
+/// The options about sockets, cores and threads.
+fn ask_for_cores(spec: &mut JobSpec, name: &str, value: &str) {
+    let cores = &mut asks(spec).cores;
+    let field = match name {
+        "--sockets-per-node" => &mut cores.sockets,
+        "--cores-per-socket" => &mut cores.cores,
+        "--threads-per-core" => &mut cores.threads,
+        "--ntasks-per-core" => &mut cores.tasks_per_core,
+        _ => panic!("scenarios have no option {name}"),
+    };
+    *field = Some(value.parse().expect("the option takes a number"));
 }
 
 fn asks(spec: &mut JobSpec) -> &mut Asks {

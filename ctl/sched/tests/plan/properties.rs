@@ -41,6 +41,8 @@ fn options() -> impl Strategy<Value = String> {
         prop_oneof!["--gpus=[1-6]", "--gpus=b:[1-4]", "--gpus-per-task=[12]"],
         Just("--begin=now+50".to_owned()),
         Just("--nice=3".to_owned()),
+        "--(threads|ntasks)-per-core=[12]",
+        "--sockets-per-node=[12]",
         Just("--tmp=100".to_owned()),
         "-L=(l:[123]|m|m,l:2)",
         "--time-min=[1-9]",

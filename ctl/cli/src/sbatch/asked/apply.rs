@@ -91,7 +91,7 @@ impl Asked {
             Opt::Account => self.account = owned(),
             Opt::Array => self.array = array(text)?,
             Opt::Qos => self.qos = owned(),
-            Opt::Ask(ask) => self.ask(ask, text, setting)?,
+            Opt::Ask(ask) => self.ask(ask, (long, text), setting)?,
             Opt::Begin => self.begin = Some(moment(long, text, setting)?),
             Opt::Chdir => self.chdir = owned(),
             Opt::Clusters => self.clusters = owned(),

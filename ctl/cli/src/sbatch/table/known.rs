@@ -24,6 +24,8 @@ pub(super) const KNOWN: &[Row] = &[
         .or(&["SBATCH_CONSTRAINT"])
         .help("Features of the nodes: a&b, a|b, a*2 (on two of them), [a|b] (the same on all)"),
     Row::value("core-spec", "N", Opt::CoreSpec).short('S').or(&["SBATCH_CORE_SPEC"]),
+    Row::value("cores-per-socket", "N", Opt::Ask(Ask::CoresPerSocket))
+        .help("Nodes whose sockets have so many cores at least"),
     Row::value("cpus-per-gpu", "N", Opt::CpusPerGpu)
         .or(&["SBATCH_CPUS_PER_GPU"])
         .help("CPUs for each GPU"),
@@ -45,6 +47,9 @@ pub(super) const KNOWN: &[Row] = &[
         .help("What the job gets of this environment: ALL, NONE, NIL, or NAME[=VALUE],..."),
     Row::value("export-file", "FILE", Opt::ExportFile)
         .help("Take the environment from this file (or descriptor): NAME=VALUE, each with a NUL"),
+    Row::value("extra-node-info", "S[:C[:T]]", Opt::Ask(Ask::ExtraNodeInfo))
+        .short('B')
+        .help("--sockets-per-node, --cores-per-socket and --threads-per-core; * for any"),
     Row::value("gid", "GROUP", Opt::Identity),
     Row::value("gpus", "[TYPE:]N", Opt::Gpus)
         .short('G')
@@ -60,6 +65,9 @@ pub(super) const KNOWN: &[Row] = &[
         .or(&["SBATCH_GRES"])
         .help("Generic resources on each node, such as gpu:2 or gpu:a100:2,tmp:1"),
     Row::flag("help", Opt::Answered).short('h'),
+    Row::value("hint", "KIND", Opt::Ask(Ask::Hint))
+        .or(&["SBATCH_HINT", "SLURM_HINT"])
+        .help("nomultithread or compute_bound: one thread of each core; multithread: all of them"),
     Row::flag("hold", Opt::Hold).short('H').help("Wait to be released"),
     Row::flag("ignore-pbs", Opt::IgnorePbs)
         .or(&["SBATCH_IGNORE_PBS"])
@@ -99,6 +107,8 @@ pub(super) const KNOWN: &[Row] = &[
     Row::value("nodelist", "NODES", Opt::Nodelist).short('w').help("Run on these nodes at least"),
     Row::value("nodes", "N[-MAX]", Opt::Nodes).short('N').help("How many nodes"),
     Row::value("ntasks", "N", Opt::Ntasks).short('n').help("How many tasks"),
+    Row::value("ntasks-per-core", "N", Opt::Ask(Ask::NtasksPerCore))
+        .help("The most tasks on a core"),
     Row::value("ntasks-per-node", "N", Opt::NtasksPerNode)
         .also(&["tasks-per-node"])
         .help("How many tasks on each node"),
@@ -131,8 +141,13 @@ pub(super) const KNOWN: &[Row] = &[
     Row::value("signal", "[B:]SIGNAL[@S]", Opt::Signal).or(&["SBATCH_SIGNAL"]).help(
         "Send this signal so many seconds before the time limit; with B: to the script alone",
     ),
+    Row::value("sockets-per-node", "N", Opt::Ask(Ask::SocketsPerNode))
+        .help("Nodes that have so many sockets at least"),
     Row::flag("test-only", Opt::TestOnly).help("Submit nothing, and say when it would start"),
     Row::value("thread-spec", "N", Opt::ThreadSpec).or(&["SBATCH_THREAD_SPEC"]),
+    Row::value("threads-per-core", "N", Opt::Ask(Ask::ThreadsPerCore))
+        .or(&["SBATCH_THREADS_PER_CORE"])
+        .help("Nodes whose cores have so many threads, and use no more of each"),
     Row::value("time", "TIME", Opt::Time)
         .short('t')
         .or(&["SBATCH_TIMELIMIT"])

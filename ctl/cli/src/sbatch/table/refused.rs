@@ -26,14 +26,12 @@ pub(super) const REFUSED: &[Row] = &[
     Row::value("container-type", "", CONTAINER).or(&["SBATCH_CONTAINER_TYPE"]),
     Row::value("context", "", Opt::Unsupported("jobs have no security context of SELinux")),
     Row::flag("contiguous", TOPOLOGY),
-    Row::value("cores-per-socket", "", PLACEMENT),
     Row::value("cpu-freq", "", Opt::Unsupported("the frequency of CPUs is not set")),
     Row::value("delay-boot", "", Opt::Unsupported("nodes are not booted"))
         .or(&["SBATCH_DELAY_BOOT"]),
     Row::value("distribution", "", PLACEMENT).short('m').or(&["SBATCH_DISTRIBUTION"]),
     Row::flag("external", Opt::Unsupported("each job has a batch script")),
     Row::value("extra", "", Opt::Unsupported("nodes have no extra texts to choose by")),
-    Row::value("extra-node-info", "", PLACEMENT).short('B'),
     Row::flag("get-user-env", Opt::Unsupported("use --export, or a login shell in the script"))
         .or(&["SBATCH_GET_USER_ENV"]),
     Row::value("gpu-bind", "", GPUS).or(&["SBATCH_GPU_BIND"]),
@@ -41,7 +39,6 @@ pub(super) const REFUSED: &[Row] = &[
         .or(&["SBATCH_GPU_FREQ"]),
     Row::value("gpus-per-socket", "", GPUS).or(&["SBATCH_GPUS_PER_SOCKET"]),
     Row::value("gres-flags", "", GPUS).or(&["SBATCH_GRES_FLAGS"]),
-    Row::value("hint", "", PLACEMENT).or(&["SBATCH_HINT", "SLURM_HINT"]),
     Row::value("mcs-label", "", Opt::Unsupported("jobs have no security label")),
     Row::value("mem-bind", "", PLACEMENT).or(&["SBATCH_MEM_BIND"]),
     Row::value("mem-update", "", Opt::Unsupported("a job's memory stays as it was asked for")),
@@ -49,7 +46,6 @@ pub(super) const REFUSED: &[Row] = &[
     Row::may_value("no-kill", "", Opt::Unsupported("a job ends when one of its nodes fails"))
         .short('k')
         .or(&["SBATCH_NO_KILL"]),
-    Row::value("ntasks-per-core", "", PLACEMENT),
     Row::value("ntasks-per-gpu", "", GPUS),
     Row::value("ntasks-per-socket", "", PLACEMENT),
     Row::value("ntasks-per-tres", "", GPUS),
@@ -64,12 +60,10 @@ pub(super) const REFUSED: &[Row] = &[
     Row::value("resources", "", Opt::Unsupported("licenses are asked for by --licenses")),
     Row::may_value("resv-ports", "", Opt::Unsupported("no ports are given to jobs")),
     Row::value("segment", "", TOPOLOGY).or(&["SBATCH_SEGMENT_SIZE"]),
-    Row::value("sockets-per-node", "", PLACEMENT),
     Row::flag("spread-job", TOPOLOGY).or(&["SBATCH_SPREAD_JOB"]),
     Row::flag("spread-segments", TOPOLOGY),
     Row::flag("stepmgr", Opt::Unsupported("a job's steps have no manager of their own")),
     Row::value("switches", "", TOPOLOGY).or(&["SBATCH_REQ_SWITCH"]),
-    Row::value("threads-per-core", "", PLACEMENT).or(&["SBATCH_THREADS_PER_CORE"]),
     Row::value("tres-bind", "", GPUS).or(&["SBATCH_TRES_BIND"]),
     Row::value("tres-per-task", "", GPUS).or(&["SBATCH_TRES_PER_TASK"]),
     Row::flag("use-min-nodes", TOPOLOGY).or(&["SBATCH_USE_MIN_NODES"]),

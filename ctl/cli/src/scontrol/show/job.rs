@@ -14,7 +14,7 @@ use super::{
 };
 use crate::{
     render::Clock,
-    view::{Job, State, gres::detailed, job},
+    view::{Job, State, asks::any, gres::detailed, job},
 };
 
 /// Appends the record, in Slurm's order.
@@ -116,19 +116,20 @@ fn places(record: &mut Record<'_>, job: &Job<'_>) {
 }
 
 fn resources(record: &mut Record<'_>, job: &Job<'_>, details: bool) {
+    let cores = job.cores();
     record
         .pair("NumNodes", node_count(job))
         .pair("NumCPUs", job.cpus())
         .pair("NumTasks", job.layout.tasks)
         .pair("CPUs/Task", job.cpus_per_task())
-        .pair("ReqB:S:C:T", "0:0:*:*")
+        .pair("ReqB:S:C:T", format_args!("0:0:{}:{}", any(cores.cores), any(cores.threads)))
         .line();
     record.pair("ReqTRES", job.requested()).line();
     record.pair("AllocTRES", or_null(job.allocated().as_deref())).line();
     let per_node = job.layout.tasks_per_node.unwrap_or(0);
     record
-        .pair("Socks/Node", '*')
-        .pair("NtasksPerN:B:S:C", format_args!("{per_node}:0:*:*"))
+        .pair("Socks/Node", any(cores.sockets))
+        .pair("NtasksPerN:B:S:C", format_args!("{per_node}:0:*:{}", any(cores.tasks_per_core)))
         .pair("CoreSpec", '*')
         .line();
     let holds = matches!(job.state(), State::Configuring | State::Running | State::Completing(_));
