@@ -159,6 +159,20 @@ impl Reservation {
         Some(if instance.start > at { instance.start } else { instance.end })
     }
 
+    /// When it ends early, if nobody comes to use it until then (`PURGE_COMP`): so long after it
+    /// began, or after the last one left. None where it is over before, or is used.
+    #[must_use]
+    pub fn purged_at(&self) -> Option<Timestamp> {
+        let after = self.purge_after.filter(|_| self.flags.has(Flag::PurgeComp))?;
+        let idle = self.idle_since?;
+        let due = |instance: Instance| {
+            let at = instance.start.max(idle) + after;
+            (at < instance.end).then_some(at)
+        };
+        let instance = self.instance(idle)?;
+        due(instance).or_else(|| due(self.instance(instance.end)?))
+    }
+
     /// Whether others' nodes don't count for its jobs.
     #[must_use]
     pub fn overrides(&self) -> bool {

@@ -179,8 +179,11 @@ impl State {
     /// When it is over, if that moment is known and nobody runs in it.
     fn is_over(&self, one: &Reservation) -> Option<Timestamp> {
         let runs = |id: JobId| self.jobs.get(&id).is_some_and(|job| job.holding().is_some());
-        let may = one.period().is_none() && !self.reservations.jobs_of(&one.name).any(runs);
-        may.then_some(one.end)
+        if self.reservations.jobs_of(&one.name).any(runs) {
+            return None;
+        }
+        let end = one.period().is_none().then_some(one.end);
+        end.into_iter().chain(one.purged_at()).min()
     }
 
     /// A reservation is otherwise from here on; who is in it has to be through when it ends.

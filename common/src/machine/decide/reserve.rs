@@ -142,10 +142,16 @@ pub(super) fn delete(state: &State, by: &By, name: &str) -> Result<Vec<Event>, R
     Ok(vec![Event::ReservationDeleted { name: name.to_owned(), by: Some(by.user) }])
 }
 
-/// Ends one whose time is over, once nobody runs in it any more. Who waited for it is held.
+/// Ends one whose time is over, or that nobody uses, once nobody runs in it any more: of one that
+/// repeats, this time alone. Who waited for it is held.
 pub(super) fn end(state: &State, now: Timestamp, name: &str, number: u32) -> Vec<Event> {
     let known = state.reservations.get(name).filter(|one| one.number == number);
-    let Some(one) = known.filter(|one| one.instance(now).is_none()) else { return vec![] };
+    let purged = |one: &Reservation| one.purged_at().is_some_and(|at| at <= now);
+    let over = |one: &&Arc<Reservation>| one.instance(now).is_none() || purged(one);
+    let Some(one) = known.filter(over) else { return vec![] };
+    if let Some(next) = next_of(one, now) {
+        return vec![Event::ReservationUpdated { reservation: Arc::new(next), by: None }];
+    }
     let jobs = || state.reservations.jobs_of(name).filter_map(|id| state.jobs.get(&id));
     if jobs().any(|job| job.holding().is_some()) {
         return vec![];
@@ -153,6 +159,13 @@ pub(super) fn end(state: &State, now: Timestamp, name: &str, number: u32) -> Vec
     let mut events: Vec<Event> = jobs().flat_map(|job| left(one, job)).collect();
     events.push(Event::ReservationDeleted { name: name.to_owned(), by: None });
     events
+}
+
+/// The reservation without the time that it holds now, where it repeats.
+fn next_of(one: &Reservation, now: Timestamp) -> Option<Reservation> {
+    one.period()?;
+    let next = one.instance(one.instance(now)?.end)?;
+    Some(Reservation { start: next.start, end: next.end, ..one.clone() })
 }
 
 /// A job's reservation is gone.
