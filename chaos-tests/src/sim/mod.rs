@@ -46,6 +46,7 @@ mod orders;
 #[cfg(feature = "planted")]
 mod planted;
 mod raft;
+mod reserved;
 mod spool;
 mod tasks;
 mod trace;

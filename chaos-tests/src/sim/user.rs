@@ -19,6 +19,7 @@ use super::{
     leader::{Outcome, Rejected},
     licenses,
     network::Place,
+    reserved::Reserve,
     waits::ALONE,
     world::{Happening, World},
 };
@@ -42,6 +43,7 @@ pub(super) enum Want {
         after: Option<String>,
         kill: bool,
         array: Option<String>,
+        reservation: Option<String>,
     },
     /// On some tasks of an array, or on all.
     Tasks {
@@ -68,6 +70,8 @@ pub(super) enum Want {
         node: usize,
         target: NodeTarget,
     },
+    Reserve(Reserve),
+    Unreserve(String),
     /// Asks what there is. It must see everything that was acknowledged before.
     Read {
         floor: u64,
@@ -115,7 +119,7 @@ impl Ask {
     /// What it wants changed; none where it reads.
     pub(super) fn command(&self) -> Option<Command> {
         let user = match self.want {
-            Want::Node { .. } => OPERATOR,
+            Want::Node { .. } | Want::Reserve(_) | Want::Unreserve(_) => OPERATOR,
             Want::Submit { .. }
             | Want::Cancel { .. }
             | Want::Depend { .. }
@@ -145,6 +149,8 @@ impl Ask {
                 let changes = Box::new(JobChanges { dependency, ..JobChanges::default() });
                 Command::UpdateJob { by, job: *job, changes }
             }
+            Want::Reserve(asked) => asked.command(by),
+            Want::Unreserve(name) => Command::DeleteReservation { by, name: name.clone() },
             Want::Hold(job) => Command::Hold { by, job: *job, admin: false },
             Want::Release(job) => Command::Release { by, job: *job },
             Want::Requeue { job, hold } => Command::Requeue { by, job: *job, hold: *hold },
@@ -157,7 +163,8 @@ impl Ask {
     }
 
     fn submission(&self, by: By) -> Submission {
-        let Want::Submit { cpus, nodes, gpus, minutes, requeue, after, kill, array } = &self.want
+        let Want::Submit { cpus, nodes, gpus, minutes, requeue, after, kill, array, reservation } =
+            &self.want
         else {
             unreachable!("the caller saw a submission");
         };
@@ -166,6 +173,7 @@ impl Ask {
         spec.constraint = constraint(self.id, *nodes);
         spec.gres = gpus::asked(*gpus);
         spec.asks = licenses::asked(self.id, *minutes);
+        spec.reservations.extend(reservation.clone());
         if let Some(after) = after {
             let dependency = dependency(after);
             if dependency.singleton().is_some() {
@@ -287,11 +295,16 @@ impl World {
                 after: self.something_to_wait_for(),
                 kill: self.random.chance(500),
                 array: self.random.chance(120).then(|| self.some_array()),
+                reservation: self.some_reservation(),
             };
             self.want(want);
         }
         if self.faults && self.random.chance(300) {
             self.meddle();
+        }
+        if self.faults && self.random.chance(60) {
+            let want = self.some_change_of_reservations();
+            self.want(want);
         }
         if !self.faults {
             self.tidy();

@@ -13,7 +13,7 @@ use step::spool::Ended;
 
 use super::{
     controller::node_name, cpus::Cpus, gpus::Devices, licenses::Licensed, network::Place,
-    tasks::Arrays, waits::Happened, world::World,
+    reserved::Reserved, tasks::Arrays, waits::Happened, world::World,
 };
 
 #[derive(Debug, Default)]
@@ -45,6 +45,7 @@ pub(super) struct Witness {
     /// Who has which GPU.
     devices: Devices,
     licensed: Licensed,
+    reserved: Reserved,
     /// Who has which CPU.
     cpus: Cpus,
     arrays: Arrays,
@@ -69,6 +70,7 @@ impl Witness {
         self.happened.entry(entry);
         self.devices.entry(entry);
         self.licensed.entry(entry);
+        self.reserved.entry(entry);
         self.cpus.entry(entry);
         self.arrays.entry(entry);
     }
