@@ -51,6 +51,12 @@ impl Reservations {
         self.jobs.get(name).into_iter().flatten().copied()
     }
 
+    /// Those that jobs wait for, and that are not there: a job that was over may be requeued, and
+    /// waits for what it waited for before.
+    fn gone(&self) -> impl Iterator<Item = &String> {
+        self.jobs.keys().filter(|name| !self.by_name.contains_key(*name))
+    }
+
     pub(super) fn clear_jobs(&mut self) {
         self.jobs.clear();
     }
@@ -169,11 +175,15 @@ impl State {
     pub(super) fn over(&self, now: Timestamp) -> impl Iterator<Item = Command> {
         let over = self.reservations.iter().filter(move |one| self.is_over(one) <= Some(now));
         let over = over.filter(|one| self.is_over(one).is_some());
-        over.map(|one| Command::EndReservation { name: one.name.clone(), number: one.number })
+        let over =
+            over.map(|one| Command::EndReservation { name: one.name.clone(), number: one.number });
+        let gone = self.reservations.gone();
+        over.chain(gone.map(|name| Command::EndReservation { name: name.clone(), number: 0 }))
     }
 
     pub(super) fn next_over(&self) -> Option<Timestamp> {
-        self.reservations.iter().filter_map(|one| self.is_over(one)).min()
+        let gone = self.reservations.gone().next().map(|_| self.at);
+        gone.or_else(|| self.reservations.iter().filter_map(|one| self.is_over(one)).min())
     }
 
     /// When it is over, if that moment is known and nobody runs in it.

@@ -3,7 +3,7 @@
 use common::{
     id::{JobId, NodeName, UserId},
     job::{Hold, JobChanges, JobSpec, Phase, Reason},
-    machine::{Answer, Command, Event, Refusal, State, timers},
+    machine::{Answer, Command, Event, Refusal, Report, State, next_alarm, timers},
     reservation::{Flag, Flags, ListChange, NodesAsked, ReservationChanges, ReservationRequest},
     time::{Span, TimeLimit},
 };
@@ -210,4 +210,29 @@ fn who_may_use_one_may_delete_it_where_it_says_so() {
     assert_eq!(delete(&mut cluster, BOB, "hour"), Err(Refusal::NotOperator));
     cluster.submit(ALICE, of(ALICE, 10, &[])).expect("it may enter");
     assert_eq!(delete(&mut cluster, ALICE, "hour"), Ok(()));
+}
+
+/// While it was over, what it waited for could go.
+#[test]
+fn a_job_that_is_requeued_does_not_wait_for_a_reservation_that_is_gone() {
+    let mut cluster = Cluster::new(&["n1", "n2"], 4);
+    for (name, node) in [("one", "n1"), ("two", "n2")] {
+        let hour = asked(&cluster, &[node]);
+        reserve(&mut cluster, name, hour).expect("nobody runs there");
+    }
+    let job = cluster.submit(ALICE, of(ALICE, 10, &["one", "two"])).expect("both are hers");
+    cluster.pass(HOUR);
+    cluster.allocate(job, "n1", 1).expect("it holds");
+    cluster.report("n1", job, 1, Report::Launching);
+    cluster.report("n1", job, 1, Report::Running);
+    assert_eq!(delete(&mut cluster, ROOT, "two"), Ok(()), "it is in the other one");
+    cluster.exits("n1", job, 1, 0);
+    assert_eq!(delete(&mut cluster, ROOT, "one"), Ok(()));
+    let by = cluster.by(ALICE);
+    cluster.send(Command::Requeue { by, job, hold: false }).expect("it may run again");
+    assert!(next_alarm(&cluster.state) <= Some(cluster.now));
+    assert!(tick(&mut cluster) > 0);
+    assert_eq!(hold(&cluster.state, job), Hold::Reservation);
+    assert_eq!(cluster.state.jobs[&job].spec.reservations, [""; 0]);
+    assert_eq!(tick(&mut cluster), 0);
 }

@@ -145,18 +145,23 @@ pub(super) fn delete(state: &State, by: &By, name: &str) -> Result<Vec<Event>, R
 /// Ends one whose time is over, or that nobody uses, once nobody runs in it any more: of one that
 /// repeats, this time alone. Who waited for it is held.
 pub(super) fn end(state: &State, now: Timestamp, name: &str, number: u32) -> Vec<Event> {
-    let known = state.reservations.get(name).filter(|one| one.number == number);
+    let jobs = || state.reservations.jobs_of(name).filter_map(|id| state.jobs.get(&id));
+    let Some(known) = state.reservations.get(name) else {
+        let waits = jobs().filter(|job| job.is_pending());
+        return waits.flat_map(|job| left(state, name, true, job)).collect();
+    };
+    let known = Some(known).filter(|one| one.number == number);
     let purged = |one: &Reservation| one.purged_at().is_some_and(|at| at <= now);
     let over = |one: &&Arc<Reservation>| one.instance(now).is_none() || purged(one);
     let Some(one) = known.filter(over) else { return vec![] };
     if let Some(next) = next_of(one, now) {
         return vec![Event::ReservationUpdated { reservation: Arc::new(next), by: None }];
     }
-    let jobs = || state.reservations.jobs_of(name).filter_map(|id| state.jobs.get(&id));
     if jobs().any(|job| job.holding().is_some()) {
         return vec![];
     }
-    let mut events: Vec<Event> = jobs().flat_map(|job| left(one, job)).collect();
+    let holds = !one.flags.has(Flag::NoHoldJobsAfterEnd);
+    let mut events: Vec<Event> = jobs().flat_map(|job| left(state, name, holds, job)).collect();
     events.push(Event::ReservationDeleted { name: name.to_owned(), by: None });
     events
 }
@@ -169,13 +174,13 @@ fn next_of(one: &Reservation, now: Timestamp) -> Option<Reservation> {
 }
 
 /// A job's reservation is gone.
-fn left(one: &Reservation, job: &Job) -> Vec<Event> {
+fn left(state: &State, name: &str, holds: bool, job: &Job) -> Vec<Event> {
     let mut reservations = job.spec.reservations.clone();
-    reservations.retain(|name| *name != one.name);
+    reservations.retain(|other| other != name && state.reservations.get(other).is_some());
     let alone = reservations.is_empty();
     let changes = JobChanges { reservations: Some(reservations), ..JobChanges::default() };
     let mut events = vec![Event::JobUpdated { job: job.id, changes: Arc::new(changes) }];
-    if alone && !one.flags.has(Flag::NoHoldJobsAfterEnd) && job.hold == Hold::None {
+    if alone && holds && job.hold == Hold::None {
         events.push(Event::JobHeld { job: job.id, hold: Hold::Reservation });
     }
     events
