@@ -1,7 +1,18 @@
 //! Compiles the protocol's definitions. No `protoc` is needed: protox reads them.
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
-    let files = ["types", "account", "reservation", "config", "log", "plan", "ctl", "node", "raft"];
+    let files = [
+        "array",
+        "types",
+        "account",
+        "reservation",
+        "config",
+        "log",
+        "plan",
+        "ctl",
+        "node",
+        "raft",
+    ];
     let paths = files.map(|file| format!("proto/{file}.proto"));
     for path in &paths {
         println!("cargo:rerun-if-changed={path}");
