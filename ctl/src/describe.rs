@@ -64,13 +64,7 @@ fn words(event: &Event) -> Option<String> {
         | Event::ReservationDeleted { .. } => return reservation_words(event),
         #[cfg(feature = "next-event")]
         Event::Noted { text } => text.clone(),
-        Event::TokenIssued { role, name, .. } => {
-            let role = match role {
-                TokenRole::Node => "node",
-                TokenRole::Controller => "controller",
-            };
-            format!("a token for {role} {name} was issued")
-        }
+        Event::TokenIssued { role, name, .. } => token(*role, name),
         Event::TokenSpent { .. } => "a token was used, or expired".to_owned(),
         Event::NodeRegistered { node, address, inventory } => format!(
             "node {node} registered from {address} with {} CPUs and {} MiB",
@@ -87,6 +81,7 @@ fn words(event: &Event) -> Option<String> {
         | Event::JobSignalled { .. }
         | Event::SignalDelivered { .. }
         | Event::JobCompleting { .. }
+        | Event::JobPreempted { .. }
         | Event::JobEnded { .. }
         | Event::JobRequeued { .. }
         | Event::TaskSplit { .. }
@@ -138,6 +133,14 @@ fn loaded(accounts: &Accounts) -> String {
     format!("{accounts} accounts, {users} users and {qos} QOS were loaded")
 }
 
+fn token(role: TokenRole, name: &str) -> String {
+    let role = match role {
+        TokenRole::Node => "node",
+        TokenRole::Controller => "controller",
+    };
+    format!("a token for {role} {name} was issued")
+}
+
 fn job_words(event: &Event) -> Option<String> {
     Some(match event {
         Event::JobSubmitted { job, spec, .. } => format!(
@@ -168,6 +171,7 @@ fn job_words(event: &Event) -> Option<String> {
             let next = if requeue.is_some() { ", to run again" } else { "" };
             format!("job {job} is to end: {}{next}", ending(end))
         }
+        Event::JobPreempted { job, by, requeue, .. } => makes_way(*job, *by, *requeue),
         Event::JobEnded { job, end, .. } => {
             format!("job {job} has ended: {}", ending(end))
         }
@@ -217,6 +221,11 @@ fn devices(places: &[Place]) -> String {
     texts.collect()
 }
 
+fn makes_way(job: JobId, by: JobId, requeue: bool) -> String {
+    let next = if requeue { ", to run again" } else { "" };
+    format!("job {job} makes way for job {by}{next}")
+}
+
 fn requeued(job: JobId, requeue: Requeue) -> String {
     let when = if requeue.hold { "once it is released" } else { "as soon as it can" };
     format!("job {job} waits again, to run {when}")
@@ -241,6 +250,7 @@ fn ending(end: &End) -> String {
         EndState::NodeFail => "NODE_FAIL",
         EndState::OutOfMemory => "OUT_OF_MEMORY",
         EndState::Deadline => "DEADLINE",
+        EndState::Preempted => "PREEMPTED",
     };
     let by = end.by.map(|user| format!(" by user {user}")).unwrap_or_default();
     let message = end.message.as_ref().map(|text| format!(": {text}")).unwrap_or_default();
@@ -286,6 +296,7 @@ fn node(event: &Event) -> Option<&NodeName> {
         | Event::JobSignalled { .. }
         | Event::SignalDelivered { .. }
         | Event::JobCompleting { .. }
+        | Event::JobPreempted { .. }
         | Event::JobEnded { .. }
         | Event::JobRequeued { .. }
         | Event::TaskSplit { .. }

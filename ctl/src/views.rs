@@ -11,7 +11,7 @@ use common::{
     gres::{GPU, Wanted},
     id::{JobId, NodeName, PartitionName},
     job::{Job, MemoryRequest, Phase, Place},
-    machine::State,
+    machine::{Preempts, State},
     node::{Availability, Node},
     time::Timestamp,
 };
@@ -108,7 +108,12 @@ impl Viewer<'_> {
             gres: gres.iter().map(Into::into).collect(),
             array_limit: self.array_limit(job),
             cpu_layouts: self.cpu_layouts(job),
+            preemptable: self.preemptable(job).map(|at| at.0),
         }
+    }
+
+    fn preemptable(&self, job: &Job) -> Option<Timestamp> {
+        Preempts::of(self.state)?.eligible(job)
     }
 
     /// How the CPUs lie of which it holds some.

@@ -324,6 +324,7 @@ fn terminate_of(terminate: &wire::Terminate) -> Result<Order, Invalid> {
         wire::Cause::TimeLimit => Cause::TimeLimit,
         wire::Cause::NodeFailure => Cause::NodeFailure,
         wire::Cause::Requeue => Cause::Requeue,
+        wire::Cause::Preempted => Cause::Preempted,
         wire::Cause::Stale => Cause::Stale,
     };
     let kill_wait = Span::from_seconds(u64::from(terminate.kill_wait_s));

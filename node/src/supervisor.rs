@@ -106,6 +106,7 @@ impl Supervisor {
                 Cause::TimeLimit => control::Cause::TimeLimit,
                 Cause::NodeFailure => control::Cause::NodeFailure,
                 Cause::Requeue => control::Cause::Requeue,
+                Cause::Preempted => control::Cause::Preempted,
                 Cause::Stale => control::Cause::Stale,
             },
             kill_wait_s: u32::try_from(termination.kill_wait.seconds()).unwrap_or(u32::MAX),

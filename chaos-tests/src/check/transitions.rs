@@ -94,6 +94,7 @@ fn next(before: Option<Job>, event: &Event) -> Option<Job> {
         Event::JobCompleting { attempt, .. } => {
             goes(holds && job.attempt == attempt.0, At::Completing)
         }
+        Event::JobPreempted { attempt, .. } => goes(active && job.attempt == attempt.0, job.at),
         Event::JobEnded { attempt, .. } => goes(live && job.attempt == attempt.0, At::Ended),
         Event::JobRequeued { attempt, requeue, .. } => {
             let runs = (holds || job.at == At::Ended) && job.attempt == attempt.0;

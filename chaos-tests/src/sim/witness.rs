@@ -128,6 +128,10 @@ impl Witness {
             EndState::Deadline => {
                 assert_eq!(host, None, "{run} was to miss its deadline, and has run");
             }
+            EndState::Preempted => assert!(
+                before.jobs[&run.job].makes_way().is_some(),
+                "{run} was preempted, says the log, and nobody told it to make way"
+            ),
             EndState::Failed | EndState::Cancelled | EndState::Timeout | EndState::OutOfMemory => {}
         }
         if let Some(on) = self.running.get(&run) {

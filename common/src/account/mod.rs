@@ -22,6 +22,8 @@ mod weights;
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use crate::config::PreemptMode;
+
 pub use limits::{Limits, Most};
 pub use parse::{LineError, Loaded, parse};
 pub use tres::{Tres, TresError, TresLimits};
@@ -74,6 +76,20 @@ pub struct Qos {
     pub min_tres_per_job: TresLimits,
     /// `UsageFactor`, in millionths: how much a run under it counts as used; none: as it is.
     pub usage_factor: Option<u32>,
+    pub preemption: QosPreemption,
+}
+
+/// Who makes way for jobs of a QOS, and how its own do.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct QosPreemption {
+    /// `Preempt`: the QOS whose jobs make way.
+    pub preempts: BTreeSet<String>,
+    /// What becomes of its own jobs that make way. None: as the cluster says.
+    pub mode: Option<PreemptMode>,
+    /// Seconds that they are given to end.
+    pub grace_time: u32,
+    /// Seconds for which they do not. None: as the cluster says.
+    pub exempt: Option<u32>,
 }
 
 /// Who pays, or for whom it is counted.
@@ -152,8 +168,28 @@ pub enum AccountsError {
     NoQos(String),
     #[error("user {user} has the default account {account}, and no association with it")]
     DefaultAccount { user: String, account: String },
+    #[error("jobs of QOS {0} would make way for each other")]
+    Circle(String),
     #[error("the associations are no tree")]
     Tree,
+}
+
+/// Nobody makes way for those who make way for him.
+fn check_preemption(parts: &Parts, known: &BTreeMap<String, usize>) -> Result<(), AccountsError> {
+    for qos in &parts.qos {
+        let mut seen = BTreeSet::new();
+        let mut next: Vec<&String> = qos.preemption.preempts.iter().collect();
+        while let Some(name) = next.pop() {
+            if *name == qos.name {
+                return Err(AccountsError::Circle(name.clone()));
+            }
+            let Some(at) = known.get(name) else { return Err(AccountsError::NoQos(name.clone())) };
+            if seen.insert(name) {
+                next.extend(&parts.qos[*at].preemption.preempts);
+            }
+        }
+    }
+    Ok(())
 }
 
 impl Accounts {
@@ -167,6 +203,7 @@ impl Accounts {
         let accounts = unique(parts.accounts.iter().map(|one| one.name.as_str()), "account")?;
         let users = unique(parts.users.iter().map(|user| user.name.as_str()), "user")?;
         check_texts(&parts)?;
+        check_preemption(&parts, &qos)?;
         let mut of_user: BTreeMap<String, Vec<usize>> = BTreeMap::new();
         let mut of_account = BTreeMap::new();
         for (at, association) in parts.associations.iter().enumerate() {

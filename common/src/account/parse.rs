@@ -110,6 +110,8 @@ impl Reader {
             self.note(found);
             Ok(())
         });
+        let below = qos.preemption.preempts.iter();
+        self.named_qos.extend(below.map(|name| (self.line, name.clone())));
         // Whoever names it is not to blame for what is wrong with it.
         self.parts.qos.push(qos);
         read
@@ -244,6 +246,7 @@ impl Reader {
             | AccountsError::Twice(_)
             | AccountsError::NoAccount(_)
             | AccountsError::NoQos(_)
+            | AccountsError::Circle(_)
             | AccountsError::Tree => None,
         };
         match Accounts::new(parts.clone()) {

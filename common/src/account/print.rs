@@ -2,7 +2,8 @@
 
 use std::fmt;
 
-use super::{Accounts, Association, Fairshare, Limits, Most, Qos, TresLimits};
+use super::{Accounts, Association, Fairshare, Limits, Most, Qos, QosPreemption, TresLimits};
+use crate::{config::PreemptMode, time::Span};
 
 /// The options of a line, as `:Key=value` each.
 struct Options<'a, 'b>(&'a mut fmt::Formatter<'b>);
@@ -64,6 +65,16 @@ impl Options<'_, '_> {
         }
     }
 
+    fn preemption(&mut self, preemption: &QosPreemption) -> fmt::Result {
+        let QosPreemption { preempts, mode, grace_time, exempt } = preemption;
+        self.number("GraceTime", Some(*grace_time).filter(|seconds| *seconds > 0))?;
+        let names: Vec<&str> = preempts.iter().map(String::as_str).collect();
+        self.quoted("Preempt", &names.join(","))?;
+        self.quoted("PreemptMode", mode.map_or("", PreemptMode::as_str))?;
+        let exempt = exempt.map(|seconds| Span::from_seconds(u64::from(seconds)).padded());
+        self.quoted("PreemptExemptTime", exempt.as_deref().unwrap_or_default())
+    }
+
     fn qos(&mut self, qos: &Qos) -> fmt::Result {
         self.quoted("Description", &qos.description)?;
         if qos.deny_on_limit {
@@ -73,6 +84,7 @@ impl Options<'_, '_> {
         self.most("PerUser", &qos.per_user)?;
         self.most("PerAccount", &qos.per_account)?;
         self.tres("MinTRESPerJob", &qos.min_tres_per_job)?;
+        self.preemption(&qos.preemption)?;
         self.number("Priority", Some(qos.priority).filter(|priority| *priority > 0))?;
         match qos.usage_factor {
             Some(factor) => {

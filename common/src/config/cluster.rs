@@ -3,7 +3,7 @@
 use std::ops::RangeInclusive;
 
 use super::{
-    Config, EnforcePartLimits, MemoryPer, enforce, license, priority, propagation,
+    Config, EnforcePartLimits, MemoryPer, enforce, license, preemption, priority, propagation,
     record::{Record, Setting, flag, hostlist, is_unlimited, mib, number, text, word},
     report::{Place, Report},
 };
@@ -89,6 +89,7 @@ fn jobs(config: &mut Config, cluster: &Record, report: &mut Report) {
     ]);
     cluster.set("EnforcePartLimits", &mut config.enforce_part_limits, report, limits);
     cluster.set("Licenses", &mut config.licenses, report, license::licenses);
+    preemption::fill(config, cluster, report);
     cluster.set("AccountingStorageEnforce", &mut config.enforce, report, enforce::enforce);
     cluster.set("SchedulerParameters", &mut config.max_script_size, report, max_script_size);
     let kills = |key| cluster.read(key, report, kill_invalid_depend).unwrap_or(false);

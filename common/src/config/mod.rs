@@ -17,6 +17,7 @@ mod node;
 mod node_lines;
 mod partition;
 mod partition_lines;
+mod preemption;
 mod priority;
 mod propagation;
 mod record;
@@ -32,6 +33,8 @@ pub use gres_lines::MOST_KINDS;
 pub use license::LicenseConf;
 pub use node::{ConfiguredState, GresConf, NodeConf};
 pub use partition::{PartitionConf, PartitionState};
+pub(crate) use preemption::exempt as preempt_exempt;
+pub use preemption::{PreemptMode, PreemptType, Preemption};
 pub use priority::{Priority, Reset};
 pub use report::{ConfigError, Fate, KeyFate, Place, Problem};
 pub use shown::{Surroundings, shown};
@@ -77,6 +80,7 @@ pub struct Config {
     pub enforce_part_limits: EnforcePartLimits,
     /// `AccountingStorageEnforce`.
     pub enforce: Enforce,
+    pub preemption: Preemption,
     /// `kill_invalid_depend`: whether jobs that can never start are cancelled.
     pub kill_invalid_depend: bool,
     /// `MaxArraySize`: tasks' numbers are below it. 0: there are no arrays.
@@ -213,6 +217,7 @@ impl Config {
             job_file_append: false,
             enforce_part_limits: EnforcePartLimits::No,
             enforce: Enforce::default(),
+            preemption: Preemption::default(),
             kill_invalid_depend: false,
             max_array_size: MAX_ARRAY_SIZE,
             select_memory: true,
@@ -256,7 +261,8 @@ impl Config {
     #[must_use]
     pub fn format(&self) -> u32 {
         let selective = self.partitions.iter().any(PartitionConf::is_selective);
-        if selective || self.enforce != Enforce::default() { 2 } else { 1 }
+        let accounts = self.enforce != Enforce::default();
+        if selective || accounts || self.preemption.is_on() { 2 } else { 1 }
     }
 
     /// Whether jobs are bound to their CPUs: `TaskPlugin` says `task/affinity` or `task/cgroup`.

@@ -1,6 +1,6 @@
 //! A partition, as configured.
 
-use super::MemoryPer;
+use super::{MemoryPer, PreemptMode};
 use crate::{job::Reason, time::TimeLimit};
 
 /// One partition, after `PartitionName=DEFAULT`.
@@ -35,6 +35,10 @@ pub struct PartitionConf {
     pub allow_qos: Vec<String>,
     /// Under which they may not, where no QOS is allowed by name.
     pub deny_qos: Vec<String>,
+    /// What becomes of its jobs that make way. None: as the cluster says.
+    pub preempt_mode: Option<PreemptMode>,
+    /// Seconds that they are given to end.
+    pub grace_time: u32,
     /// None: the cluster's.
     pub def_memory: Option<MemoryPer>,
     /// None: the cluster's.
@@ -128,6 +132,8 @@ impl PartitionConf {
             deny_accounts: vec![],
             allow_qos: vec![],
             deny_qos: vec![],
+            preempt_mode: None,
+            grace_time: 0,
             def_memory: None,
             max_memory: None,
             billing_weights: String::new(),

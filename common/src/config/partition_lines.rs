@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::{
-    Config, PartitionConf, PartitionState, cluster, priority,
+    Config, PartitionConf, PartitionState, cluster, preemption, priority,
     record::{Record, Setting, flag, hostlist, number, number_or_unlimited, time_limit, word},
     report::{Place, Report},
     sections::{Line, Sections},
@@ -124,6 +124,7 @@ fn access(partition: &mut PartitionConf, record: &Record, report: &mut Report) {
     record.set("PriorityTier", &mut partition.priority_tier, report, number(0..=65_533));
     let factor = &mut partition.priority_job_factor;
     record.set("PriorityJobFactor", factor, report, number(0..=65_533));
+    preemption::of_partition(partition, record, report);
     record.set("AllowGroups", &mut partition.allow_groups, report, names);
     record.set("AllowAccounts", &mut partition.allow_accounts, report, names);
     record.set("DenyAccounts", &mut partition.deny_accounts, report, names);

@@ -13,6 +13,8 @@ pub enum EndState {
     OutOfMemory,
     /// It could not be over by its deadline, and never ran.
     Deadline,
+    /// It made way for another job.
+    Preempted,
 }
 
 /// What the batch script ended with: an exit code, or a signal, as `ExitCode=code:signal` shows.

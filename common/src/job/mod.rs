@@ -23,4 +23,6 @@ pub use reason::Reason;
 pub use spec::{
     JobChanges, JobSpec, Layout, MemoryRequest, OpenMode, ResourceLimit, SignalScope, WarnSignal,
 };
-pub use state::{Charge, Hold, Job, PendingSignal, Phase, Place, Rank, Run, Stage, Stay};
+pub use state::{
+    Charge, Hold, Job, PendingSignal, Phase, Place, Preempted, Rank, Run, Stage, Stay,
+};

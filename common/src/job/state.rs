@@ -54,6 +54,8 @@ pub struct Job {
     pub dependency: Option<Arc<Dependency>>,
     /// What its priority is made of that nobody asked for at its submission.
     pub rank: Rank,
+    /// Others made way for it, and it has not started since: nobody takes its place.
+    pub preemptor: bool,
 }
 
 /// What only a multifactor priority looks at.
@@ -118,6 +120,8 @@ pub struct Run {
     pub stay: Option<Stay>,
     /// What its association is charged for it; none: a unit for each CPU.
     pub charge: Option<Charge>,
+    /// That it makes way.
+    pub preempted: Option<Preempted>,
 }
 
 /// A run's time in a reservation.
@@ -126,6 +130,18 @@ pub struct Stay {
     pub name: String,
     /// When the run has to be over for its sake; none: it may go on.
     pub until: Option<Timestamp>,
+}
+
+/// How a run makes way for another job.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Preempted {
+    pub at: Timestamp,
+    /// For which job.
+    pub by: JobId,
+    /// When it is ended that does not end by itself.
+    pub until: Timestamp,
+    /// Whether it waits again then.
+    pub requeue: bool,
 }
 
 /// What a run costs as long as it lasts: what is billed, times `UsageFactor` of its QOS. In
@@ -186,7 +202,8 @@ impl Run {
     pub fn deadline_of(&self, limit: TimeLimit) -> Option<Timestamp> {
         let of_limit = limit.span().map(|limit| self.started + limit);
         let of_stay = self.stay.as_ref().and_then(|stay| stay.until);
-        of_limit.into_iter().chain(of_stay).min()
+        let makes_way = self.preempted.map(|preempted| preempted.until);
+        of_limit.into_iter().chain(of_stay).chain(makes_way).min()
     }
 
     /// The node that runs the batch script.
@@ -221,6 +238,12 @@ impl Job {
             Phase::Ended { run, .. } => run.as_ref(),
             Phase::Pending => None,
         }
+    }
+
+    /// That its run makes way, and for whom.
+    #[must_use]
+    pub fn makes_way(&self) -> Option<Preempted> {
+        self.holding().and_then(|run| run.preempted)
     }
 
     /// How it ended, where that is decided.

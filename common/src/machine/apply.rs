@@ -107,6 +107,7 @@ impl State {
             | Event::JobSignalled { .. }
             | Event::SignalDelivered { .. }
             | Event::JobCompleting { .. }
+            | Event::JobPreempted { .. }
             | Event::JobEnded { .. }
             | Event::JobRequeued { .. }
             | Event::TaskSplit { .. }

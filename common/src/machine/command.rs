@@ -147,6 +147,8 @@ pub enum Command {
 
     // From the scheduler and the clock.
     Allocate(Allocation),
+    /// Runs are to make way for a job.
+    Preempt(Preemption),
     /// The moment of `--signal` has come.
     Warn {
         job: JobId,
@@ -220,6 +222,15 @@ impl Allocation {
         let (job, attempt) = (job.id, job.attempt);
         Self { job, attempt, task, asked, partition: None, time_limit: None, places }
     }
+}
+
+/// Who would make way for a job.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Preemption {
+    /// How it would start then.
+    pub start: Allocation,
+    /// All of them, or none.
+    pub runs: Vec<(JobId, Attempt)>,
 }
 
 /// What is done to tasks of an array.

@@ -12,6 +12,7 @@ mod follow;
 mod gres;
 mod node;
 mod partitions;
+mod preempt;
 mod report;
 mod reserve;
 mod submit;
@@ -116,9 +117,7 @@ fn carry_out(state: &State, now: Timestamp, command: Command) -> Result<Vec<Even
             operator(state, &by)?;
             Ok(vec![Event::TokenIssued { secret, role, name, expires }])
         }
-        Command::LoadAccounts { by, accounts } => {
-            operator(state, &by).and_then(|()| accounts::load(state, accounts))
-        }
+        Command::LoadAccounts { by, accounts } => accounts::load(state, &by, accounts),
         Command::ExpireToken { secret } => Ok(admin::expire_token(state, now, secret)),
         Command::Cancel { by, job, signal } => {
             on_job(state, now, &by, job, TaskAct::Cancel { signal })
@@ -146,6 +145,7 @@ fn carry_out(state: &State, now: Timestamp, command: Command) -> Result<Vec<Even
             Ok(report::report(state, now, &node, job, attempt, report))
         }
         Command::Allocate(allocation) => allocate::allocate(state, now, allocation),
+        Command::Preempt(preemption) => preempt::preempt(state, now, preemption),
         Command::Warn { job, attempt } => Ok(cancel::warn(state, now, job, attempt)),
         Command::TimeUp { job, attempt } => Ok(cancel::time_up(state, now, job, attempt)),
         Command::MissDeadline { job } => Ok(cancel::miss_deadline(state, now, job)),
@@ -201,6 +201,7 @@ fn requested(command: &Command) -> Option<RequestId> {
         | Command::Register { .. }
         | Command::Report { .. }
         | Command::Allocate(_)
+        | Command::Preempt(_)
         | Command::Warn { .. }
         | Command::TimeUp { .. }
         | Command::MissDeadline { .. }

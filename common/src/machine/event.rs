@@ -210,6 +210,15 @@ pub enum Event {
         end: End,
         requeue: Option<Requeue>,
     },
+    /// A run is to make way for the job `by`. Its processes are told; where it has not ended by
+    /// then, it is ended. Since format 2.
+    JobPreempted {
+        job: JobId,
+        attempt: Attempt,
+        by: JobId,
+        until: Timestamp,
+        requeue: bool,
+    },
     /// Over: the nodes are given back.
     JobEnded {
         job: JobId,
@@ -297,6 +306,7 @@ impl Event {
             Self::JobSignalled { .. } => "JobSignalled",
             Self::SignalDelivered { .. } => "SignalDelivered",
             Self::JobCompleting { .. } => "JobCompleting",
+            Self::JobPreempted { .. } => "JobPreempted",
             Self::JobEnded { .. } => "JobEnded",
             Self::JobRequeued { .. } => "JobRequeued",
             Self::TaskSplit { .. } => "TaskSplit",
@@ -324,6 +334,7 @@ impl Event {
             | Self::JobSignalled { job, .. }
             | Self::SignalDelivered { job, .. }
             | Self::JobCompleting { job, .. }
+            | Self::JobPreempted { job, .. }
             | Self::JobEnded { job, .. }
             | Self::JobRequeued { job, .. }
             | Self::TaskSplit { job, .. }

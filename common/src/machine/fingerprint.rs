@@ -3,7 +3,7 @@
 use crate::{
     cpus::CpuSet,
     gres::Gres,
-    job::{ArrayPart, Fate, Job, Phase},
+    job::{ArrayPart, Fate, Job, Phase, Preempted},
     node::Node,
     time::TimeLimit,
 };
@@ -64,6 +64,12 @@ pub(super) fn fingerprint_job(job: &Job) -> u64 {
             Fate::Failed => sum.with(4),
         }
     });
+    // Nothing where there is nothing: so a log of format 1 has the sums that it had.
+    let run = job.run().and_then(|run| run.preempted).iter().fold(run, |sum, preempted| {
+        let Preempted { at, by, until, requeue } = preempted;
+        sum.with(at.0).with(u64::from(by.0)).with(until.0).with(u64::from(*requeue))
+    });
+    let run = if job.preemptor { run.with(0x5052) } else { run };
     job.end().iter().fold(run, |sum, end| sum.with(end.at.0).with(u64::from(end.exit.code))).0
 }
 

@@ -27,6 +27,7 @@ mod event;
 mod fingerprint;
 mod licenses;
 mod orders;
+mod preempts;
 mod refusal;
 mod reserved;
 mod restore;
@@ -38,11 +39,14 @@ mod timers;
 mod usage;
 
 pub use arrays::{ArrayBook, Tasks};
-pub use command::{Allocation, By, Command, NodeChanges, NodeTarget, Report, Submission, TaskAct};
+pub use command::{
+    Allocation, By, Command, NodeChanges, NodeTarget, Preemption, Report, Submission, TaskAct,
+};
 pub use decide::{Decided, decide};
 pub use dependents::Dependents;
 pub use event::{Answer, Answered, Entry, Event, FORMAT, NodeChange, TokenRole};
 pub use orders::{Cause, Order, Seen, SeenStage, missing, orders};
+pub use preempts::Preempts;
 pub use refusal::{Lacking, Refusal};
 pub use reserved::{Reservations, Way};
 pub use restore::{Restore, restored};

@@ -43,6 +43,8 @@ pub enum Cause {
     TimeLimit,
     NodeFailure,
     Requeue,
+    /// It makes way for another job.
+    Preempted,
     /// The cluster does not want this run any more, or never did.
     Stale,
 }
@@ -95,6 +97,7 @@ pub fn orders(state: &State, node: &NodeName, seen: &Seen) -> Vec<Order> {
             },
             Phase::Completing { end, requeue, .. } if stage != Some(SeenStage::Over) => {
                 let cause = match end.state {
+                    EndState::Preempted => Cause::Preempted,
                     _ if requeue.is_some() => Cause::Requeue,
                     EndState::Timeout => Cause::TimeLimit,
                     EndState::NodeFail => Cause::NodeFailure,

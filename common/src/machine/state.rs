@@ -77,6 +77,8 @@ pub struct State {
     pub queues: OrdMap<PartitionName, OrdSet<QueueKey>>,
     /// Which jobs hold something of a node.
     pub holding: OrdMap<NodeName, OrdSet<JobId>>,
+    /// Pending jobs for which others made way.
+    pub preemptors: OrdSet<JobId>,
     /// When the next warning or time limit of each active job is due.
     pub alarms: OrdSet<(Timestamp, JobId)>,
     /// The last moment at which each job that waits and has a deadline can begin.
@@ -217,6 +219,7 @@ impl State {
         assert_eq!(fresh.holding, self.holding, "who holds what follows from the jobs");
         assert_eq!(fresh.alarms, self.alarms, "the alarms follow from the jobs");
         assert_eq!(fresh.deadlines, self.deadlines, "the deadlines follow from the jobs");
+        assert_eq!(fresh.preemptors, self.preemptors, "the preemptors follow from the jobs");
         assert_eq!(fresh.ended, self.ended, "the ended jobs follow from the jobs");
         assert_eq!(fresh.tasks, self.tasks, "the tasks follow from the jobs");
         assert_eq!(fresh.dependents, self.dependents, "who waits for whom follows from the jobs");
@@ -272,6 +275,7 @@ impl State {
             if let Phase::Ended { .. } = job.phase {
                 assert!(job.signals.is_empty(), "job {id} is over and waits for signals");
             }
+            assert!(!job.preemptor || job.is_pending(), "job {id} needs no room any more");
         }
     }
 
@@ -305,6 +309,7 @@ impl State {
         self.holding.clear();
         self.alarms.clear();
         self.deadlines.clear();
+        self.preemptors.clear();
         self.ended.clear();
         self.dependents = Dependents::default();
         self.licenses.clear();
@@ -359,6 +364,9 @@ impl State {
         for place in job.holding().iter().flat_map(|run| &run.places) {
             self.holding.entry(place.node.clone()).or_default().insert(job.id);
         }
+        if job.preemptor {
+            self.preemptors.insert(job.id);
+        }
         if let Some(alarm) = job.alarm() {
             self.alarms.insert((alarm, job.id));
         }
@@ -411,6 +419,9 @@ impl State {
                     self.holding.remove(&place.node);
                 }
             }
+        }
+        if old.preemptor {
+            self.preemptors.remove(&old.id);
         }
         if let Some(alarm) = old.alarm() {
             self.alarms.remove(&(alarm, old.id));

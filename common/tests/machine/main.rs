@@ -11,6 +11,7 @@ mod licenses;
 mod limits;
 mod members;
 mod partitions;
+mod preempt;
 mod properties;
 mod reservations;
 mod several;

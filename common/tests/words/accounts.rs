@@ -1,6 +1,9 @@
 //! Tables of accounts, as `sacctmgr dump` writes them.
 
-use common::account::{Accounts, Fairshare, Tres, TresLimits, parse};
+use common::{
+    account::{Accounts, Fairshare, Tres, TresLimits, parse},
+    config::PreemptMode,
+};
 use proptest::prelude::*;
 
 /// What Slurm 26.05 dumps of a small cluster, and then some.
@@ -106,6 +109,24 @@ fn older_keys_mean_the_same() {
 }
 
 #[test]
+fn a_qos_says_who_makes_way_for_it_and_how_its_own_jobs_do() {
+    let file = "Cluster - 'c'\nQOS - 'low':GraceTime=10:PreemptMode='requeue':\
+                PreemptExemptTime='00:10:00'\nQOS - 'high':Preempt='low,normal'\n";
+    let read = accounts(file);
+    let of = |name: &str| read.qos(name).expect("it is there").1.preemption.clone();
+    let low = of("low");
+    assert_eq!((low.grace_time, low.mode), (10, Some(PreemptMode::Requeue)));
+    assert_eq!((low.exempt, low.preempts.len()), (Some(600), 0));
+    assert_eq!(of("high").preempts.into_iter().collect::<Vec<_>>(), ["low", "normal"]);
+    assert_eq!(accounts(&read.to_string()), read, "what is written is read again");
+
+    for circle in ["Preempt='q'", "Preempt='low'\nQOS - 'low':Preempt='q'"] {
+        let errors = parse(&format!("Cluster - 'c'\nQOS - 'q':{circle}\n")).expect_err(circle);
+        assert!(errors[0].message.contains("would make way for each other"), "{errors:?}");
+    }
+}
+
+#[test]
 fn what_is_wrong_is_told_with_its_line() {
     let stories = [
         // What stands below `Cluster - 'c'`, the line that is wrong, and what is said.
@@ -148,11 +169,18 @@ fn what_is_wrong_is_told_with_its_line() {
             "DefaultAccount of u is root above",
         ),
         ("QOS - 'q'\nQOS - 'q'", 3, "QOS q stands twice"),
+        ("QOS - 'q':Preempt='nosuch'", 2, "there is no QOS nosuch in this file"),
         (
-            "QOS - 'q':Preempt='normal'",
+            "QOS - 'q':PreemptMode='SUSPEND'",
             2,
-            "Preempt=normal is refused: no job makes way for another",
+            "PreemptMode: SUSPEND is refused: jobs are not suspended",
         ),
+        (
+            "QOS - 'q':PreemptMode='WITHIN'",
+            2,
+            "PreemptMode: WITHIN is refused: nobody makes way for a job of his own QOS",
+        ),
+        ("QOS - 'q':PreemptExemptTime='soon'", 2, "PreemptExemptTime=soon: a time is wanted"),
         (
             "QOS - 'q':Flags='NoReserve'",
             2,

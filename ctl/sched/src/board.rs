@@ -7,7 +7,7 @@ use common::{
     cpus::{CpuLayout, Grain},
     gres::Gres,
     id::{JobId, NodeName},
-    job::{Job, Phase, Place},
+    job::{Job, Phase, Place, Run},
     machine::State,
     node::Node,
     time::{Span, Timestamp},
@@ -114,6 +114,11 @@ impl Board {
 
     pub(crate) fn position(&self, name: &NodeName) -> Option<usize> {
         self.by_name.get(name).copied()
+    }
+
+    /// What a run holds of each node.
+    pub(crate) fn held_by(&self, run: &Run, config: &Config) -> Vec<(usize, Amounts)> {
+        held_by(run, config, &self.by_name, &self.shares).collect()
     }
 
     /// Keeps `nodes` for a job that waits for them.
@@ -296,18 +301,28 @@ fn running(
     for job in jobs {
         let job = view.jobs.get(&job).expect("check: who holds nodes is there");
         let until = until(job, now, shortly(config));
-        for place in job.holding().iter().flat_map(|run| &run.places) {
-            if let Some(node) = by_name.get(&place.node) {
-                let Share { gres, kinds, whole, .. } = &shares[*node];
-                let mut amounts = amounts(place.held).max(kinds.held(gres, &place.gres));
-                // Of a core that it has a part of, nobody else may have the rest.
-                let kept = whole.layout.kept(config.grain, &place.cpus, place.held.cpus);
-                amounts.0[0] = u64::from(kept);
-                running.push(Held { node: *node, amounts, until });
-            }
-        }
+        let run = job.holding().expect("check: who holds nodes has a run");
+        let held = held_by(run, config, by_name, shares);
+        running.extend(held.map(|(node, amounts)| Held { node, amounts, until }));
     }
     running
+}
+
+fn held_by<'a>(
+    run: &'a Run,
+    config: &'a Config,
+    by_name: &'a BTreeMap<NodeName, usize>,
+    shares: &'a [Share],
+) -> impl Iterator<Item = (usize, Amounts)> {
+    run.places.iter().filter_map(|place| {
+        let node = *by_name.get(&place.node)?;
+        let Share { gres, kinds, whole, .. } = &shares[node];
+        let mut amounts = amounts(place.held).max(kinds.held(gres, &place.gres));
+        // Of a core that it has a part of, nobody else may have the rest.
+        let kept = whole.layout.kept(config.grain, &place.cpus, place.held.cpus);
+        amounts.0[0] = u64::from(kept);
+        Some((node, amounts))
+    })
 }
 
 /// Until when the job's run is taken to hold its nodes; `u64::MAX`: for ever.

@@ -148,9 +148,13 @@ impl Pool {
                     .for_each(|(_, used)| *used -= u64::from(*count));
             }
         }
-        // More is free than when it was looked at.
-        self.known.clear();
+        self.forget();
         Some((from, until))
+    }
+
+    /// More is free than when it was looked at.
+    pub(crate) fn forget(&mut self) {
+        self.known.clear();
     }
 
     pub(crate) fn put_back(&mut self, job: &Job, promised: Option<(u64, u64)>) {

@@ -3,6 +3,7 @@
 mod caps;
 mod choices;
 mod kept;
+mod preempting;
 
 use std::{
     cmp::{Ordering, Reverse},
@@ -14,7 +15,7 @@ use common::{
     config::{Config, PartitionConf, PartitionState},
     id::{JobId, NodeName, PartitionName, UserId},
     job::{Job, Place, Reason},
-    machine::{Allocation, QueueKey, State},
+    machine::{Allocation, Preemption, QueueKey, State},
     time::Timestamp,
 };
 
@@ -34,12 +35,14 @@ use crate::{
     turn::Turn,
 };
 
-use kept::Hidden;
+use self::{choices::hindrance, kept::Hidden, preempting::Preempting};
 
 /// What one pass decided.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Plan {
     pub starts: Vec<Allocation>,
+    /// Who is to make way, for jobs that start once they have.
+    pub preempts: Vec<Preemption>,
     /// Why the jobs wait that do not wait for [`Reason::Priority`].
     pub waits: BTreeMap<JobId, Reason>,
     /// When those that wait are to start, if every run lasts until its limit. Those that were not
@@ -139,6 +142,15 @@ impl Line<'_> {
     pub(crate) fn next(&mut self) -> Option<JobId> {
         self.queue.peek().map(|key| key.job)
     }
+
+    /// Leaves out those before a job of the line.
+    fn come_to(&mut self, job: &Job) {
+        if job.partition.each().any(|name| name == self.conf.name) {
+            while self.queue.peek().is_some_and(|key| key.job != job.id) {
+                self.queue.next();
+            }
+        }
+    }
 }
 
 fn empty<'a>() -> Peekable<Box<dyn Iterator<Item = QueueKey> + 'a>> {
@@ -194,6 +206,7 @@ pub(crate) struct Pass<'a> {
     turn: Option<Turn<'a>>,
     of_array: BTreeMap<JobId, u32>,
     several: Several,
+    preempting: Preempting<'a>,
     /// Who is asked about: the pass stops before it. When it is considered, nothing is taken for
     /// it.
     pub(crate) wanted: Option<JobId>,
@@ -225,6 +238,7 @@ impl<'a> Pass<'a> {
             turn: None,
             of_array: BTreeMap::new(),
             several: Several::default(),
+            preempting: Preempting::of(view),
             wanted: None,
             found: None,
             booked: vec![],
@@ -233,6 +247,9 @@ impl<'a> Pass<'a> {
 
     pub(crate) fn run(&mut self, view: &'a State, lines: &mut [Line<'a>], waiting: usize) {
         let mut left = waiting;
+        if self.preemptors(lines) {
+            return;
+        }
         while let Some(line) = most_urgent(lines) {
             let next = line.queue.peek().copied().filter(|key| self.wanted != Some(key.job));
             let Some(key) = next else {
@@ -240,7 +257,8 @@ impl<'a> Pass<'a> {
             };
             let tier = line.conf.priority_tier;
             let job = view.jobs.get(&key.job).expect("check: a queued job is there");
-            if self.turn.is_none() && self.several.left(job).peek().is_none() {
+            let is_done = self.several.left(job).peek().is_none();
+            if self.turn.is_none() && (is_done || self.preempting.has_seen(job.id)) {
                 line.queue.next();
                 continue;
             }
@@ -279,6 +297,7 @@ impl<'a> Pass<'a> {
             // It does not wait in its other partitions.
             self.plan.waits.remove(&job.id);
             self.plan.estimates.remove(&job.id);
+            self.plan.preempts.retain(|one| one.start.job != job.id);
             self.keep(job, None);
         }
         let plan = &mut self.plan;
@@ -410,6 +429,7 @@ impl<'a> Pass<'a> {
         let Policy { strict, reservations, .. } = self.policy;
         let keeps = !strict && reservations.is_none_or(|most| line.reserved < most);
         let latest = match (keeps, line.headed) {
+            _ if self.preempting.at_once => self.now.0,
             _ if self.wanted == Some(job.id) => u64::MAX,
             (true, false) => u64::MAX,
             (true, true) => self.latest.0,
@@ -421,6 +441,7 @@ impl<'a> Pass<'a> {
         }
         let latest = latest.min(Several::latest(&self.plan, job));
         let (licensed, found) = self.find(job, classes, latest);
+        let found = self.sooner(line, job, classes, (licensed, found));
         let kept;
         if let Some((class, start)) = found {
             let need = need(self.config, line.conf, job);
@@ -477,19 +498,5 @@ impl<'a> Pass<'a> {
             (false, false) => Verdict::Wait(Reason::Resources),
             (false, true) => Verdict::Behind,
         }
-    }
-}
-
-/// What keeps the job from starting whatever is free.
-fn hindrance(line: &Line<'_>, job: &Job) -> Option<Reason> {
-    let conf = line.conf;
-    let nodes_max = conf.max_nodes.unwrap_or(u32::MAX);
-    let wants = job.spec.layout.min_nodes.max(job.spec.constraint().least_nodes());
-    if wants > nodes_max || wants < conf.min_nodes || wants as usize > line.nodes.len() {
-        Some(Reason::PartitionNodeLimit)
-    } else if job.time_limit > conf.max_time {
-        Some(Reason::PartitionTimeLimit)
-    } else {
-        conf.bars(job.spec.account.as_deref(), job.spec.qos.as_deref())
     }
 }

@@ -158,8 +158,11 @@ impl Scheduler {
                 true => whole = Whole::of(&view.state, took, now),
                 false => cut = plan.cut,
             }
+            let makes_way = make_way(&shared.proposer, &plan).await;
             if !plan.starts.is_empty() {
                 start(&shared.proposer, &mut views, &plan).await;
+                last = None;
+            } else if makes_way {
                 last = None;
             } else if !due {
                 last = Some(Pass::of(&view.state, &plan, now));
@@ -248,6 +251,29 @@ async fn start(proposer: &Proposer, views: &mut watch::Receiver<Option<Arc<View>
             }
         }
     }
+}
+
+/// Lets those make way who are to, and waits until that is decided. Says whether any did: a plan
+/// whose every wish is refused is not made again at once.
+async fn make_way(proposer: &Proposer, plan: &Plan) -> bool {
+    let mut outcomes = Vec::with_capacity(plan.preempts.len());
+    for preemption in &plan.preempts {
+        match proposer.send(Command::Preempt(preemption.clone())).await {
+            Ok(outcome) => outcomes.push((preemption.start.job, outcome)),
+            Err(_) => return false,
+        }
+    }
+    let mut any = false;
+    for (job, outcome) in outcomes {
+        match outcome.await {
+            Ok(Ok(_)) => any = true,
+            Ok(Err(Rejected::Refused(refusal))) => {
+                tracing::debug!(%job, %refusal, "nobody makes way");
+            }
+            Ok(Err(_)) | Err(_) => {}
+        }
+    }
+    any
 }
 
 /// A pass that started nothing: what it looked at.

@@ -59,6 +59,7 @@ fn told(order: &Order) -> Told {
                 Cause::NodeFailure => 2,
                 Cause::Requeue => 3,
                 Cause::Stale => 4,
+                Cause::Preempted => 5,
             };
             (job, attempt, Kind::Terminate(cause))
         }

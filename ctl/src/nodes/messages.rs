@@ -88,6 +88,7 @@ fn wire_cause(cause: Cause) -> wire::Cause {
         Cause::TimeLimit => wire::Cause::TimeLimit,
         Cause::NodeFailure => wire::Cause::NodeFailure,
         Cause::Requeue => wire::Cause::Requeue,
+        Cause::Preempted => wire::Cause::Preempted,
         Cause::Stale => wire::Cause::Stale,
     }
 }

@@ -10,7 +10,7 @@ use std::{
 };
 
 use common::{
-    config::Config,
+    config::{Config, PartitionConf},
     id::{JobId, NodeName, PartitionName},
     machine::{FORMAT, Refusal, State},
     planted::{Bug, planted},
@@ -135,7 +135,7 @@ pub(super) async fn nodes(
     Ok(wire::NodesReply {
         now: now.0,
         nodes: config.nodes.iter().filter_map(view).collect(),
-        partitions: config.partitions.iter().map(Into::into).collect(),
+        partitions: config.partitions.iter().map(|conf| shown(&config, conf)).collect(),
     })
 }
 
@@ -149,6 +149,12 @@ fn reserved(state: &State, now: Timestamp) -> BTreeMap<&NodeName, (&str, bool)> 
         }
     }
     held
+}
+
+/// The partition with the mode of preemption that holds in it, where there is such a thing.
+fn shown(config: &Config, conf: &PartitionConf) -> proto::config::Partition {
+    let mode = conf.preempt_mode.or(config.preemption.is_on().then_some(config.preemption.mode));
+    (&PartitionConf { preempt_mode: mode, ..conf.clone() }).into()
 }
 
 pub(super) async fn config_reply(

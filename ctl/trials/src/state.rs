@@ -62,6 +62,7 @@ pub fn state(hundreds: usize, pending: u32, random: &mut Rng) -> State {
             stay: None,
             charge: None,
             time_limit: None,
+            preempted: None,
         };
         let running = Job { phase: Phase::Active(run), ..Job::clone(waiting) };
         state.jobs.insert(job, Arc::new(running));
@@ -212,6 +213,7 @@ fn submit(state: &mut State, next: &mut u32, random: &mut Rng) {
         signals: vec![],
         signals_sent: 0,
         array: None,
+        preemptor: false,
         dependency: None,
         rank: Rank::default(),
     };

@@ -51,6 +51,7 @@ fn launch_of(run: RunId) -> Box<Launch> {
         array: None,
         dependency: None,
         rank: Rank::default(),
+        preemptor: false,
     });
     Box::new(Launch { job, script: None, environment: None })
 }

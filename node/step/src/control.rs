@@ -65,6 +65,8 @@ pub enum Cause {
     Requeue,
     /// The cluster does not want this run any more, or never did.
     Stale,
+    /// It makes way for another job.
+    Preempted,
 }
 
 /// What the supervisor tells.

@@ -51,6 +51,7 @@ pub(crate) fn because(cause: Cause) -> &'static str {
         Cause::TimeLimit => " DUE TO TIME LIMIT",
         Cause::NodeFailure => " DUE TO NODE FAILURE, SEE SLURMCTLD LOG FOR DETAILS",
         Cause::Requeue => " DUE TO JOB REQUEUE",
+        Cause::Preempted => " DUE TO PREEMPTION",
         Cause::Stale => "",
     }
 }

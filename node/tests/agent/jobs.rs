@@ -42,5 +42,6 @@ pub(crate) fn job(run: RunId) -> Arc<Job> {
         array: None,
         dependency: None,
         rank: Rank::default(),
+        preemptor: false,
     })
 }

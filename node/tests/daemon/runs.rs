@@ -43,6 +43,7 @@ pub(crate) fn job(id: u32, attempt: u32, script: &str, folder: &Path) -> Job {
         stay: None,
         charge: None,
         time_limit: None,
+        preempted: None,
     };
     Job {
         id: JobId(id),
@@ -62,6 +63,7 @@ pub(crate) fn job(id: u32, attempt: u32, script: &str, folder: &Path) -> Job {
         array: None,
         dependency: None,
         rank: Rank::default(),
+        preemptor: false,
     }
 }
 

@@ -38,6 +38,7 @@ pub(crate) fn captured() -> Job {
         stay: None,
         charge: None,
         time_limit: None,
+        preempted: None,
     };
     job(268, spec("envjob", layout, MemoryRequest::PerNode(200)), run)
 }
@@ -55,6 +56,7 @@ pub(crate) fn plain() -> Job {
         stay: None,
         charge: None,
         time_limit: None,
+        preempted: None,
     };
     job(273, spec("envarr", Layout::SINGLE, MemoryRequest::Default), run)
 }
@@ -78,6 +80,7 @@ fn job(id: u32, spec: JobSpec, run: Run) -> Job {
         array: None,
         dependency: None,
         rank: Rank::default(),
+        preemptor: false,
     }
 }
 

@@ -11,7 +11,7 @@ use common::{
 
 use log::event::Kind;
 
-use super::need;
+use super::{need, preemption};
 use crate::{Invalid, account as wire, log};
 
 impl From<&Accounts> for wire::Accounts {
@@ -75,6 +75,7 @@ impl From<&Qos> for wire::Qos {
             per_account: Some((&qos.per_account).into()),
             min_tres_per_job: tres(&qos.min_tres_per_job),
             usage_factor: qos.usage_factor,
+            preemption: preemption::of_qos(&qos.preemption),
         }
     }
 }
@@ -93,6 +94,7 @@ impl TryFrom<wire::Qos> for Qos {
             per_account: wire.per_account.unwrap_or_default().try_into()?,
             min_tres_per_job: tres_limits(wire.min_tres_per_job)?,
             usage_factor: wire.usage_factor,
+            preemption: preemption::of_qos_read(wire.preemption)?,
         })
     }
 }

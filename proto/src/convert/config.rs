@@ -6,7 +6,7 @@ use common::config::{
 };
 use common::{cpus::Grain, job::MAX_ARRAY_SIZE};
 
-use super::{enumeration, listed, need};
+use super::{enumeration, listed, need, preemption};
 use crate::{Invalid, config as wire};
 
 enumeration!(EnforcePartLimits, wire::EnforcePartLimits, "enforce_part_limits", {
@@ -89,6 +89,7 @@ impl From<&Config> for wire::Config {
             login_hosts: config.login_hosts.clone(),
             gres_types: config.gres_types.clone(),
             licenses: config.licenses.iter().map(Into::into).collect(),
+            preemption: preemption::settings(config),
             nodes: config.nodes.iter().map(Into::into).collect(),
             partitions: config.partitions.iter().map(Into::into).collect(),
             settings: config.settings.clone().into_iter().collect(),
@@ -142,6 +143,7 @@ impl TryFrom<wire::Config> for Config {
             login_hosts: wire.login_hosts,
             gres_types: wire.gres_types,
             licenses: wire.licenses.into_iter().map(Into::into).collect(),
+            preemption: preemption::read(wire.preemption)?,
             nodes: all(wire.nodes)?,
             partitions: all(wire.partitions)?,
             settings: wire.settings.into_iter().collect(),
@@ -265,6 +267,8 @@ impl From<&PartitionConf> for wire::Partition {
             billing_weights: conf.billing_weights.clone(),
             allow_qos: conf.allow_qos.clone(),
             deny_qos: conf.deny_qos.clone(),
+            preempt_mode: preemption::mode(conf.preempt_mode),
+            grace_time: conf.grace_time,
         }
     }
 }
@@ -298,6 +302,8 @@ impl TryFrom<wire::Partition> for PartitionConf {
             billing_weights: wire.billing_weights,
             allow_qos: wire.allow_qos,
             deny_qos: wire.deny_qos,
+            preempt_mode: preemption::mode_read(wire.preempt_mode)?,
+            grace_time: wire.grace_time,
         })
     }
 }

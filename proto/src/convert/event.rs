@@ -9,7 +9,9 @@ use common::{
 };
 use wire::event::Kind;
 
-use super::{account, allocated, byte, enumeration, exact, listed, need, reservation, waiting};
+use super::{
+    account, allocated, byte, enumeration, exact, listed, need, preemption, reservation, waiting,
+};
 use crate::{Invalid, log as wire, types};
 
 enumeration!(TokenRole, wire::TokenRole, "role", { Node = Node, Controller = Controller });
@@ -128,6 +130,7 @@ fn cluster_kind(event: &Event) -> Option<Kind> {
         | Event::JobSignalled { .. }
         | Event::SignalDelivered { .. }
         | Event::JobCompleting { .. }
+        | Event::JobPreempted { .. }
         | Event::JobEnded { .. }
         | Event::JobRequeued { .. }
         | Event::TaskSplit { .. }
@@ -182,6 +185,7 @@ fn job_kind(event: &Event) -> Kind {
         Event::TaskSplit { .. } | Event::TasksCancelled { .. } | Event::ConditionSettled { .. } => {
             waiting::kind(event)
         }
+        Event::JobPreempted { .. } => preemption::kind(event),
         Event::JobForgotten { job } => Kind::JobForgotten(wire::JobForgotten { job: job.0 }),
         Event::JobAllocated { .. }
         | Event::JobLaunching { .. }
@@ -238,12 +242,10 @@ fn run_kind(event: &Event) -> Kind {
         Event::JobEnded { job, attempt, end } => {
             Kind::JobEnded(wire::JobEnded { job: job.0, attempt: attempt.0, end: Some(end.into()) })
         }
-        Event::JobRequeued { job, attempt, requeue, end } => Kind::JobRequeued(wire::JobRequeued {
-            job: job.0,
-            attempt: attempt.0,
-            requeue: Some((*requeue).into()),
-            end: end.as_ref().map(Into::into),
-        }),
+        Event::JobRequeued { job, attempt, requeue, end } => {
+            let (requeue, end) = (Some((*requeue).into()), end.as_ref().map(Into::into));
+            Kind::JobRequeued(wire::JobRequeued { job: job.0, attempt: attempt.0, requeue, end })
+        }
         Event::ClusterFormed { .. }
         | Event::ConfigSet { .. }
         | Event::FormatRaised { .. }
@@ -267,6 +269,7 @@ fn run_kind(event: &Event) -> Kind {
         | Event::TaskSplit { .. }
         | Event::TasksCancelled { .. }
         | Event::ConditionSettled { .. }
+        | Event::JobPreempted { .. }
         | Event::JobForgotten { .. } => unreachable!("{event:?} has been converted before"),
         #[cfg(feature = "next-event")]
         Event::Noted { .. } => unreachable!("{event:?} has been converted before"),
@@ -337,6 +340,7 @@ impl TryFrom<wire::Event> for Event {
             Kind::TaskSplit(event) => Ok(waiting::task_split(&event)),
             Kind::TasksCancelled(event) => waiting::tasks_cancelled(event),
             Kind::ConditionSettled(event) => waiting::condition_settled(event),
+            Kind::JobPreempted(event) => Ok(preemption::job_preempted(&event)),
             Kind::JobForgotten(event) => Ok(Self::JobForgotten { job: JobId(event.job) }),
             kind @ (Kind::JobAllocated(_)
             | Kind::JobLaunching(_)
@@ -449,6 +453,7 @@ fn run_event(kind: Kind) -> Result<Event, Invalid> {
         | Kind::TaskSplit(_)
         | Kind::TasksCancelled(_)
         | Kind::ConditionSettled(_)
+        | Kind::JobPreempted(_)
         | Kind::JobForgotten(_) => {
             unreachable!("{kind:?} has been converted before")
         }

@@ -25,6 +25,7 @@ enumeration!(Stage, wire::Stage, "stage", {
 enumeration!(EndState, wire::EndState, "state", {
     Completed = Completed, Failed = Failed, Cancelled = Cancelled, Timeout = Timeout,
     NodeFail = NodeFail, OutOfMemory = OutOfMemory, Deadline = Deadline,
+    Preempted = Preempted,
 });
 enumeration!(Reason, wire::Reason, "reason", {
     None = None, Priority = Priority, Resources = Resources, BeginTime = BeginTime,
@@ -122,6 +123,7 @@ impl From<&Run> for wire::Run {
             stay: run.stay.as_ref().map(Into::into),
             charge: run.charge.map(|charge| charge.0),
             time_limit: run.time_limit.map(Into::into),
+            preempted: run.preempted.map(Into::into),
         }
     }
 }
@@ -145,6 +147,7 @@ impl TryFrom<wire::Run> for Run {
             stay: wire.stay.map(Into::into),
             charge: wire.charge.map(Charge),
             time_limit: wire.time_limit.map(Into::into),
+            preempted: wire.preempted.map(Into::into),
         })
     }
 }
@@ -258,6 +261,7 @@ fn with_spec(job: &Job, spec: wire::JobSpec) -> wire::Job {
         array: job.array.as_ref().map(Into::into),
         since: job.rank.since.map(|at| at.0),
         direct_priority: job.rank.direct,
+        preemptor: job.preemptor,
     }
 }
 
@@ -292,6 +296,7 @@ impl TryFrom<wire::Job> for Job {
             signals: wire.signals.into_iter().map(TryInto::try_into).collect::<Result<_, _>>()?,
             signals_sent: wire.signals_sent,
             dependency: dependency::shared(wire.dependency)?,
+            preemptor: wire.preemptor,
             array: wire.array.map(TryInto::try_into).transpose()?,
             rank: Rank { since: wire.since.map(Timestamp), direct: wire.direct_priority },
         })

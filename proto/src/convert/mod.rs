@@ -14,6 +14,7 @@ mod gres;
 mod inputs;
 mod job;
 mod node;
+mod preemption;
 mod reservation;
 mod spec;
 mod state;

@@ -72,6 +72,7 @@ fn a_large_job_stays_small() {
         stay: None,
         charge: None,
         time_limit: None,
+        preempted: None,
     };
     let written = wire::Run::from(&run);
     assert_eq!(written.cpus, [wire::CpuIds { places: 10_000, runs: vec![0, 4, 64, 4] }]);

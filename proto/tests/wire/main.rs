@@ -5,6 +5,7 @@ mod asks;
 mod cpus;
 mod golden;
 mod gres;
+mod preemption;
 mod properties;
 mod reservations;
 mod samples;

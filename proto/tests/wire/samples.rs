@@ -20,7 +20,7 @@ use common::{
     time::{Span, TimeLimit, Timestamp},
 };
 
-use crate::{accounts, asks, cpus, gres, reservations, usage};
+use crate::{accounts, asks, cpus, gres, preemption, reservations, usage};
 
 /// The entry that holds `event` in the golden files.
 pub(crate) fn entry(event: Event) -> Entry {
@@ -69,6 +69,7 @@ pub(crate) fn kind(event: &Event) -> &'static str {
         Event::JobSignalled { .. } => "job_signalled",
         Event::SignalDelivered { .. } => "signal_delivered",
         Event::JobCompleting { .. } => "job_completing",
+        Event::JobPreempted { .. } => "job_preempted",
         Event::JobEnded { .. } => "job_ended",
         Event::JobRequeued { .. } => "job_requeued",
         Event::TaskSplit { .. } => "task_split",
@@ -99,6 +100,7 @@ pub(crate) fn events() -> Vec<Event> {
     events.extend(usage::events());
     events.extend(asks::times());
     events.push(cpus::asked());
+    events.extend(preemption::events());
     events
 }
 

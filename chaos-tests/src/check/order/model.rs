@@ -158,6 +158,7 @@ pub(in crate::check) fn word(job: &Job) -> &'static str {
             EndState::NodeFail => "NODE_FAIL",
             EndState::OutOfMemory => "OUT_OF_MEMORY",
             EndState::Deadline => "DEADLINE",
+            EndState::Preempted => "PREEMPTED",
         },
     }
 }

@@ -3,7 +3,10 @@
 use std::{collections::BTreeSet, str::FromStr};
 
 use crate::{
-    account::{Account, Association, Fairshare, Limits, Most, Qos, Tres, TresLimits},
+    account::{
+        Account, Association, Fairshare, Limits, Most, Qos, QosPreemption, Tres, TresLimits,
+    },
+    config::{PreemptMode, preempt_exempt},
     time::{self, Span},
 };
 
@@ -245,6 +248,9 @@ impl OfQos<'_> {
         if is(key, &["Flags"]) {
             return flags(qos, value);
         }
+        if preemption(&mut qos.preemption, key, value)? {
+            return Ok(Found::Set);
+        }
         if is(key, &["MinTRESPerJob", "MinTRES"]) {
             qos.min_tres_per_job = tres(key, value)?;
             return Ok(Found::Set);
@@ -261,16 +267,38 @@ impl OfQos<'_> {
     }
 }
 
+/// Options that say who makes way. Says whether it is one of them.
+fn preemption(found: &mut QosPreemption, key: &str, value: &str) -> Result<bool, String> {
+    let seconds = |value: &str| match value {
+        NONE | "" => Ok(None),
+        value => preempt_exempt(value).map(Some).map_err(|why| format!("{key}={value}: {why}")),
+    };
+    if is(key, &["Preempt"]) {
+        found.preempts = names(key, value)?.unwrap_or_default();
+    } else if is(key, &["PreemptMode"]) {
+        found.mode = match value {
+            "" => None,
+            value if is(value, &["cluster"]) => None,
+            value => Some(PreemptMode::parse(value).map_err(|why| format!("{key}: {why}"))?),
+        };
+    } else if is(key, &["GraceTime"]) {
+        // Seconds, or one of Slurm's forms of a time.
+        found.grace_time = match value.parse() {
+            Ok(seconds) => seconds,
+            Err(_) => seconds(value)?.unwrap_or(0),
+        };
+    } else if is(key, &["PreemptExemptTime"]) {
+        found.exempt = seconds(value)?;
+    } else {
+        return Ok(false);
+    }
+    Ok(true)
+}
+
 /// Options of a QOS that ask for what is not here, unless they ask for what is so anyway.
 fn unlike(key: &str, value: &str) -> Taken {
-    const NO: [&str; 2] = ["0", "00:00:00"];
-    const PREEMPTION: &str = "no job makes way for another";
     const FACTOR: &str = "limits are counted as they are";
-    let rows: [(&'static str, &[&str], &str); 7] = [
-        ("GraceTime", &NO, PREEMPTION),
-        ("Preempt", &[], PREEMPTION),
-        ("PreemptMode", &["cluster", "OFF"], PREEMPTION),
-        ("PreemptExemptTime", &[NONE, "0", "00:00:00"], PREEMPTION),
+    let rows: [(&'static str, &[&str], &str); 3] = [
         ("LimitFactor", &[NONE, "1", "1.0", "1.000000"], FACTOR),
         ("UsageThreshold", &[NONE, "0", "0.000000"], "usage is not counted"),
         ("MinPrioThreshold", &[NONE, "0"], "whoever waits may keep nodes"),

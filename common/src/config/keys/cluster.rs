@@ -20,14 +20,14 @@ const METRICS: &str = "metrics are sent by OTLP where OTEL_EXPORTER_OTLP_ENDPOIN
 const NAMESPACE: &str = "jobs are given no namespaces of their own";
 const NETWORK: &str = "daemons keep their connections open and watch over them by themselves";
 const NO_POWER: &str = "nodes would not be switched off and on as it says";
-const NO_PREEMPTION: &str = "no job would be preempted";
 const OPTIONS: &str = "none of its options concerns anything that is done here";
 const PART: &str = "the scheduler is a part of the controller";
 const PID_FILE: &str = "the daemons write no such file; the service manager knows them";
 const PLUGINS: &str = "there are no plugins";
 const PLUGIN_CALL: &str = "no plugin is called";
 const POWER: &str = "nodes are not switched off and on";
-const PREEMPTION: &str = "no job is preempted";
+const PREEMPTION: &str = "of those that could make way, the lowest and fewest do";
+const SUSPENSION: &str = "no job is suspended";
 const PROGRAM: &str = "the program would not be run";
 const PROLOG: &str = "no prolog or epilog is run";
 const SAMPLING: &str = "use of resources is not sampled";
@@ -198,10 +198,10 @@ pub(in crate::config) static CLUSTER: &[Key] = &[
     refused("PlugStackConfig", "the SPANK plugins would not be loaded"),
     idle("PowerParameters", "the power that is drawn is not limited"),
     unless("PowerPlugin", &["power/none", "none"], "the power that is drawn would not be limited"),
-    idle("PreemptExemptTime", PREEMPTION),
-    unless("PreemptMode", &["OFF"], NO_PREEMPTION),
-    idle("PreemptParameters", PREEMPTION),
-    unless("PreemptType", &["preempt/none", "none", "(null)"], NO_PREEMPTION),
+    honoured("PreemptExemptTime"),
+    honoured("PreemptMode"),
+    options("PreemptParameters", &["youngest_first", "reorder_count"], PREEMPTION),
+    honoured("PreemptType"),
     idle("PrEpParameters", PLUGIN_CALL),
     unless("PrEpPlugins", &["prep/script", "script", "none"], "the plugin would not be called"),
     honoured("PriorityCalcPeriod"),
@@ -269,7 +269,7 @@ pub(in crate::config) static CLUSTER: &[Key] = &[
     each("SchedulerParameters", SCHEDULER),
     idle("SchedulerPort", PART),
     idle("SchedulerRootFilter", PART),
-    idle("SchedulerTimeSlice", PREEMPTION),
+    idle("SchedulerTimeSlice", SUSPENSION),
     only(
         "SchedulerType",
         &["sched/backfill", "sched/builtin", "backfill", "builtin"],

@@ -10,7 +10,6 @@ const LICENSES: &str = "licenses are planned ahead with the nodes in any case";
 const HET: &str = "there are no heterogeneous jobs";
 const LIMITS: &str = "limits of associations are not enforced";
 const PASS: &str = "a pass looks at as many jobs as it takes, on a view of its own";
-const PREEMPTION: &str = "no job is preempted";
 const RESERVE: &str = "nodes are kept for every job that waits";
 const SLOTS: &str = "plans have an exact beginning, and become coarser with distance by themselves";
 const STEPS: &str = "there are no job steps";
@@ -80,10 +79,10 @@ pub(in crate::config) static SCHEDULER: &[Key] = &[
     idle("nohold_on_prolog_fail", "no prolog is run"),
     idle("pack_serial_at_end", "the first nodes that have room are taken"),
     idle("partition_job_depth", PASS),
-    idle("preempt_reorder_count", PREEMPTION),
-    idle("preempt_send_user_signal", PREEMPTION),
-    idle("preempt_strict_order", PREEMPTION),
-    idle("preempt_youngest_first", PREEMPTION),
+    honoured("preempt_reorder_count"),
+    idle("preempt_send_user_signal", "who makes way is sent SIGCONT and SIGTERM"),
+    idle("preempt_strict_order", "the lowest of those that suffice make way in any case"),
+    honoured("preempt_youngest_first"),
     idle("reduce_completing_frag", "a node that a job leaves is planned with at once"),
     idle("requeue_setup_env_fail", "the environment is that of the submitting process"),
     idle("salloc_wait_nodes", STEPS),

@@ -18,6 +18,7 @@ impl State {
             };
             assert!(tasks.remove(index), "task {index} of {array} is split off twice");
             left = !tasks.is_empty();
+            job.preemptor = false;
             if id == array {
                 job.array = Some(ArrayPart::Task { array, index });
             }

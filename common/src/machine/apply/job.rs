@@ -6,21 +6,26 @@ use super::super::{ArrayBook, Event, Owner, State};
 use crate::{
     cpus::CpuSet,
     gres,
-    id::{Attempt, JobId, Term},
+    id::{Attempt, JobId, Term, UserId},
     job::{
         ArrayPart, AskChanges, Asks, Dependency, End, EndState, Fate, Hold, Job, JobChanges,
-        JobSpec, On, PendingSignal, Phase, Rank, Requeue, Run, Stage,
+        JobSpec, On, PendingSignal, Phase, Preempted, Rank, Requeue, Run, SignalScope, Stage,
     },
     node::Node,
     resources::Resources,
     time::Timestamp,
 };
 
+/// What a run is sent that makes way.
+const SIGCONT: u8 = 18;
+const SIGTERM: u8 = 15;
+
 impl State {
     pub(super) fn apply_job_event(&mut self, at: Timestamp, term: Term, event: &Event) {
         match event {
             Event::JobSubmitted { .. } => self.add_job(at, event),
             Event::JobHeld { job, hold } => self.with_job(*job, |job| {
+                job.preemptor = false;
                 job.hold = *hold;
                 job.priority = 0;
                 job.rank.direct = false;
@@ -46,6 +51,7 @@ impl State {
             Event::JobCompleting { job, attempt, end, requeue } => {
                 self.complete(*job, *attempt, end, *requeue);
             }
+            Event::JobPreempted { .. } => self.preempt(at, event),
             Event::JobEnded { job, attempt, end } => self.end(at, *job, *attempt, end),
             Event::JobRequeued { job, attempt, requeue, end } => {
                 self.requeue(at, *job, *attempt, (*requeue, end.as_ref()));
@@ -140,6 +146,7 @@ impl State {
             array,
             dependency: spec.dependency.clone(),
             rank: Rank { direct: *priority > 0 && is_direct(spec), ..Rank::default() },
+            preemptor: false,
         }));
     }
 
@@ -172,6 +179,7 @@ impl State {
         self.with_job(*job, |job| {
             assert!(job.is_pending(), "job {} is allocated twice", job.id);
             assert_eq!(job.attempt, *attempt);
+            job.preemptor = false;
             if let Some(name) = partition {
                 job.time_limit = conf.map_or(job.time_limit, |conf| job.time_limit_in(&conf));
                 job.partition = name.clone();
@@ -187,6 +195,7 @@ impl State {
                 warned: false,
                 stay: stay.clone(),
                 charge: *charge,
+                preempted: None,
             });
         });
     }
@@ -204,6 +213,29 @@ impl State {
             job.signals_sent += 1;
             let number = job.signals_sent;
             job.signals.push(PendingSignal { number, signal, scope, by });
+        });
+    }
+
+    fn preempt(&mut self, at: Timestamp, event: &Event) {
+        let Event::JobPreempted { job, attempt, by, until, requeue } = *event else {
+            unreachable!("the caller saw that a job makes way");
+        };
+        self.with_job(job, |job| {
+            assert_eq!(job.attempt, attempt);
+            let Phase::Active(run) = &mut job.phase else {
+                panic!("job {} makes way while it does not run", job.id);
+            };
+            run.preempted = Some(Preempted { at, by, until, requeue });
+            run.deadline = Some(run.deadline.map_or(until, |deadline| deadline.min(until)));
+            for signal in [SIGCONT, SIGTERM] {
+                job.signals_sent += 1;
+                let (number, scope, by) = (job.signals_sent, SignalScope::Full, UserId::ROOT);
+                job.signals.push(PendingSignal { number, signal, scope, by });
+            }
+        });
+        self.with_job(by, |job| {
+            assert!(job.is_pending(), "job {} needs no room", job.id);
+            job.preemptor = true;
         });
     }
 
@@ -242,6 +274,7 @@ impl State {
                 Phase::Ended { .. } => panic!("job {} ends twice", job.id),
             };
             job.phase = Phase::Ended { run, end: end.clone() };
+            job.preemptor = false;
             job.signals.clear();
         });
     }
@@ -312,7 +345,7 @@ impl State {
     }
 
     /// Gives back what the job holds of its nodes.
-    fn give_back(&mut self, at: Timestamp, job: JobId) {
+    pub(in crate::machine) fn give_back(&mut self, at: Timestamp, job: JobId) {
         let places = match self.jobs.get(&job).and_then(|job| job.holding()) {
             Some(run) => run.places.clone(),
             None => return,
@@ -347,6 +380,8 @@ fn wait_to_be_alone(dependency: &mut Dependency) {
 
 /// What `scontrol update job` does to a job's record.
 fn update(job: &mut Job, changes: &JobChanges) {
+    // What it asks for may be something else.
+    job.preemptor = false;
     if let Some(partition) = &changes.partition {
         job.partition = partition.clone();
     }

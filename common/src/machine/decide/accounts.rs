@@ -2,16 +2,18 @@
 
 use std::sync::Arc;
 
+use super::operator;
 use crate::{
     account::Accounts,
     config::{Config, MemoryPer, PartitionConf},
     job::{ArrayPart, Job, JobChanges, JobSpec, MemoryRequest, Reason},
-    machine::{Event, Refusal, Rules, State, Wants},
+    machine::{By, Event, Refusal, Rules, State, Wants},
     time::TimeLimit,
 };
 
 /// A table takes the place of the one before. What runs, and what waits, stays.
-pub(super) fn load(state: &State, accounts: Arc<Accounts>) -> Result<Vec<Event>, Refusal> {
+pub(super) fn load(state: &State, by: &By, accounts: Arc<Accounts>) -> Result<Vec<Event>, Refusal> {
+    operator(state, by)?;
     let config = state.config.as_ref().ok_or(Refusal::Disabled)?;
     if state.format < 2 {
         return Err(Refusal::Format("accounts"));

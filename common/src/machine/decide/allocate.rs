@@ -1,6 +1,6 @@
 //! Whether the scheduler's plan still holds.
 
-use std::sync::Arc;
+use std::{borrow::Cow, sync::Arc};
 
 use super::{asks::admits, charge::charge, tasks::split};
 use crate::{
@@ -20,32 +20,11 @@ pub(super) fn allocate(
     now: Timestamp,
     allocation: Allocation,
 ) -> Result<Vec<Event>, Refusal> {
-    let Allocation { job, attempt, task, asked, partition, time_limit, mut places } = allocation;
-    let job = state.jobs.get(&job).ok_or(Refusal::Stale)?;
-    let waits = job.is_pending()
-        && job.attempt == attempt
-        && (Arc::ptr_eq(&job.spec, &asked) || job.spec == asked)
-        && job.hold == Hold::None
-        && job.priority > 0
-        && job.is_independent()
-        && job.begin.is_none_or(|begin| begin <= now);
-    if !waits || places.is_empty() || state.array_room(job) == Some(0) {
-        return Err(Refusal::Stale);
-    }
+    let job = waiting(state, now, &allocation)?;
+    let Allocation { attempt, task, partition, time_limit, mut places, .. } = allocation;
     settle(state, job, &mut places)?;
-    let in_one;
-    let conf = runs_in(state, job, partition.as_ref()).ok_or(Refusal::Stale)?;
-    let job = if partition.is_some() {
-        in_one = job.in_partition(conf);
-        &in_one
-    } else {
-        job
-    };
-    if let Some(rules) = Rules::of(state)
-        && rules.may_start(job).and_then(|()| rules.may_have(job, &Wants::of(&places))).is_err()
-    {
-        return Err(Refusal::Stale);
-    }
+    let (conf, job) = may_have(state, job, partition.as_ref(), &places)?;
+    let job = &*job;
     let incarnation = state
         .nodes
         .get(&places[0].node)
@@ -91,8 +70,45 @@ pub(super) fn allocate(
     Ok(events)
 }
 
+/// The job, if it waits and asks for what the plan was made for.
+pub(super) fn waiting<'a>(
+    state: &'a State,
+    now: Timestamp,
+    allocation: &Allocation,
+) -> Result<&'a Job, Refusal> {
+    let Allocation { job, attempt, asked, places, .. } = allocation;
+    let job = state.jobs.get(job).ok_or(Refusal::Stale)?;
+    let waits = job.is_pending()
+        && job.attempt == *attempt
+        && (Arc::ptr_eq(&job.spec, asked) || job.spec == *asked)
+        && job.hold == Hold::None
+        && job.priority > 0
+        && job.is_independent()
+        && job.begin.is_none_or(|begin| begin <= now);
+    let may = waits && !places.is_empty() && state.array_room(job) != Some(0);
+    may.then_some(job.as_ref()).ok_or(Refusal::Stale)
+}
+
+/// The job as it is in the partition that it would run in, if it may have these places there.
+pub(super) fn may_have<'a>(
+    state: &'a State,
+    job: &'a Job,
+    partition: Option<&PartitionName>,
+    places: &[Place],
+) -> Result<(&'a PartitionConf, Cow<'a, Job>), Refusal> {
+    let conf = runs_in(state, job, partition).ok_or(Refusal::Stale)?;
+    let job = match partition {
+        Some(_) => Cow::Owned(job.in_partition(conf)),
+        None => Cow::Borrowed(job),
+    };
+    let limits = |rules: Rules| {
+        rules.may_start(&job).and_then(|()| rules.may_have(&job, &Wants::of(places))).is_ok()
+    };
+    if Rules::of(state).is_none_or(limits) { Ok((conf, job)) } else { Err(Refusal::Stale) }
+}
+
 /// Whether nobody else has the places, and the job may have them; and which GPUs and CPUs they are.
-fn settle(state: &State, job: &Job, places: &mut [Place]) -> Result<(), Refusal> {
+pub(super) fn settle(state: &State, job: &Job, places: &mut [Place]) -> Result<(), Refusal> {
     for (rank, place) in places.iter().enumerate() {
         let node = state.nodes.get(&place.node).ok_or(Refusal::Stale)?;
         let twice = places[..rank].iter().any(|earlier| earlier.node == place.node);
@@ -117,7 +133,7 @@ fn shortened(job: &Job, limit: TimeLimit) -> Option<Job> {
 }
 
 /// Whether a run that ends then at the latest is over by the job's deadline.
-fn is_in_time(job: &Job, end: Option<Timestamp>) -> bool {
+pub(super) fn is_in_time(job: &Job, end: Option<Timestamp>) -> bool {
     job.spec.asks().deadline.is_none_or(|by| end.is_some_and(|end| end <= by))
 }
 
@@ -135,7 +151,7 @@ fn runs_in<'a>(
 
 /// The reservation that the job is in there, if it is in one, and when it has to be over. Others'
 /// nodes are not given away.
-fn stay(
+pub(super) fn stay(
     state: &State,
     now: Timestamp,
     job: &Job,

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::{REQUEUE_PAUSE, owned};
+use super::{REQUEUE_PAUSE, owned, preempt};
 use crate::{
     id::{Attempt, JobId, UserId},
     job::{End, EndState, ExitStatus, Job, Phase, Reason, Requeue, SignalScope},
@@ -137,6 +137,10 @@ pub(super) fn time_up(state: &State, now: Timestamp, job: JobId, attempt: Attemp
     };
     if run.deadline.is_none_or(|deadline| deadline > now) {
         return vec![];
+    }
+    if run.preempted.is_some_and(|preempted| preempted.until <= now) {
+        let (id, end, requeue) = (job.id, preempt::end(now), preempt::requeue(run, now));
+        return vec![Event::JobCompleting { job: id, attempt, end, requeue }];
     }
     let end = End {
         at: now,

@@ -87,6 +87,7 @@ fn concerns_others(state: &State, event: &Event) -> bool {
         | Event::JobSignalled { .. }
         | Event::SignalDelivered { .. }
         | Event::JobCompleting { .. }
+        | Event::JobPreempted { .. }
         | Event::JobForgotten { .. } => false,
         #[cfg(feature = "next-event")]
         Event::Noted { .. } => false,
@@ -163,6 +164,7 @@ fn happening(event: &Event) -> Happening {
         | Event::JobSignalled { .. }
         | Event::SignalDelivered { .. }
         | Event::JobCompleting { .. }
+        | Event::JobPreempted { .. }
         | Event::ConditionSettled { .. }
         | Event::AccountsLoaded { .. }
         | Event::JobForgotten { .. } => Happening::Else,

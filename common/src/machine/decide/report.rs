@@ -63,7 +63,7 @@ fn ended(job: &Job, now: Timestamp, at: Timestamp, exit: ExitStatus, oom: bool) 
     if let Phase::Completing { end, .. } = &job.phase {
         // The end was decided before. What the processes ended with is told where Slurm tells it.
         let exit = match end.state {
-            EndState::Cancelled | EndState::Timeout => exit,
+            EndState::Cancelled | EndState::Timeout | EndState::Preempted => exit,
             EndState::Completed
             | EndState::Failed
             | EndState::NodeFail
@@ -78,6 +78,9 @@ fn ended(job: &Job, now: Timestamp, at: Timestamp, exit: ExitStatus, oom: bool) 
         ExitStatus { signal: 0, .. } => (EndState::Failed, Some(Reason::NonZeroExitCode)),
         ExitStatus { .. } => (EndState::Failed, Some(Reason::RaisedSignal)),
     };
+    // One that is told to make way, and does, was preempted; one that has done its work has not.
+    let makes_way = job.makes_way().is_some() && state != EndState::Completed;
+    let (state, reason) = if makes_way { (EndState::Preempted, None) } else { (state, reason) };
     let started = job.holding().map_or(now, |run| run.started);
     // A node's clock may be ahead or behind: an end lies between the start and now.
     End { at: at.clamp(started, now.max(started)), state, exit, by: None, reason, message: None }
@@ -89,6 +92,12 @@ fn over(job: &Job, end: End) -> Event {
     match &job.phase {
         Phase::Completing { requeue: Some(requeue), .. } => {
             Event::JobRequeued { job: id, attempt, requeue: *requeue, end: Some(end) }
+        }
+        Phase::Active(run)
+            if end.state == EndState::Preempted
+                && let Some(requeue) = super::preempt::requeue(run, end.at) =>
+        {
+            Event::JobRequeued { job: id, attempt, requeue, end: Some(end) }
         }
         Phase::Completing { requeue: None, .. }
         | Phase::Active(_)

@@ -1,7 +1,7 @@
 use common::{
     config::{
         Checked, ConfiguredState, ControllerConf, EnforcePartLimits, Fate, MemoryPer,
-        PartitionConf, PartitionState,
+        PartitionConf, PartitionState, PreemptMode, PreemptType, Preemption,
     },
     time::TimeLimit,
 };
@@ -307,6 +307,39 @@ fn settings_of_the_cluster_are_checked() {
         ),
     ];
     for (lines, problem) in table {
+        assert_eq!(problems(lines), [problem]);
+    }
+}
+
+#[test]
+fn who_makes_way_is_said_once_for_all_and_for_each_partition() {
+    let lines = "PreemptType=preempt/partition_prio\nPreemptMode=requeue\n\
+                 PreemptExemptTime=00:05:00\nPreemptParameters=youngest_first\n\
+                 SchedulerParameters=preempt_reorder_count=3\nNodeName=n1\n\
+                 PartitionName=a PreemptMode=CANCEL GraceTime=30\nPartitionName=b PreemptMode=off\n";
+    let read = config(lines);
+    let Preemption { by, mode, exempt, youngest_first, reorder_count } = read.preemption;
+    assert_eq!((by, mode, exempt), (PreemptType::PartitionPrio, PreemptMode::Requeue, 300));
+    assert_eq!((youngest_first, reorder_count), (true, Some(3)));
+    let modes: Vec<_> =
+        read.partitions.iter().map(|one| (one.preempt_mode, one.grace_time)).collect();
+    assert_eq!(modes, [(Some(PreemptMode::Cancel), 30), (Some(PreemptMode::Off), 0)]);
+    assert_eq!(read.format(), 2);
+    assert_eq!(config("PreemptType=preempt/none\nPreemptMode=OFF\n").format(), 1);
+
+    let wrong = [
+        ("PreemptMode=GANG\n", "1: PreemptMode=GANG: GANG is refused: jobs are not suspended"),
+        (
+            "PreemptMode=SUSPEND,GANG\n",
+            "1: PreemptMode=SUSPEND,GANG: SUSPEND is refused: jobs are not suspended",
+        ),
+        ("PreemptType=preempt/qos\n", "1: PreemptType asks for a PreemptMode of CANCEL or REQUEUE"),
+        (
+            "PreemptMode=CANCEL\n",
+            "1: PreemptMode asks for a PreemptType of preempt/partition_prio or preempt/qos",
+        ),
+    ];
+    for (lines, problem) in wrong {
         assert_eq!(problems(lines), [problem]);
     }
 }

@@ -38,6 +38,7 @@ pub(crate) enum OfPartition {
     JobSize,
     MaxCpusPerNode,
     Name,
+    PreemptMode,
     /// The default one with a star.
     Starred,
     PriorityTier,
@@ -168,6 +169,7 @@ impl OfPartition {
             Self::Groups if conf.allow_groups.is_empty() => out.push_str("all"),
             Self::Groups => out.push_str(&conf.allow_groups.join(",")),
             Self::JobFactor => put_number(out, conf.priority_job_factor),
+            Self::PreemptMode => out.push_str(partition.preempt_mode().unwrap_or("OFF")),
             Self::JobSize => {
                 let min = conf.min_nodes.max(1);
                 put_number(out, min);

@@ -96,6 +96,7 @@ pub(crate) enum Time {
     Left,
     Limit,
     Pending,
+    Preempted,
     Start,
     Submit,
     Used,
@@ -235,6 +236,7 @@ impl Time {
                 let until = job.run().map_or(job.now, |run| Timestamp(run.started));
                 put_number(out, until.since(Timestamp(job.job.submitted)).seconds());
             }
+            Self::Preempted => clock.put(out, job.preempted(), "N/A"),
             Self::Start => clock.put(out, job.start(), "N/A"),
             Self::Submit => clock.put(out, Some(Timestamp(job.job.submitted)), "N/A"),
             Self::Left => match job.time_left() {

@@ -131,6 +131,7 @@ fn moment(time: Time, job: &Job<'_>) -> u64 {
         Time::Eligible => job.eligible().map_or(u64::MAX, |at| at.0),
         Time::End => job.finish().ok().flatten().map_or(u64::MAX, |at| at.0),
         Time::LastEvaluated | Time::Start => job.start().map_or(u64::MAX, |at| at.0),
+        Time::Preempted => job.preempted().map_or(u64::MAX, |at| at.0),
         Time::Left => job.time_left().map_or(u64::MAX, |left| left.0),
         Time::Limit => job.time_limit().span().map_or(u64::MAX, |limit| limit.0),
         Time::Pending | Time::Submit => job.job.submitted,

@@ -135,7 +135,7 @@ const KEYS: &[(&str, &str, Field)] = &[
     ("OverSubscribe", "OVER_SUBSCRIBE", Fixed("NO")),
     ("Partition", "PARTITION", Partition),
     ("PendingTime", "PENDING_TIME", Time(At::Pending)),
-    ("PreemptTime", "PREEMPT_TIME", Fixed("N/A")),
+    ("PreemptTime", "PREEMPT_TIME", Time(At::Preempted)),
     ("Prefer", "PREFER", Fixed("(null)")),
     ("Priority", "PRIORITY", Priority),
     ("PriorityLong", "PRIORITY", PriorityLong),

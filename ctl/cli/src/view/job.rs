@@ -264,6 +264,17 @@ impl<'a> Job<'a> {
         Some(self.job.begin.map_or(submitted, |begin| submitted.max(Timestamp(begin))))
     }
 
+    /// Since when it makes way for another job.
+    pub(crate) fn preempted(&self) -> Option<Timestamp> {
+        let preempted = self.run()?.preempted.as_ref()?;
+        Some(Timestamp(preempted.at))
+    }
+
+    /// From when on it may have to.
+    pub(crate) fn preemptable(&self) -> Option<Timestamp> {
+        self.view.preemptable.map(Timestamp)
+    }
+
     /// Since when it waits for resources.
     pub(crate) fn accrues_since(&self) -> Option<Timestamp> {
         let held = self.job.hold() != proto::types::Hold::None;
@@ -292,7 +303,7 @@ impl<'a> Job<'a> {
             State::Configuring | State::Running | State::Completing(_) => false,
             State::Ended(end) => match end {
                 E::Failed | E::Timeout | E::OutOfMemory | E::Deadline => true,
-                E::Completed | E::Cancelled | E::NodeFail | E::Unspecified => false,
+                E::Completed | E::Cancelled | E::NodeFail | E::Preempted | E::Unspecified => false,
             },
         }
     }

@@ -1,7 +1,7 @@
 //! A partition, and what `sinfo`, `scontrol` and JSON say of it.
 
 use common::time::TimeLimit;
-use proto::config::{Partition as Conf, PartitionState, memory_per::Amount};
+use proto::config::{Partition as Conf, PartitionState, PreemptMode, memory_per::Amount};
 use serde_json::{Value, json};
 
 use super::{Node, job::limit};
@@ -43,6 +43,16 @@ impl<'a> Partition<'a> {
             PartitionState::Drain => "DRAIN",
             PartitionState::Inactive => "INACTIVE",
         }
+    }
+
+    /// What becomes of its jobs that make way; none where nobody does.
+    pub(crate) fn preempt_mode(&self) -> Option<&'static str> {
+        let mode = self.conf.preempt_mode.and_then(|mode| PreemptMode::try_from(mode).ok())?;
+        Some(match mode {
+            PreemptMode::Off | PreemptMode::Unspecified => "OFF",
+            PreemptMode::Cancel => "CANCEL",
+            PreemptMode::Requeue => "REQUEUE",
+        })
     }
 
     pub(crate) fn cpus(&self) -> u32 {
@@ -102,12 +112,12 @@ impl<'a> Partition<'a> {
                 "oversubscribe": "NO",
                 "state": [self.state()],
             },
-            "grace_time": 0,
+            "grace_time": self.conf.grace_time,
             "maximums": self.maximums(),
             "minimums": { "nodes": self.conf.min_nodes },
             "name": self.conf.name,
             "node_sets": "",
-            "preempt_mode": ["CLUSTER_GLOBAL"],
+            "preempt_mode": [self.preempt_mode().unwrap_or("CLUSTER_GLOBAL")],
             "priority": {
                 "job_factor": self.conf.priority_job_factor,
                 "tier": self.conf.priority_tier,

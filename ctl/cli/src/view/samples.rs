@@ -72,6 +72,7 @@ pub(crate) fn pending(id: u32, name: &str, priority: u32, reason: Reason) -> Job
         gres: vec![],
         array_limit: None,
         cpu_layouts: None,
+        preemptable: None,
     }
 }
 

@@ -43,6 +43,7 @@ impl State {
                 EndState::NodeFail => "NF",
                 EndState::OutOfMemory => "OOM",
                 EndState::Deadline => "DL",
+                EndState::Preempted => "PR",
             },
         }
     }
@@ -71,6 +72,7 @@ fn end_name(end: EndState) -> &'static str {
         EndState::NodeFail => "NODE_FAIL",
         EndState::OutOfMemory => "OUT_OF_MEMORY",
         EndState::Deadline => "DEADLINE",
+        EndState::Preempted => "PREEMPTED",
     }
 }
 
@@ -114,7 +116,7 @@ const STATES: &[(&str, &str, Wanted)] = &[
     ("failed", "f", Wanted::Ended(EndState::Failed)),
     ("timeout", "to", Wanted::Ended(EndState::Timeout)),
     ("node_fail", "nf", Wanted::Ended(EndState::NodeFail)),
-    ("preempted", "pr", Wanted::Never),
+    ("preempted", "pr", Wanted::Ended(EndState::Preempted)),
     ("boot_fail", "bf", Wanted::Never),
     ("deadline", "dl", Wanted::Ended(EndState::Deadline)),
     ("out_of_memory", "oom", Wanted::Ended(EndState::OutOfMemory)),

@@ -74,9 +74,7 @@ impl<'a> Pass<'a> {
         let promised = self.licenses.lift(job);
         let least = span(job.least_limit());
         let licensed = self.licenses.fit(licenses, self.now.0, least);
-        let whole =
-            deadline.map_or(Some(latest), |by| Some(latest.min(by.0.checked_sub(limit(job)?)?)));
-        let mut found = whole.and_then(|latest| self.earliest(classes, licenses, latest));
+        let mut found = self.whole(job, classes, latest);
         let before = found.as_ref().map_or(latest, |(_, start)| start.at.saturating_sub(1));
         let shorter = least < limit(job) || limit(job).is_none() && least.is_some();
         if shorter && before >= self.now.0 {
@@ -84,6 +82,21 @@ impl<'a> Pass<'a> {
         }
         self.licenses.put_back(job, promised);
         (licensed, found)
+    }
+
+    /// The earliest start of a run of the job's whole limit.
+    pub(super) fn whole(
+        &mut self,
+        job: &Job,
+        classes: &[ClassId],
+        latest: u64,
+    ) -> Option<(ClassId, Start)> {
+        let Asks { licenses, deadline, .. } = job.spec.asks();
+        let latest = match deadline {
+            Some(by) => latest.min(by.0.checked_sub(limit(job)?)?),
+            None => latest,
+        };
+        self.earliest(classes, licenses, latest)
     }
 
     /// An earlier start of a run that is as much shorter than the job's limit as it must be.
@@ -173,4 +186,18 @@ impl<'a> Pass<'a> {
 fn unconstrained(spec: &JobSpec) -> JobSpec {
     let asks = Asks { cores: CoreAsk::NONE, ..spec.asks().clone() };
     JobSpec { constraint: None, tmp_disk_mib: 0, asks: Some(Arc::new(asks)), ..spec.clone() }
+}
+
+/// What keeps the job from starting whatever is free.
+pub(super) fn hindrance(line: &Line<'_>, job: &Job) -> Option<Reason> {
+    let conf = line.conf;
+    let nodes_max = conf.max_nodes.unwrap_or(u32::MAX);
+    let wants = job.spec.layout.min_nodes.max(job.spec.constraint().least_nodes());
+    if wants > nodes_max || wants < conf.min_nodes || wants as usize > line.nodes.len() {
+        Some(Reason::PartitionNodeLimit)
+    } else if job.time_limit > conf.max_time {
+        Some(Reason::PartitionTimeLimit)
+    } else {
+        conf.bars(job.spec.account.as_deref(), job.spec.qos.as_deref())
+    }
 }

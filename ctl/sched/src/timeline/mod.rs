@@ -323,6 +323,14 @@ impl Timeline {
         }
     }
 
+    /// The first border from the moment on, which is the moment itself if there may be another
+    /// border.
+    pub fn border(&mut self, at: u64) -> Option<u64> {
+        self.split(at);
+        let after = self.slots.partition_point(|slot| slot.begin < at);
+        self.slots.get(after).map(|slot| slot.begin)
+    }
+
     /// Makes a border at the moment, if there may be another one.
     fn split(&mut self, at: u64) {
         let slot = self.position(at);

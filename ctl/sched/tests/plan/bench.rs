@@ -7,10 +7,10 @@ use common::{
     config::{self, Config, GresConf},
     gres::Gres,
     id::{Attempt, ClusterId, Incarnation, JobId, NodeName, RequestId, Term, UserId},
-    job::{ExitStatus, JobChanges, MAX_ARRAY_SIZE, Place, TaskSet},
+    job::{ExitStatus, JobChanges, MAX_ARRAY_SIZE, Phase, Place, TaskSet},
     machine::{
-        Allocation, Answer, By, Command, Entry, NodeChanges, NodeTarget, Refusal, Report, State,
-        Submission, TaskAct, decide, timers,
+        Allocation, Answer, By, Command, Entry, NodeChanges, NodeTarget, Preemption, Refusal,
+        Report, State, Submission, TaskAct, decide, timers,
     },
     node::{GresFound, Inventory},
     size::Mib,
@@ -124,6 +124,7 @@ impl Bench {
                 let job = JobId(rest.parse().expect("a job's number"));
                 told(&self.state, self.now, job)
             }
+            "state" => self.state_of(rest),
             "hold" => self.hold(JobId(rest.parse().expect("a job's number"))),
             "features" => self.features(rest),
             "reserve" => self.reserve(rest),
@@ -173,6 +174,9 @@ impl Bench {
     fn start(&mut self) -> String {
         let plan = self.plan();
         let told = self.told(&plan);
+        for preemption in plan.preempts {
+            self.send(Command::Preempt(preemption)).expect("the plan was made of this state");
+        }
         for allocation in plan.starts {
             let Allocation { job, attempt, task, places, .. } = allocation.clone();
             self.send(Command::Allocate(allocation)).expect("the plan was made of this state");
@@ -266,6 +270,23 @@ impl Bench {
         String::new()
     }
 
+    /// Where the job is in its life, and whether it makes way.
+    fn state_of(&self, word: &str) -> String {
+        let job = &self.state.jobs[&self.job(word)];
+        let way = job.makes_way().map(|way| {
+            let seconds = way.until.since(self.now).seconds();
+            format!(", makes way for {} within {seconds} s", way.by)
+        });
+        let phase = match &job.phase {
+            Phase::Pending => format!("pending, attempt {}", job.attempt.0),
+            Phase::Active(_) => "running".to_owned(),
+            Phase::Completing { end, requeue: None, .. } => format!("completing: {:?}", end.state),
+            Phase::Completing { requeue: Some(_), .. } => "completing, to wait again".to_owned(),
+            Phase::Ended { end, .. } => format!("ended: {:?}", end.state),
+        };
+        format!("{phase}{}\n", way.unwrap_or_default())
+    }
+
     /// What of the nodes the job has.
     fn holds(&self, job: JobId) -> String {
         let Some(run) = self.state.jobs[&job].holding() else { return "nothing\n".to_owned() };
@@ -329,6 +350,11 @@ impl Bench {
             let limit = time_limit.map(|limit| format!(", for {}", limit.padded()));
             let (places, limit) = (places.join("; "), limit.unwrap_or_default());
             writeln!(text, "start {job}{task}: {places}{limit}").expect("a text takes it");
+        }
+        for Preemption { start, runs } in &plan.preempts {
+            let runs: Vec<String> = runs.iter().map(|(job, _)| job.to_string()).collect();
+            let (job, runs) = (start.job, runs.join(", "));
+            writeln!(text, "make way for {job}: {runs}").expect("a text takes it");
         }
         for (job, reason) in &plan.waits {
             writeln!(text, "wait {job}: {reason}").expect("a text takes it");

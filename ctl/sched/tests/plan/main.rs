@@ -26,6 +26,7 @@
 //! | `release JOB` | by its owner |
 //! | `pass SECONDS` | the clock goes on |
 //! | `clock` | what is due by the clock is done |
+//! | `state JOB` | where it is in its life |
 //! | `reserve NAME OPTIONS` | an operator makes a reservation |
 //! | `change NAME OPTIONS` | or changes it |
 //! | `unreserve NAME` | or deletes it |
@@ -34,6 +35,7 @@ mod accounts;
 mod bench;
 mod explained;
 mod options;
+mod preempting;
 mod priorities;
 mod properties;
 mod reserved;

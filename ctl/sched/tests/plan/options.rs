@@ -61,6 +61,7 @@ fn apply(spec: &mut JobSpec, name: &str, value: &str, now: Timestamp) {
         }
         "--tmp" => spec.tmp_disk_mib = mib(),
         "-H" => spec.hold = true,
+        "--no-requeue" => spec.requeue = Some(false),
         "-a" => {
             let array = ArraySpec::parse(value, MAX_ARRAY_SIZE);
             spec.array = Some(Arc::new(array.expect("the option takes an array")));

@@ -90,6 +90,7 @@ fn each_cause_has_its_words() {
     let causes = [
         (Cause::TimeLimit, " DUE TO TIME LIMIT"),
         (Cause::Requeue, " DUE TO JOB REQUEUE"),
+        (Cause::Preempted, " DUE TO PREEMPTION"),
         (Cause::NodeFailure, " DUE TO NODE FAILURE, SEE SLURMCTLD LOG FOR DETAILS"),
         (Cause::Stale, ""),
     ];

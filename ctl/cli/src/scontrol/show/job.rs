@@ -86,6 +86,12 @@ fn times(record: &mut Record<'_>, job: &Job<'_>, clock: &Clock) {
         .pair("EndTime", moment(job.finish().ok().flatten()))
         .pair("Deadline", clock.text(job.deadline(), "N/A"))
         .line();
+    if let Some(at) = job.preemptable() {
+        record
+            .pair("PreemptEligibleTime", moment(Some(at)))
+            .pair("PreemptTime", clock.text(job.preempted(), "None"))
+            .line();
+    }
     record
         .pair("SuspendTime", "None")
         .pair("SecsPreSuspend", 0)

@@ -18,7 +18,8 @@ pub(in super::super) fn text(out: &mut String, partition: &Partition<'_>, flags:
         .pair("ReqResv", "NO")
         .pair("OverSubscribe", if conf.exclusive { "EXCLUSIVE" } else { "NO" })
         .line();
-    record.pair("OverTimeLimit", "NONE").pair("PreemptMode", "OFF").line();
+    let mode = partition.preempt_mode().unwrap_or("OFF");
+    record.pair("OverTimeLimit", "NONE").pair("PreemptMode", mode).line();
     record
         .pair("State", partition.state())
         .pair("TotalCPUs", partition.cpus())
@@ -58,7 +59,7 @@ fn limits(record: &mut Record<'_>, partition: &Partition<'_>) {
         .pair("DefaultTime", default.as_deref().unwrap_or("NONE"))
         .pair("DisableRootJobs", yes(conf.disable_root_jobs))
         .pair("Exclusive", if conf.exclusive { "NODE" } else { "NO" })
-        .pair("GraceTime", 0)
+        .pair("GraceTime", conf.grace_time)
         .pair("Hidden", yes(conf.hidden))
         .line();
     record

@@ -87,6 +87,8 @@ struct Line<'a> {
     at: Option<Timestamp>,
     /// Where it starts now; empty where it waits.
     places: Vec<Place>,
+    /// Which jobs are to make way for it.
+    make_way: Vec<JobId>,
 }
 
 /// All jobs that wait: in the order in which they were planned, and then those that were not.
@@ -98,7 +100,11 @@ fn lines(state: &State, now: Timestamp, plan: Plan) -> Vec<Line<'_>> {
     let queued: BTreeSet<JobId> = jobs.iter().map(|(job, _)| job.id).collect();
     let others = state.jobs.values().filter(|job| job.is_pending() && !queued.contains(&job.id));
     jobs.extend(others.map(|job| (job.as_ref(), job.priority)));
-    let Plan { starts, waits, estimates, .. } = plan;
+    let Plan { starts, waits, estimates, preempts, .. } = plan;
+    let make_way = |job: JobId| {
+        let its = preempts.iter().filter(move |one| one.start.job == job);
+        its.flat_map(|one| &one.runs).map(|(run, _)| *run).collect::<Vec<JobId>>()
+    };
     let mut started: BTreeMap<JobId, Vec<Allocation>> = BTreeMap::new();
     for start in starts {
         started.entry(start.job).or_default().push(start);
@@ -114,11 +120,12 @@ fn lines(state: &State, now: Timestamp, plan: Plan) -> Vec<Line<'_>> {
         for Allocation { task, places, .. } in starts {
             let (reason, at, tasks) = (Reason::None, Some(now), task.map(TaskSet::one));
             left = left.zip(tasks.as_ref()).map(|(left, task)| left.without(task));
-            lines.push(Line { job, priority, tasks, reason, at, places });
+            lines.push(Line { job, priority, tasks, reason, at, places, make_way: vec![] });
         }
         if !all && !left.as_ref().is_some_and(TaskSet::is_empty) {
             let line = waiting(config, now, (&waits, &estimates), job);
-            lines.push(Line { priority, tasks: left, ..line });
+            let make_way = make_way(job.id);
+            lines.push(Line { priority, tasks: left, make_way, ..line });
         }
     }
     lines
@@ -134,7 +141,13 @@ fn waiting<'a>(
     let reason = sched::reason(config, job, now, found);
     let begin = job.begin.filter(|begin| reason == Reason::BeginTime && *begin > now);
     let at = estimates.get(&job.id).copied().or(begin);
-    Line { job, priority: job.priority, tasks: None, reason, at, places: vec![] }
+    let (priority, places, make_way) = (job.priority, vec![], vec![]);
+    Line { job, priority, tasks: None, reason, at, places, make_way }
+}
+
+fn listed(jobs: &[JobId]) -> String {
+    let ids: Vec<String> = jobs.iter().map(ToString::to_string).collect();
+    ids.join(", ")
 }
 
 fn nodes(places: &[Place]) -> String {
@@ -152,7 +165,7 @@ fn object(inputs: &Inputs, lines: &[Line<'_>]) -> Value {
         })
     };
     let job = |line: &Line<'_>| {
-        let Line { job, priority, tasks, reason, at, places } = line;
+        let Line { job, priority, tasks, reason, at, places, make_way } = line;
         json!({
             "job": job.id.0,
             "array_tasks": tasks.as_ref().map(TaskSet::to_string),
@@ -164,6 +177,7 @@ fn object(inputs: &Inputs, lines: &[Line<'_>]) -> Value {
             "reason": reason.as_str(),
             "at_ms": at.map(|at| at.0),
             "places": places.iter().map(place).collect::<Vec<_>>(),
+            "make_way": make_way.iter().map(|job| job.0).collect::<Vec<_>>(),
         })
     };
     let config = inputs.state.config.as_deref();
@@ -193,13 +207,16 @@ fn text(inputs: &Inputs, lines: &[Line<'_>], zone: &TimeZone, in_colour: bool) -
     let header = ["JOB", "USER", "PARTITION", "PRIORITY", "PLAN", "AT", "NODES(REASON)"];
     let mut table = plain(header, &[0, 3]);
     let mut styles = vec![HEADING];
-    for Line { job, priority, tasks, reason, at, places } in lines {
+    for Line { job, priority, tasks, reason, at, places, make_way } in lines {
         let id = JobTarget { job: job.id.0, tasks: tasks.clone() }.to_string();
         let priority = priority.to_string();
         let at = at.map(|at| date::format(at, zone)).unwrap_or_default();
         let starts = !places.is_empty();
-        let (word, last) =
-            if starts { ("start", nodes(places)) } else { ("wait", format!("({reason})")) };
+        let (word, last) = match make_way.as_slice() {
+            _ if starts => ("start", nodes(places)),
+            [] => ("wait", format!("({reason})")),
+            jobs => ("wait", format!("({reason}: {} to make way)", listed(jobs))),
+        };
         let user = job.spec.user_name.as_str();
         table.add_row([&id, user, job.partition.as_str(), &priority, word, &at, &last]);
         styles.push(match (starts, at.is_empty()) {

@@ -57,6 +57,7 @@ fn job(id: u32, nodes: u32) -> Job {
         array: None,
         dependency: None,
         rank: Rank::default(),
+        preemptor: false,
     }
 }
 
@@ -127,7 +128,8 @@ fn programs_see_these_names() {
                   "cpus": 4,
                   "memory_mib": 0
                 }
-              ]
+              ],
+              "make_way": []
             },
             {
               "job": 2,
@@ -139,7 +141,8 @@ fn programs_see_these_names() {
               "starts": false,
               "reason": "Resources",
               "at_ms": 1795480698000,
-              "places": []
+              "places": [],
+              "make_way": []
             }
           ]
         }
