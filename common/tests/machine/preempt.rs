@@ -84,8 +84,12 @@ fn without_grace_a_run_is_ended_at_once_and_waits_again() {
     let high = urgent(&mut cluster);
     preempt(&mut cluster, high, 4, &[low]).expect("it may");
     assert!(cluster.state.jobs[&high].preemptor);
-    let terminated = |order: &Order| matches!(order, Order::Terminate { job, cause: Cause::Preempted, .. } if *job == low);
-    assert!(ordered(&cluster, low).iter().any(terminated));
+    let orders = ordered(&cluster, low);
+    let ends = |order: &Order| {
+        let cause = Cause::Preempted;
+        matches!(order, Order::Terminate { job, cause: why, .. } if *job == low && *why == cause)
+    };
+    assert!(orders.iter().any(ends), "{orders:?}");
 
     assert_eq!(preempt(&mut cluster, high, 4, &[low]), Err(Refusal::Stale), "it does already");
     ended(&mut cluster, low, 0);

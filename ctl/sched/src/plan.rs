@@ -426,20 +426,11 @@ impl<'a> Pass<'a> {
         (classes, hidden): (&[ClassId], &Hidden<'_>),
         required: &[usize],
     ) -> Verdict {
-        let Policy { strict, reservations, .. } = self.policy;
-        let keeps = !strict && reservations.is_none_or(|most| line.reserved < most);
-        let latest = match (keeps, line.headed) {
-            _ if self.preempting.at_once => self.now.0,
-            _ if self.wanted == Some(job.id) => u64::MAX,
-            (true, false) => u64::MAX,
-            (true, true) => self.latest.0,
-            (false, _) => self.now.0,
-        };
         let wanted = self.wanted == Some(job.id);
         if wanted {
             self.found = classes.first().map(|class| (*class, None));
         }
-        let latest = latest.min(Several::latest(&self.plan, job));
+        let latest = self.latest_start(line, job).min(Several::latest(&self.plan, job));
         let (licensed, found) = self.find(job, classes, latest);
         let found = self.sooner(line, job, classes, (licensed, found));
         let kept;
@@ -493,7 +484,7 @@ impl<'a> Pass<'a> {
             return Verdict::Wait(Reason::Resources);
         }
         let headed = std::mem::replace(&mut line.headed, true);
-        match (strict, headed) {
+        match (self.policy.strict, headed) {
             (true, _) => Verdict::Close(Reason::Resources),
             (false, false) => Verdict::Wait(Reason::Resources),
             (false, true) => Verdict::Behind,

@@ -1,4 +1,4 @@
-//! How many jobs are planned at all.
+//! How many jobs are planned at all, and how far ahead.
 
 use common::job::Job;
 
@@ -26,5 +26,18 @@ impl<'a> Pass<'a> {
             *self.of_user.entry((user, partition)).or_default() += 1;
         }
         true
+    }
+
+    /// Until when a start of the job is looked for.
+    pub(super) fn latest_start(&self, line: &Line<'a>, job: &Job) -> u64 {
+        let Policy { strict, reservations, .. } = self.policy;
+        let keeps = !strict && reservations.is_none_or(|most| line.reserved < most);
+        match (keeps, line.headed) {
+            _ if self.preempting.at_once => self.now.0,
+            _ if self.wanted == Some(job.id) => u64::MAX,
+            (true, false) => u64::MAX,
+            (true, true) => self.latest.0,
+            (false, _) => self.now.0,
+        }
     }
 }

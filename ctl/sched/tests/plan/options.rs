@@ -37,8 +37,7 @@ fn apply(spec: &mut JobSpec, name: &str, value: &str, now: Timestamp) {
     match name {
         "-N" => {
             let count = count::parse_nodes(value).expect("the option takes a count of nodes");
-            spec.layout.min_nodes = count.min;
-            spec.layout.max_nodes = count.max;
+            (spec.layout.min_nodes, spec.layout.max_nodes) = (count.min, count.max);
             spec.layout.nodes_given = true;
         }
         "-n" => {
