@@ -11,7 +11,7 @@ use common::planted::{Bug, plant, pull};
 
 /// Within how many seeds each is caught: eight times as many as it takes on average, or more, since
 /// whatever changes what a seed leads to changes that, too.
-const BOUNDS: [(Bug, u64); 14] = [
+const BOUNDS: [(Bug, u64); 15] = [
     (Bug::SkipFsync, 20),
     (Bug::AcknowledgeBeforeCommit, 60),
     (Bug::IgnoreAttempt, 400),
@@ -25,6 +25,7 @@ const BOUNDS: [(Bug, u64); 14] = [
     (Bug::ReuseIds, 250),
     (Bug::ClockInApply, 20),
     (Bug::ForgetRequests, 30),
+    (Bug::ForgetRefusals, 500),
     (Bug::IgnoreIncarnation, 400),
 ];
 

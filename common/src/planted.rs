@@ -44,12 +44,14 @@ pub enum Bug {
     ClockInApply,
     /// A request that is asked again is carried out again.
     ForgetRequests,
+    /// A request that was refused is carried out where another copy of it comes later.
+    ForgetRefusals,
     /// A run is launched again on a node that has lost its disk, or was booted, since.
     IgnoreIncarnation,
 }
 
 impl Bug {
-    pub const ALL: [Self; 14] = [
+    pub const ALL: [Self; 15] = [
         Self::SkipFsync,
         Self::AcknowledgeBeforeCommit,
         Self::IgnoreAttempt,
@@ -63,6 +65,7 @@ impl Bug {
         Self::ReuseIds,
         Self::ClockInApply,
         Self::ForgetRequests,
+        Self::ForgetRefusals,
         Self::IgnoreIncarnation,
     ];
 
@@ -83,6 +86,7 @@ impl Bug {
             Self::ReuseIds => "reuse-ids",
             Self::ClockInApply => "clock-in-apply",
             Self::ForgetRequests => "forget-requests",
+            Self::ForgetRefusals => "forget-refusals",
             Self::IgnoreIncarnation => "ignore-incarnation",
         }
     }

@@ -44,7 +44,7 @@ impl Cluster {
     }
 
     pub(crate) fn send(&mut self, command: Command) -> Answer {
-        self.head.propose(command, self.now).expect("not refused").answer
+        self.head.propose(command, self.now).answer.expect("not refused")
     }
 
     pub(crate) fn by(&mut self, user: UserId) -> By {

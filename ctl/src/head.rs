@@ -2,7 +2,7 @@
 
 use common::{
     id::Term,
-    machine::{Answer, Command, Entry, Refusal, State, decide},
+    machine::{Answer, Answered, Command, Entry, Event, Refusal, State, decide, refused},
     time::Timestamp,
 };
 
@@ -19,7 +19,8 @@ pub struct Head {
 /// What came of a proposal.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Proposed {
-    pub answer: Answer,
+    /// Holds only once everything that the head holds is committed, a refusal too.
+    pub answer: Result<Answer, Refusal>,
     /// The entry to append, already applied to the head; none where nothing was left to do.
     pub entry: Option<Entry>,
 }
@@ -51,25 +52,38 @@ impl Head {
     /// Decides `command`, and applies what it causes to the head.
     ///
     /// Time never runs backwards in the log, even where a new leader's clock is behind the last's.
-    ///
-    /// # Errors
-    /// The refusal, which holds only once everything that the head holds is committed.
-    pub fn propose(&mut self, command: Command, now: Timestamp) -> Result<Proposed, Refusal> {
+    /// The refusal of a user's request is an entry, too: a copy of it that is still on its way must
+    /// not be carried out after that.
+    pub fn propose(&mut self, command: Command, now: Timestamp) -> Proposed {
         let at = now.max(self.state.at);
-        let decided = decide(&self.state, at, command)?;
-        if decided.events.is_empty() && decided.request.is_none() {
-            return Ok(Proposed { answer: decided.answer, entry: None });
+        let by = command.by().map(|by| by.request);
+        match decide(&self.state, at, command) {
+            Ok(decided) if decided.events.is_empty() && decided.request.is_none() => {
+                Proposed { answer: Ok(decided.answer), entry: None }
+            }
+            Ok(decided) => {
+                let entry = self.enter(at, decided.request, decided.events);
+                Proposed { answer: Ok(decided.answer), entry: Some(entry) }
+            }
+            Err(refusal) => {
+                let request = by.and_then(|by| refused(&self.state, at, by, &refusal));
+                let entry = request.map(|request| self.enter(at, Some(request), vec![]));
+                Proposed { answer: Err(refusal), entry }
+            }
         }
+    }
+
+    fn enter(&mut self, at: Timestamp, request: Option<Answered>, events: Vec<Event>) -> Entry {
         let begun = self.state.term == self.term;
         let entry = Entry {
             at,
             term: self.term,
             sequence: if begun { self.state.sequence + 1 } else { 1 },
             digest: self.state.digest,
-            request: decided.request,
-            events: decided.events,
+            request,
+            events,
         };
         self.state.apply(&entry);
-        Ok(Proposed { answer: decided.answer, entry: Some(entry) })
+        entry
     }
 }

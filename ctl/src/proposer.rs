@@ -271,14 +271,9 @@ impl Desk {
             let (mut entries, mut replies, mut bytes) = (Vec::new(), Vec::new(), 0);
             while let Some(proposal) = waiting.next_if(|_| bytes < BATCH_BYTES) {
                 bytes += weight(&proposal.command);
-                let outcome = match head.propose(proposal.command, now) {
-                    Ok(proposed) => {
-                        entries.extend(proposed.entry);
-                        Ok(proposed.answer)
-                    }
-                    Err(refusal) => Err(Rejected::Refused(refusal)),
-                };
-                replies.push((proposal.reply, outcome));
+                let proposed = head.propose(proposal.command, now);
+                entries.extend(proposed.entry);
+                replies.push((proposal.reply, proposed.answer.map_err(Rejected::Refused)));
             }
             let append = match entries.as_slice() {
                 [] => None,

@@ -74,8 +74,8 @@ fn answered(facts: &Facts, operation: &Operation, job: u32, findings: &mut Findi
         return;
     };
     let fact = &facts.log[position];
-    let given = fact.entry.request.map(|answered| answered.answer);
-    let same = given.is_some_and(|given| matches!(given, Answer::Job(given) if given.0 == job));
+    let given = fact.entry.request.as_ref().map(|answered| &answered.answer);
+    let same = given.is_some_and(|given| matches!(given, Ok(Answer::Job(id)) if id.0 == job));
     findings.expect(same, operation.end, || {
         format!("job {job} was acknowledged, and entry {} answers {given:?}", fact.index)
     });
@@ -103,7 +103,7 @@ pub(super) fn ids(facts: &Facts) -> Findings {
     for (request, places) in &facts.requests {
         findings.expect(places.len() == 1, facts.not_after(places[places.len() - 1]), || {
             let indexes: Vec<u64> = places.iter().map(|place| facts.log[*place].index).collect();
-            format!("request {request} was carried out in entries {indexes:?}")
+            format!("request {request} was answered in entries {indexes:?}")
         });
     }
     findings

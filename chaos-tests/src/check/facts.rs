@@ -262,7 +262,7 @@ pub(super) fn said(panic: &(dyn Any + Send)) -> String {
 fn requests(log: &[Fact]) -> HashMap<RequestId, Vec<usize>> {
     let mut requests: HashMap<RequestId, Vec<usize>> = HashMap::new();
     for (position, fact) in log.iter().enumerate() {
-        if let Some(answered) = fact.entry.request {
+        if let Some(answered) = &fact.entry.request {
             requests.entry(answered.request).or_default().push(position);
         }
     }

@@ -2,10 +2,10 @@
 //!
 //! Source: Herlihy and Wing, "Linearizability" (1990), decided not by a search but by a witness: a
 //! change took effect where its entry stands in the log, so the log's order must agree with real
-//! time, and its answer must be the one that the reference model gives there. What changes nothing
-//! (a question, a refusal) took effect at some state of the log between those that its real time
-//! allows; the earliest that fits is taken, which is never the wrong choice, since what comes later
-//! can only be pushed on.
+//! time, and its answer must be the one that the reference model gives there: a refusal, too, has
+//! an entry. What has none (a question, and what a command refuses by itself) took effect at some
+//! state of the log between those that its real time allows; the earliest that fits is taken, which
+//! is never the wrong choice, since what comes later can only be pushed on.
 //!
 //! A change whose outcome nobody knows is in the log once, or not at all.
 
@@ -51,11 +51,22 @@ fn answers(facts: &Facts, findings: &mut Findings) {
 fn answer(state: &State, entry: &Entry, operation: &Operation) -> Vec<String> {
     let mut wrong = Vec::new();
     let call = &operation.call;
+    let given = entry.request.as_ref().expect("it answers the operation's request");
+    let refused = given.answer.as_ref().err().map(|refused| &refused.words);
     match &operation.outcome {
-        Outcome::Refused { words } => {
-            wrong.push(format!("{call:?} was refused ({words}) and carried out"));
+        Outcome::Refused { words } => match refused {
+            None => wrong.push(format!("{call:?} was refused ({words}) and carried out")),
+            Some(given) if given != words => {
+                wrong.push(format!("{call:?} was refused ({words}), and the log has ({given})"));
+            }
+            Some(_) => {}
+        },
+        Outcome::Submitted { .. } | Outcome::Done => {
+            if let Some(given) = refused {
+                wrong.push(format!("{call:?} was acknowledged, and the log refuses it ({given})"));
+            }
         }
-        Outcome::Submitted { .. } | Outcome::Done | Outcome::Unknown { .. } => {}
+        Outcome::Unknown { .. } => {}
         Outcome::Seen(_) | Outcome::Listed { .. } => {
             wrong.push(format!("{call:?} was answered as a question"));
         }
@@ -64,12 +75,16 @@ fn answer(state: &State, entry: &Entry, operation: &Operation) -> Vec<String> {
         return wrong;
     };
     match decide(state, entry.at, command) {
-        Ok(decided) if decided.events == entry.events => {}
+        Ok(decided) if refused.is_none() && decided.events == entry.events => {}
+        Err(refusal) if refused.is_some_and(|words| *words == refusal.to_string()) => {}
         Ok(decided) => wrong.push(format!(
             "{call:?} caused {:?}, where the model has {:?}",
             entry.events, decided.events
         )),
-        Err(refusal) => wrong.push(format!("{call:?} was carried out; the model says: {refusal}")),
+        Err(refusal) => wrong.push(match refused {
+            None => format!("{call:?} was carried out; the model says: {refusal}"),
+            Some(words) => format!("{call:?} was refused ({words}); the model says: {refusal}"),
+        }),
     }
     wrong
 }

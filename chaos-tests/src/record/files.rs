@@ -249,7 +249,7 @@ pub(super) fn log_line(index: u64, entry: &Entry) -> LogLine {
         term: entry.term.0,
         sequence: entry.sequence,
         at_ms: entry.at.0,
-        request: entry.request.map(|answered| answered.request.to_string()),
+        request: entry.request.as_ref().map(|answered| answered.request.to_string()),
         kinds: entry.events.iter().map(|event| event.kind().to_owned()).collect(),
         entry: trust::hex::encode(&bytes),
     }

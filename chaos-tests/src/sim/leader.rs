@@ -117,14 +117,9 @@ impl World {
             return;
         };
         replica_clock(now);
-        let outcome = match office.head.propose(command, now) {
-            Ok(proposed) => {
-                office.entries.extend(proposed.entry);
-                Ok(proposed.answer)
-            }
-            Err(refusal) => Err(Rejected::Refused(refusal)),
-        };
-        office.replies.push((reply, outcome));
+        let proposed = office.head.propose(command, now);
+        office.entries.extend(proposed.entry);
+        office.replies.push((reply, proposed.answer.map_err(Rejected::Refused)));
         if !std::mem::replace(&mut office.flush_due, true) {
             self.soon(1, Happening::Flush { controller, life });
         }

@@ -433,6 +433,7 @@ impl World {
             }
             Err(Rejected::Refused(refusal)) => {
                 self.say(format_args!("refused {} {refusal}", ask.id));
+                self.witness.refused(ask.request());
                 self.user.open.remove(&ask.id);
             }
             Err(Rejected::NotLeader | Rejected::Unknown) => {

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use common::{
     id::{JobId, NodeName, RequestId},
     job::{End, EndState, Phase, Reason},
-    machine::{Answer, Entry, Event, State},
+    machine::{Answer, Answered, Entry, Event, State},
     node::Availability,
 };
 use node::run::RunId;
@@ -29,6 +29,10 @@ pub(super) struct Witness {
     logged: BTreeMap<RunId, EndState>,
     submitted: BTreeMap<JobId, Option<RequestId>>,
     requests: BTreeMap<RequestId, JobId>,
+    /// What was carried out.
+    done: BTreeSet<RequestId>,
+    /// What a user was told would not be.
+    refused: BTreeSet<RequestId>,
     started: BTreeMap<RunId, usize>,
     /// Whose script runs at this moment, and on which node.
     running: BTreeMap<RunId, usize>,
@@ -58,11 +62,8 @@ impl Witness {
 
     /// An entry is committed, in a state `before` it.
     pub(super) fn entry(&mut self, entry: &Entry, before: &State) {
-        if let Some(answered) = &entry.request
-            && let Answer::Job(job) = answered.answer
-        {
-            let earlier = self.requests.insert(answered.request, job);
-            assert!(earlier.is_none(), "request {} made two jobs", answered.request);
+        if let Some(Answered { request, answer, .. }) = &entry.request {
+            self.answered(*request, answer.as_ref().ok().copied(), entry);
         }
         for event in &entry.events {
             self.event(entry, event, before);
@@ -75,9 +76,28 @@ impl Witness {
         self.arrays.entry(entry);
     }
 
+    fn answered(&mut self, request: RequestId, answer: Option<Answer>, entry: &Entry) {
+        let Some(answer) = answer else {
+            assert!(entry.events.is_empty(), "request {request} was refused, and caused something");
+            return;
+        };
+        assert!(!self.refused.contains(&request), "request {request} was refused, and carried out");
+        self.done.insert(request);
+        if let Answer::Job(job) = answer {
+            let earlier = self.requests.insert(request, job);
+            assert!(earlier.is_none(), "request {request} made two jobs");
+        }
+    }
+
+    /// A user is told that nothing comes of a request.
+    pub(super) fn refused(&mut self, request: RequestId) {
+        assert!(!self.done.contains(&request), "request {request} was carried out, and refused");
+        self.refused.insert(request);
+    }
+
     fn event(&mut self, entry: &Entry, event: &Event, before: &State) {
         if let Event::JobSubmitted { job, .. } = event {
-            let request = entry.request.map(|answered| answered.request);
+            let request = entry.request.as_ref().map(|answered| answered.request);
             let earlier = self.submitted.insert(*job, request);
             assert!(earlier.is_none(), "job id {job} is given twice");
         }

@@ -130,7 +130,7 @@ impl State {
     }
 
     fn remember(&mut self, answered: &Answered) {
-        let Answered { request, answer, forget_at } = *answered;
+        let Answered { request, answer, forget_at } = answered.clone();
         let known = self.requests.insert(request, Remembered { answer, forget_at });
         assert!(known.is_none(), "request {request} is answered once");
         self.forgetting.insert((forget_at, request));

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 
-use super::{SeenStage, event::TokenRole};
+use super::{Refusal, SeenStage, event::TokenRole};
 use crate::{
     account::Accounts,
     config::Config,
@@ -131,6 +131,12 @@ pub enum Command {
         name: String,
         expires: Timestamp,
     },
+    /// Nothing: who took the request in refuses it for what no log knows, such as the groups that
+    /// a user is in.
+    Refuse {
+        by: By,
+        refusal: Box<Refusal>,
+    },
 
     // From nodes.
     Register {
@@ -181,6 +187,50 @@ pub enum Command {
     ExpireToken {
         secret: ContentHash,
     },
+}
+
+impl Command {
+    /// The user who sends it; none where no user does. Whoever joins with a token may come again
+    /// with the same request once the token is known, and counts as none.
+    #[must_use]
+    pub fn by(&self) -> Option<&By> {
+        match self {
+            Self::Submit(submission) => Some(&submission.by),
+            Self::Cancel { by, .. }
+            | Self::Hold { by, .. }
+            | Self::Release { by, .. }
+            | Self::Requeue { by, .. }
+            | Self::UpdateJob { by, .. }
+            | Self::OnTasks { by, .. }
+            | Self::UpdateNode { by, .. }
+            | Self::BringAuthority { by, .. }
+            | Self::LeaveController { by, .. }
+            | Self::LoadAccounts { by, .. }
+            | Self::CreateReservation { by, .. }
+            | Self::UpdateReservation { by, .. }
+            | Self::DeleteReservation { by, .. }
+            | Self::IssueToken { by, .. }
+            | Self::Refuse { by, .. } => Some(by),
+            Self::Form { .. }
+            | Self::SetConfig { .. }
+            | Self::RaiseFormat { .. }
+            | Self::JoinController { .. }
+            | Self::StepAuthorities { .. }
+            | Self::SpendToken { .. }
+            | Self::Register { .. }
+            | Self::Report { .. }
+            | Self::Allocate(_)
+            | Self::Preempt(_)
+            | Self::Warn { .. }
+            | Self::TimeUp { .. }
+            | Self::MissDeadline { .. }
+            | Self::ConditionDue { .. }
+            | Self::EndReservation { .. }
+            | Self::Lose { .. }
+            | Self::Forget { .. }
+            | Self::ExpireToken { .. } => None,
+        }
+    }
 }
 
 /// A job on its way in.

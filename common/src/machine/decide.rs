@@ -21,6 +21,8 @@ mod update;
 
 pub(super) use follow::{fate, followed};
 
+use std::sync::Arc;
+
 use super::{Answer, Answered, Command, Event, Refusal, State, TaskAct, command::By};
 use crate::{
     id::{JobId, RequestId, UserId},
@@ -64,7 +66,8 @@ pub fn decide(state: &State, now: Timestamp, command: Command) -> Result<Decided
     if let Some(known) = request.and_then(|request| state.requests.get(&request))
         && !planted(Bug::ForgetRequests)
     {
-        return Ok(Decided { events: vec![], answer: known.answer, request: None });
+        let answer = known.answer.clone().map_err(Refusal::Before)?;
+        return Ok(Decided { events: vec![], answer, request: None });
     }
     let (events, answer) = if let Command::Submit(submission) = command {
         let (events, job) = submit::submit(state, now, *submission)?;
@@ -77,9 +80,26 @@ pub fn decide(state: &State, now: Timestamp, command: Command) -> Result<Decided
     let events = followed(state, now, events);
     let request = request.map(|request| {
         let forget_at = state.age_at(now) + request_memory(state);
-        Answered { request, answer, forget_at }
+        Answered { request, answer: Ok(answer), forget_at }
     });
     Ok(Decided { events, answer, request })
+}
+
+/// What is to be remembered of the refusal of a user's request, so that another copy of it, which
+/// may still be on its way, is not carried out once things have changed. None where the request was
+/// answered before.
+#[must_use]
+pub fn refused(
+    state: &State,
+    now: Timestamp,
+    request: RequestId,
+    refusal: &Refusal,
+) -> Option<Answered> {
+    if state.requests.contains_key(&request) || state.format < 2 || planted(Bug::ForgetRefusals) {
+        return None;
+    }
+    let forget_at = state.age_at(now) + request_memory(state);
+    Some(Answered { request, answer: Err(Arc::new(refusal.into())), forget_at })
 }
 
 fn carry_out(state: &State, now: Timestamp, command: Command) -> Result<Vec<Event>, Refusal> {
@@ -117,6 +137,7 @@ fn carry_out(state: &State, now: Timestamp, command: Command) -> Result<Vec<Even
             operator(state, &by)?;
             Ok(vec![Event::TokenIssued { secret, role, name, expires }])
         }
+        Command::Refuse { refusal, .. } => Err(*refusal),
         Command::LoadAccounts { by, accounts } => accounts::load(state, &by, accounts),
         Command::ExpireToken { secret } => Ok(admin::expire_token(state, now, secret)),
         Command::Cancel { by, job, signal } => {
@@ -176,41 +197,10 @@ fn on_job(
 
 /// The request that a command carries whose answer is remembered.
 fn requested(command: &Command) -> Option<RequestId> {
-    match command {
-        Command::Submit(submission) => Some(submission.by.request),
-        Command::SpendToken { request, .. } => Some(*request),
-        Command::Cancel { by, .. }
-        | Command::Hold { by, .. }
-        | Command::Release { by, .. }
-        | Command::Requeue { by, .. }
-        | Command::UpdateJob { by, .. }
-        | Command::OnTasks { by, .. }
-        | Command::UpdateNode { by, .. }
-        | Command::BringAuthority { by, .. }
-        | Command::LeaveController { by, .. }
-        | Command::LoadAccounts { by, .. }
-        | Command::CreateReservation { by, .. }
-        | Command::UpdateReservation { by, .. }
-        | Command::DeleteReservation { by, .. }
-        | Command::IssueToken { by, .. } => Some(by.request),
-        Command::Form { .. }
-        | Command::SetConfig { .. }
-        | Command::RaiseFormat { .. }
-        | Command::JoinController { .. }
-        | Command::StepAuthorities { .. }
-        | Command::Register { .. }
-        | Command::Report { .. }
-        | Command::Allocate(_)
-        | Command::Preempt(_)
-        | Command::Warn { .. }
-        | Command::TimeUp { .. }
-        | Command::MissDeadline { .. }
-        | Command::ConditionDue { .. }
-        | Command::EndReservation { .. }
-        | Command::Lose { .. }
-        | Command::Forget { .. }
-        | Command::ExpireToken { .. } => None,
+    if let Command::SpendToken { request, .. } = command {
+        return Some(*request);
     }
+    command.by().map(|by| by.request)
 }
 
 fn operator(state: &State, by: &By) -> Result<(), Refusal> {

@@ -8,6 +8,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 
+use super::Refused;
 use crate::{
     account::Accounts,
     config::Config,
@@ -45,10 +46,11 @@ pub struct Entry {
 }
 
 /// The first answer to a request, and how long it is remembered.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Answered {
     pub request: RequestId,
-    pub answer: Answer,
+    /// A refusal is one, too: what is asked again later is refused again, whatever has changed.
+    pub answer: Result<Answer, Arc<Refused>>,
     /// At which age of the state ([`State::age`](super::State::age)).
     pub forget_at: Span,
 }

@@ -42,12 +42,12 @@ pub use arrays::{ArrayBook, Tasks};
 pub use command::{
     Allocation, By, Command, NodeChanges, NodeTarget, Preemption, Report, Submission, TaskAct,
 };
-pub use decide::{Decided, decide};
+pub use decide::{Decided, decide, refused};
 pub use dependents::Dependents;
 pub use event::{Answer, Answered, Entry, Event, FORMAT, NodeChange, TokenRole};
 pub use orders::{Cause, Order, Seen, SeenStage, missing, orders};
 pub use preempts::Preempts;
-pub use refusal::{Lacking, Refusal};
+pub use refusal::{Lacking, Refusal, Refused};
 pub use reserved::{Reservations, Way};
 pub use restore::{Restore, restored};
 pub use rules::{Rules, Wants};

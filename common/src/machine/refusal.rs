@@ -1,5 +1,7 @@
 //! Why a command changed nothing, in Slurm's words.
 
+use std::sync::Arc;
+
 use crate::{
     id::{JobId, NodeName},
     job::Reason,
@@ -137,9 +139,41 @@ pub enum Refusal {
     ReservationName,
     #[error("Reservation already started")]
     ReservationStarted,
+    /// What the first copy of this request was told.
+    #[error("{}", .0.words)]
+    Before(Arc<Refused>),
     /// The scheduler or a node acted on a view that has since moved on. Not an error.
     #[error("the view has moved on")]
     Stale,
+}
+
+/// A refusal as it is remembered: what the person who asked was told.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Refused {
+    pub words: String,
+    /// [`Refusal::errno`].
+    pub errno: Option<u32>,
+    /// [`Refusal::detail`].
+    pub detail: Option<String>,
+}
+
+impl Refused {
+    /// The longest text that is remembered, in bytes: some name what a user wrote.
+    pub const LONGEST: usize = 1024;
+}
+
+impl From<&Refusal> for Refused {
+    fn from(refusal: &Refusal) -> Self {
+        let short = |mut text: String| {
+            text.truncate(text.floor_char_boundary(Self::LONGEST));
+            text
+        };
+        Self {
+            words: short(refusal.to_string()),
+            errno: refusal.errno(),
+            detail: refusal.detail().map(short),
+        }
+    }
 }
 
 /// What no node of a partition has enough of.
@@ -172,6 +206,7 @@ impl Refusal {
             Self::CannotEverFit(Lacking::Reserved) => Some("Problem using reservation".to_owned()),
             Self::Policy(limit) => Some(limit.as_str().to_owned()),
             Self::Gres(why) => why.clone(),
+            Self::Before(refused) => refused.detail.clone(),
             Self::CannotEverFit(Lacking::Nodes)
             | Self::GresMixed
             | Self::NoSuchJob(_)
@@ -271,6 +306,7 @@ impl Refusal {
             Self::ReservationEmpty => Some(2080),
             Self::ReservationName => Some(2082),
             Self::ReservationStarted => Some(2104),
+            Self::Before(refused) => refused.errno,
             Self::Finished(_)
             | Self::GresMixed
             | Self::Held(_)

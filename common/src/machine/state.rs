@@ -11,6 +11,7 @@ use super::{
     dependents::Dependents,
     event::{Answer, Entry, TokenRole},
     fingerprint::{fingerprint_job, fingerprint_node},
+    refusal::Refused,
     reserved::Reservations,
     tallies::Tallies,
     usage::Usage,
@@ -158,9 +159,9 @@ pub struct Blob {
 }
 
 /// What a request was answered.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Remembered {
-    pub answer: Answer,
+    pub answer: Result<Answer, Arc<Refused>>,
     /// At which age of the state.
     pub forget_at: Span,
 }

@@ -7,7 +7,10 @@ use common::{
     config::{Config, NodeConf, PartitionConf},
     id::{Attempt, ClusterId, GroupId, Incarnation, JobId, NodeName, RequestId, Term, UserId},
     job::{ExitStatus, JobSpec, Place},
-    machine::{Allocation, Answer, By, Command, Entry, Refusal, Report, State, Submission, decide},
+    machine::{
+        Allocation, Answer, Answered, By, Command, Entry, Event, Refusal, Report, State,
+        Submission, decide, refused,
+    },
     node::Inventory,
     resources::Resources,
     time::{Span, Timestamp},
@@ -24,6 +27,8 @@ pub(crate) struct Cluster {
     pub(crate) now: Timestamp,
     pub(crate) term: Term,
     requests: u128,
+    /// What users asked, and were told.
+    asked: Vec<(Command, Result<Answer, Refusal>)>,
 }
 
 impl Cluster {
@@ -35,6 +40,7 @@ impl Cluster {
             now: Timestamp::from_seconds(1_000_000),
             term: Term(1),
             requests: 0,
+            asked: Vec::new(),
         };
         let config = Arc::new(config(nodes, cpus));
         let form = Command::Form { cluster: ClusterId([7; 16]), operator: UserId(500), config };
@@ -47,24 +53,52 @@ impl Cluster {
 
     /// Sends a command; what it causes is applied and checked.
     pub(crate) fn send(&mut self, command: Command) -> Result<Answer, Refusal> {
+        let asked = command.by().map(|_| command.clone());
+        let told = self.propose(command);
+        self.asked.extend(asked.map(|asked| (asked, told.clone())));
+        told
+    }
+
+    /// Another copy of each request that is remembered comes in, and is told what the first one
+    /// was.
+    pub(crate) fn ask_all_again(&mut self) {
+        for (command, told) in std::mem::take(&mut self.asked) {
+            let request = command.by().expect("a user's").request;
+            let (known, length) = (self.state.requests.contains_key(&request), self.log.len());
+            if known {
+                let again = self.propose(command).map_err(|refusal| refusal.to_string());
+                assert_eq!(again, told.map_err(|refusal| refusal.to_string()));
+                assert_eq!(self.log.len(), length, "nothing was done");
+            }
+        }
+    }
+
+    fn propose(&mut self, command: Command) -> Result<Answer, Refusal> {
         let at = self.now.max(self.state.at);
-        let decided = decide(&self.state, at, command)?;
+        let by = command.by().map(|by| by.request);
+        let decided = match decide(&self.state, at, command) {
+            Ok(decided) => decided,
+            Err(refusal) => {
+                if let Some(told) = by.and_then(|by| refused(&self.state, at, by, &refusal)) {
+                    self.enter(at, Some(told), vec![]);
+                }
+                return Err(refusal);
+            }
+        };
         if decided.events.is_empty() && decided.request.is_none() {
             return Ok(decided.answer);
         }
+        self.enter(at, decided.request, decided.events);
+        Ok(decided.answer)
+    }
+
+    fn enter(&mut self, at: Timestamp, request: Option<Answered>, events: Vec<Event>) {
         let sequence = if self.state.term == self.term { self.state.sequence + 1 } else { 1 };
-        let entry = Entry {
-            at,
-            term: self.term,
-            sequence,
-            digest: self.state.digest,
-            request: decided.request,
-            events: decided.events,
-        };
+        let entry =
+            Entry { at, term: self.term, sequence, digest: self.state.digest, request, events };
         self.state.apply(&entry);
         self.state.check();
         self.log.push(entry);
-        Ok(decided.answer)
     }
 
     pub(crate) fn pass(&mut self, seconds: u64) {

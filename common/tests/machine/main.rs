@@ -13,6 +13,7 @@ mod members;
 mod partitions;
 mod preempt;
 mod properties;
+mod requests;
 mod reservations;
 mod several;
 mod stories;

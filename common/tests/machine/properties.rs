@@ -297,6 +297,7 @@ proptest! {
         // `check` ran after every entry. Another replica gets the same.
         prop_assert_eq!(cluster.replayed(), cluster.state.clone());
         check_log(&cluster);
+        cluster.ask_all_again();
         for job in cluster.state.jobs.values() {
             if let Phase::Ended { end, .. } = &job.phase {
                 prop_assert!(end.at <= cluster.state.at);

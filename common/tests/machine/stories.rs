@@ -78,7 +78,7 @@ fn a_retry_gets_the_first_answer() {
     let mut cluster = Cluster::new(&["n1"], 8);
     let first = cluster.submit(ALICE, spec(ALICE)).expect("room");
     let entry = cluster.log.last().expect("an entry").clone();
-    let request = entry.request.expect("a request").request;
+    let request = entry.request.as_ref().expect("a request").request;
     let mut again = common::machine::Submission {
         by: common::machine::By { user: ALICE, request },
         spec: spec(ALICE),

@@ -15,6 +15,23 @@ use tonic::Status;
 
 use super::status::refused;
 
+/// Why somebody is not admitted.
+#[derive(Debug)]
+pub(super) enum NotAdmitted {
+    Refused(Refusal),
+    /// His groups can't be told now.
+    Unknown(nix::Error),
+}
+
+impl From<NotAdmitted> for Status {
+    fn from(why: NotAdmitted) -> Self {
+        match why {
+            NotAdmitted::Refused(refusal) => refused(&refusal),
+            NotAdmitted::Unknown(error) => Self::unavailable(format!("the user's groups: {error}")),
+        }
+    }
+}
+
 /// Leaves those of the partitions that `state` says are for a group of the user's, and refuses him
 /// where none is; with `EnforcePartLimits=ALL`, also where one is not. An empty name is the default
 /// partition.
@@ -22,7 +39,7 @@ pub(super) async fn admit(
     state: &State,
     user: UserId,
     partitions: &mut PartitionName,
-) -> Result<(), Status> {
+) -> Result<(), NotAdmitted> {
     let all = state.config.as_ref().map(|config| config.enforce_part_limits)
         == Some(EnforcePartLimits::All);
     let mut admitting = Vec::new();
@@ -30,7 +47,7 @@ pub(super) async fn admit(
     for name in partitions.each() {
         match admit_to(state, user, &name.into()).await {
             Ok(()) => admitting.push(name),
-            Err(status) => refusal = refusal.and(Err(status)),
+            Err(why) => refusal = refusal.and(Err(why)),
         }
     }
     if all || admitting.is_empty() {
@@ -42,16 +59,20 @@ pub(super) async fn admit(
     Ok(())
 }
 
-async fn admit_to(state: &State, user: UserId, partition: &PartitionName) -> Result<(), Status> {
+async fn admit_to(
+    state: &State,
+    user: UserId,
+    partition: &PartitionName,
+) -> Result<(), NotAdmitted> {
     let allowed = allowed(state, user, partition).to_vec();
     if allowed.is_empty() {
         return Ok(());
     }
     let admitted = tokio::task::spawn_blocking(move || is_in(user, &allowed));
-    match admitted.await.map_err(|error| Status::internal(error.to_string()))? {
+    match admitted.await.expect("the look-up does not panic") {
         Ok(true) => Ok(()),
-        Ok(false) => Err(refused(&Refusal::PartitionGroup)),
-        Err(error) => Err(Status::unavailable(format!("the user's groups: {error}"))),
+        Ok(false) => Err(NotAdmitted::Refused(Refusal::PartitionGroup)),
+        Err(error) => Err(NotAdmitted::Unknown(error)),
     }
 }
 

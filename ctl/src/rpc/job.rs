@@ -1,7 +1,7 @@
 //! What users ask of jobs.
 
 use common::{
-    id::{ContentHash, JobId},
+    id::{ContentHash, JobId, PartitionName},
     job::{JobChanges, JobSpec, SignalScope, TaskSet},
     machine::{Answer, By, Command, Refusal, Submission, TaskAct},
 };
@@ -11,7 +11,7 @@ use tonic::{Request, Status};
 
 use super::{
     aside::aside,
-    groups,
+    groups::{self, NotAdmitted},
     status::{by, invalid, refused, rejected, unavailable, user},
     trial,
 };
@@ -25,17 +25,34 @@ pub(super) async fn submit(
     request: Request<wire::SubmitRequest>,
 ) -> Result<wire::SubmitReply, Status> {
     let mut submission = submission(request)?;
-    // Who does not lead refuses what comes next.
-    if let Some(head) = shared.head() {
-        groups::admit(&head.state, submission.by.user, &mut submission.spec.partition).await?;
-    }
-    match shared.proposer.submit(Command::Submit(Box::new(submission))).await {
+    let by = submission.by.clone();
+    let refusal = refuse_by_groups(shared, by, &mut submission.spec.partition).await?;
+    let command = refusal.unwrap_or_else(|| Command::Submit(Box::new(submission)));
+    match shared.proposer.submit(command).await {
         Ok(Answer::Job(job)) => {
             shared.measures.submissions.add(1, &[]);
             Ok(wire::SubmitReply { job: job.0 })
         }
         Ok(Answer::Done | Answer::Reservation(_)) => Err(elsewhere()),
         Err(refusal) => Err(rejected(refusal)),
+    }
+}
+
+/// The command that refuses a request for the user's groups, where they do not let him in. It goes
+/// through the log, as any refusal does: of several copies of a request, all are told the same.
+async fn refuse_by_groups(
+    shared: &Shared,
+    by: By,
+    partitions: &mut PartitionName,
+) -> Result<Option<Command>, Status> {
+    // Who does not lead refuses what comes next.
+    let Some(head) = shared.head() else { return Ok(None) };
+    match groups::admit(&head.state, by.user, partitions).await {
+        Ok(()) => Ok(None),
+        Err(NotAdmitted::Refused(refusal)) => {
+            Ok(Some(Command::Refuse { by, refusal: Box::new(refusal) }))
+        }
+        Err(unknown @ NotAdmitted::Unknown(_)) => Err(unknown.into()),
     }
 }
 
@@ -191,8 +208,10 @@ pub(super) async fn update(
         return Err(refused(&Refusal::ScriptTooLarge));
     }
     let mut changes: JobChanges = changes.try_into().map_err(|error| invalid(&error))?;
-    if let (Some(partition), Some(head)) = (&mut changes.partition, shared.head()) {
-        groups::admit(&head.state, by.user, partition).await?;
+    if let Some(partition) = &mut changes.partition
+        && let Some(refusal) = refuse_by_groups(shared, by.clone(), partition).await?
+    {
+        return done(shared, refusal).await;
     }
     let changes = Box::new(changes);
     on(shared, by, JobId(job), tasks(runs)?, TaskAct::Update { changes }).await

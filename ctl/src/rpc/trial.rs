@@ -30,7 +30,7 @@ pub(super) fn run(
     let term = Term(state.term.0 + 1);
     let mut head = Head::new(state, term);
     let mut now = now.max(head.state().at);
-    let Answer::Job(job) = head.propose(Command::Submit(Box::new(submission)), now)?.answer else {
+    let Answer::Job(job) = head.propose(Command::Submit(Box::new(submission)), now).answer? else {
         unreachable!("a submission is answered with a job");
     };
     if let Some((start, places, partition)) = sched::when(head.state(), now, job) {

@@ -90,7 +90,7 @@ impl<'a> Supposed<'a> {
 
     fn send(&mut self, command: Command) -> Result<Answer, Status> {
         let proposed = self.head.propose(command, self.now);
-        proposed.map(|proposed| proposed.answer).map_err(|refusal| refused(&refusal))
+        proposed.answer.map_err(|refusal| refused(&refusal))
     }
 
     /// A request of its own: nobody has drawn such a number.

@@ -23,7 +23,7 @@ impl From<&Entry> for wire::Entry {
             term: entry.term.0,
             digest: entry.digest,
             sequence: entry.sequence,
-            request: entry.request.map(Into::into),
+            request: entry.request.clone().map(Into::into),
             events: entry.events.iter().map(Into::into).collect(),
         }
     }

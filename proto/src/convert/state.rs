@@ -60,8 +60,9 @@ pub fn state_records(state: &State) -> impl Iterator<Item = wire::StateRecord> {
         Kind::Request(wire::RequestRecord {
             request: request.0.to_vec().into(),
             forget_at: remembered.forget_at.0,
-            job: answered::job(remembered.answer),
-            reservation: answered::reserved(remembered.answer),
+            job: answered::job(&remembered.answer),
+            reservation: answered::reserved(&remembered.answer),
+            refused: answered::refused(&remembered.answer),
         })
     });
     let arrays = state.arrays.iter().map(|(id, book)| Kind::Array(array::record(*id, book)));
@@ -163,7 +164,7 @@ impl StateReader {
             Kind::Usage(record) => usage::take(&mut state.usage, record)?,
             Kind::Request(record) => {
                 let request = RequestId(exact(&record.request, "request")?);
-                let answer = answered::answer(record.job, record.reservation);
+                let answer = answered::answer(record.job, record.reservation, record.refused);
                 let forget_at = Span(record.forget_at);
                 state.requests.insert(request, Remembered { answer, forget_at });
             }

@@ -1,4 +1,4 @@
-//! One encoded entry of every kind of event ever released.
+//! One encoded entry of every kind of event ever released, and of one that holds a refusal.
 //!
 //! A file, once released, is never changed: `UPDATE_GOLDEN=1` only writes those that are missing.
 
@@ -7,7 +7,10 @@ use std::{collections::BTreeMap, env, fs, path::PathBuf};
 use common::machine::Entry;
 use proto::convert::{decode_batch, encode_batch};
 
-use crate::samples::{entry, events, kind};
+use crate::{
+    refusals::refused,
+    samples::{entry, events, kind},
+};
 
 /// Each sample under the name of its file.
 fn samples() -> BTreeMap<String, Entry> {
@@ -17,7 +20,9 @@ fn samples() -> BTreeMap<String, Entry> {
         *count += 1;
         (format!("{}_{count}", kind(&event)), entry(event))
     };
-    events().into_iter().map(named).collect()
+    let mut all: BTreeMap<String, Entry> = events().into_iter().map(named).collect();
+    all.insert("refused_1".to_owned(), refused());
+    all
 }
 
 pub(crate) fn folder() -> PathBuf {

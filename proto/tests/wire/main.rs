@@ -7,6 +7,7 @@ mod golden;
 mod gres;
 mod preemption;
 mod properties;
+mod refusals;
 mod reservations;
 mod samples;
 mod story;

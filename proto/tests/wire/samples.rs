@@ -31,7 +31,7 @@ pub(crate) fn entry(event: Event) -> Entry {
         digest: 0x0123_4567_89AB_CDEF,
         request: Some(Answered {
             request: common::id::RequestId([0xA5; 16]),
-            answer: Answer::Job(JobId(1_000)),
+            answer: Ok(Answer::Job(JobId(1_000))),
             forget_at: Span(1_764_100_120_123),
         }),
         events: vec![event],

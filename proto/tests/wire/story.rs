@@ -13,7 +13,7 @@ use common::{
 };
 use proto::convert::{StateReader, decode_batch, encode_batch, state_records};
 
-use crate::{golden::golden, samples};
+use crate::{golden::golden, refusals::refused, samples};
 
 /// What the state's digest is after the golden story.
 const DIGEST: u64 = 0x7BE2_052E_2746_7BFB;
@@ -140,7 +140,16 @@ fn the_golden_story_applies_to_the_same_state_for_ever() {
 
 #[test]
 fn a_state_survives_its_snapshot() {
-    let state = applied(&released());
+    let mut state = applied(&released());
+    let sequence = state.sequence + 1;
+    state.apply(&Entry {
+        sequence,
+        at: state.at,
+        term: state.term,
+        digest: state.digest,
+        ..refused()
+    });
+    assert!(state.requests.values().any(|known| known.answer.is_err()));
     let mut reader = StateReader::default();
     for record in state_records(&state) {
         reader.take(record).expect("a record of ours");

@@ -49,9 +49,9 @@ impl Leader {
 
     fn send(&mut self, command: Command) -> Result<Answer> {
         self.now = self.now + Span(1);
-        let proposed = self.head.propose(command, self.now)?;
+        let proposed = self.head.propose(command, self.now);
         self.log.extend(proposed.entry);
-        Ok(proposed.answer)
+        Ok(proposed.answer?)
     }
 
     /// A job that waits.

@@ -55,7 +55,7 @@ fn a_submission_that_was_told_another_s_number() {
     let mut record = busy().record();
     let at = find(&record, submitted("two"));
     record.operations[at].outcome = Outcome::Submitted { job: 1 };
-    assert_caught(&record, "acknowledged", "answers Some(Job(");
+    assert_caught(&record, "acknowledged", "answers Some(Ok(Job(");
     assert_caught(&record, "ids", "were both told of job 1");
 }
 
@@ -81,7 +81,7 @@ fn a_number_that_is_given_again() {
         log.push(LogLine { index: last.index + 1, ..first.unwrap() });
     });
     assert_caught(&record, "ids", "was given 2 times");
-    assert_caught(&record, "ids", "was carried out in entries");
+    assert_caught(&record, "ids", "was answered in entries");
     assert_caught(&record, "transitions", "JobSubmitted of job 1, which is Ended");
     assert_caught(&record, "replay", "is void");
 }
@@ -133,6 +133,26 @@ fn a_refusal_without_a_reason() {
     });
     record.operations[at].outcome = Outcome::Refused { words: "Access/permission denied".into() };
     assert_caught(&record, "order", "Access/permission denied");
+}
+
+#[test]
+fn a_refused_change_that_was_carried_out() {
+    let mut record = busy().record();
+    let at = find(&record, |one| {
+        matches!(one.outcome, Outcome::Done) && matches!(one.call, Call::Requeue { .. })
+    });
+    record.operations[at].outcome = Outcome::Refused { words: "no".into() };
+    assert_caught(&record, "order", "was refused (no) and carried out");
+}
+
+#[test]
+fn an_acknowledged_change_that_the_log_refuses() {
+    let mut record = busy().record();
+    let at = find(&record, |one| {
+        matches!(one.outcome, Outcome::Refused { .. }) && matches!(one.call, Call::Requeue { .. })
+    });
+    record.operations[at].outcome = Outcome::Done;
+    assert_caught(&record, "order", "was acknowledged, and the log refuses it");
 }
 
 #[test]

@@ -66,11 +66,11 @@ impl World {
     /// Decides, applies and logs.
     pub(super) fn send(&mut self, command: Command) -> Result<Answer, Refusal> {
         let at = Timestamp(WALL + self.pass() / 1_000_000);
-        let proposed = Head::new(self.state.clone(), Term(self.term)).propose(command, at)?;
+        let proposed = Head::new(self.state.clone(), Term(self.term)).propose(command, at);
         if let Some(entry) = proposed.entry {
             self.put(entry);
         }
-        Ok(proposed.answer)
+        proposed.answer
     }
 
     /// Applies and logs an entry, and lets the watcher see it.

@@ -36,7 +36,7 @@ fn run() -> Run {
 }
 
 fn entry() -> Entry {
-    let answer = Answer::Job(JobId(3));
+    let answer = Ok(Answer::Job(JobId(3)));
     Entry {
         at: Timestamp(1_795_475_289_015),
         term: Term(2),

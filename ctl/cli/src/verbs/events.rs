@@ -185,7 +185,7 @@ fn entry(reply: &EventsReply) -> Result<String, Status> {
         "term": entry.term.0,
         "sequence": entry.sequence,
         "at_ms": entry.at.0,
-        "request": entry.request.map(|answered| answered.request.to_string()),
+        "request": entry.request.as_ref().map(|answered| answered.request.to_string()),
         "kinds": entry.events.iter().map(Event::kind).collect::<Vec<_>>(),
         "entry": digits,
     });
