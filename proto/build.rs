@@ -3,6 +3,7 @@
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     let files = [
         "array",
+        "placing",
         "types",
         "account",
         "reservation",

@@ -127,7 +127,12 @@ impl Variables {
         self.set("SLURM_JOB_GID", spec.group);
         self.set("SLURM_JOB_USER", &account.name);
         self.set("SLURM_JOB_OVERSUBSCRIBE", "NO");
-        self.set("SLURM_JOB_EXCLUSIVE", if spec.exclusive { "NODE" } else { "NO" });
+        let exclusive = match (spec.exclusive, spec.asks().placing.user_alone) {
+            (true, _) => "NODE",
+            (false, true) => "USER",
+            (false, false) => "NO",
+        };
+        self.set("SLURM_JOB_EXCLUSIVE", exclusive);
         if let Some(name) = &spec.account {
             self.set("SLURM_JOB_ACCOUNT", name);
         }

@@ -260,9 +260,10 @@ impl Config {
     /// The least format of the log ([`crate::machine::FORMAT`]) that can say all of it.
     #[must_use]
     pub fn format(&self) -> u32 {
-        let selective = self.partitions.iter().any(PartitionConf::is_selective);
+        let newer = |conf: &PartitionConf| conf.is_selective() || conf.bounds_sharing();
+        let newer = self.partitions.iter().any(newer);
         let accounts = self.enforce != Enforce::default();
-        if selective || accounts || self.preemption.is_on() { 2 } else { 1 }
+        if newer || accounts || self.preemption.is_on() { 2 } else { 1 }
     }
 
     /// Whether jobs are bound to their CPUs: `TaskPlugin` says `task/affinity` or `task/cgroup`.

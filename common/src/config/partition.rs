@@ -17,11 +17,14 @@ pub struct PartitionConf {
     pub default_time: Option<TimeLimit>,
     pub min_nodes: u32,
     pub max_nodes: Option<u32>,
+    /// `MaxCPUsPerNode`: its jobs have no more of a node's CPUs together.
     pub max_cpus_per_node: Option<u32>,
     pub priority_tier: u16,
     pub priority_job_factor: u16,
     /// `OverSubscribe=EXCLUSIVE`, `Exclusive=NODE`: every job gets whole nodes.
     pub exclusive: bool,
+    /// `ExclusiveUser`: a node is for one user's jobs alone.
+    pub exclusive_user: bool,
     pub hidden: bool,
     pub root_only: bool,
     pub disable_root_jobs: bool,
@@ -71,6 +74,17 @@ impl PartitionState {
 }
 
 impl PartitionConf {
+    /// How many CPUs of a node with so many its jobs may have.
+    #[must_use]
+    pub fn cpus_of(&self, node: u32) -> u32 {
+        self.max_cpus_per_node.map_or(node, |most| most.min(node))
+    }
+
+    /// Whether older formats of the log could not say what it says of sharing nodes.
+    pub(super) fn bounds_sharing(&self) -> bool {
+        self.exclusive_user || self.max_cpus_per_node.is_some()
+    }
+
     /// Whether it is for some groups, accounts or QOS alone.
     pub(super) fn is_selective(&self) -> bool {
         let Self { allow_groups, allow_accounts, deny_accounts, allow_qos, deny_qos, .. } = self;
@@ -124,6 +138,7 @@ impl PartitionConf {
             priority_tier: 1,
             priority_job_factor: 1,
             exclusive: false,
+            exclusive_user: false,
             hidden: false,
             root_only: false,
             disable_root_jobs: false,

@@ -136,6 +136,10 @@ fn access(partition: &mut PartitionConf, record: &Record, report: &mut Report) {
     let is = |key: &str, word: &str| {
         record.text(key).is_some_and(|value| value.eq_ignore_ascii_case(word))
     };
+    record.set("ExclusiveUser", &mut partition.exclusive_user, report, flag);
+    if is("Exclusive", "USER") {
+        partition.exclusive_user = true;
+    }
     partition.exclusive = is("OverSubscribe", "EXCLUSIVE") || is("Exclusive", "NODE");
 }
 

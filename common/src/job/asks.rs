@@ -1,6 +1,6 @@
 //! What few jobs ask for beside nodes, CPUs and memory.
 
-use super::{CoreAsk, Licenses};
+use super::{CoreAsk, Licenses, Placing};
 use crate::time::{TimeLimit, Timestamp};
 
 /// See the module. By default, nothing.
@@ -15,6 +15,7 @@ pub struct Asks {
     /// `--priority`, which stays what it is.
     pub priority: Option<u32>,
     pub cores: CoreAsk,
+    pub placing: Placing,
 }
 
 /// What `scontrol update job` changes of it; what is none stays as it is.
@@ -42,6 +43,7 @@ impl Asks {
         time_min: None,
         priority: None,
         cores: CoreAsk::NONE,
+        placing: Placing::NONE,
     };
 
     /// The same after the changes.

@@ -7,6 +7,7 @@ mod cores;
 mod dependency;
 mod end;
 mod license;
+mod placing;
 mod reason;
 mod spec;
 mod state;
@@ -19,6 +20,7 @@ pub use dependency::{Condition, Dependency, DependencyError, Fate, On, Progress,
 pub use end::{End, EndState, ExitStatus, Requeue};
 pub(crate) use license::license;
 pub use license::{LicenseError, Licenses};
+pub use placing::Placing;
 pub use reason::Reason;
 pub use spec::{
     JobChanges, JobSpec, Layout, MemoryRequest, OpenMode, ResourceLimit, SignalScope, WarnSignal,

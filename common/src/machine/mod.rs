@@ -32,6 +32,7 @@ mod refusal;
 mod reserved;
 mod restore;
 mod rules;
+mod sharing;
 mod state;
 mod suppose;
 mod tallies;

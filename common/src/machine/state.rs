@@ -13,6 +13,7 @@ use super::{
     fingerprint::{fingerprint_job, fingerprint_node},
     refusal::Refused,
     reserved::Reservations,
+    sharing::separates,
     tallies::Tallies,
     usage::Usage,
 };
@@ -92,6 +93,8 @@ pub struct State {
     pub dependents: Dependents,
     /// How many of each license are in use; those that are not, are not in it.
     pub licenses: OrdMap<String, u32>,
+    /// How many jobs that wait or run ask that nobody else's be on their nodes.
+    pub separate: u32,
     /// What the jobs of each association and QOS have.
     pub tallies: Tallies,
     /// Where each node stands in the configuration's list.
@@ -226,6 +229,7 @@ impl State {
         assert_eq!(fresh.dependents, self.dependents, "who waits for whom follows from the jobs");
         assert_eq!(fresh.licenses, self.licenses, "the licenses in use follow from the jobs");
         assert_eq!(fresh.reservations, self.reservations, "who uses them follows from the jobs");
+        assert_eq!(fresh.separate, self.separate, "who shares with nobody follows from the jobs");
         assert_eq!(fresh.tallies, self.tallies, "what they have follows from the jobs");
         assert_eq!(fresh.positions, self.positions, "where nodes stand follows from the config");
         assert_eq!(fresh.forgetting, self.forgetting, "what is forgotten follows from requests");
@@ -314,6 +318,7 @@ impl State {
         self.ended.clear();
         self.dependents = Dependents::default();
         self.licenses.clear();
+        self.separate = 0;
         self.tallies = Tallies::default();
         self.rebuild_reservations();
         self.tasks = Tasks::default();
@@ -354,6 +359,7 @@ impl State {
         }
         self.digest = self.digest.wrapping_add(fingerprint_job(&job));
         self.take_licenses(&job);
+        self.separate += u32::from(separates(&job));
         self.dependents.insert(&job);
         self.tasks.insert(&job);
         self.reservations.insert(&job);
@@ -405,6 +411,8 @@ impl State {
     fn unindex_job(&mut self, old: &Job) {
         self.digest = self.digest.wrapping_sub(fingerprint_job(old));
         self.give_back_licenses(old);
+        let separates = u32::from(separates(old));
+        self.separate = self.separate.checked_sub(separates).expect("the job was counted");
         self.dependents.remove(old);
         self.tasks.remove(old);
         self.reservations.remove(old);

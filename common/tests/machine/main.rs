@@ -16,6 +16,7 @@ mod properties;
 mod requests;
 mod reservations;
 mod several;
+mod sharing;
 mod stories;
 mod times;
 mod usage;

@@ -19,7 +19,10 @@ use crate::{
     plan::limit,
     policy::Policy,
     sites::Site,
-    timeline::{Amounts, Ask, ClassId, Grid, Held, Shape, ShapeId, Start, Timeline, VeilId},
+    tenants::Minding,
+    timeline::{
+        Amounts, Ask, ClassId, Grid, Held, Manner, Shape, ShapeId, Start, Tenant, Timeline, VeilId,
+    },
 };
 
 /// How many words of what is free the timeline of a small cluster may have, before its grid is
@@ -55,6 +58,7 @@ pub(crate) struct Board {
     shapes: BTreeMap<Need, ShapeId>,
     /// Whether a class could run on its nodes if they were idle, where that was asked.
     could: BTreeMap<ClassId, bool>,
+    minding: Minding,
 }
 
 impl Board {
@@ -103,13 +107,17 @@ impl Board {
             let budget = (WORDS / shares.len().max(1)).clamp(SLOTS, 4 * SLOTS);
             Grid { budget, step: policy.resolution.0, window: policy.window.0 }
         };
-        let timeline = Timeline::with_borders(now.0, &totals, &running, &grid, borders);
+        let mut timeline = Timeline::with_borders(now.0, &totals, &running, &grid, borders);
+        let minding = Minding::of(view, config);
+        if !minding.is_nothing() {
+            settle(&mut timeline, (view, config, now), minding, &by_name);
+        }
         let mut examples = vec![0; timeline.capacities().len()];
         for at in 0..shares.len() {
             examples[timeline.capacity(at)] = at;
         }
         let (shapes, could) = (BTreeMap::new(), BTreeMap::new());
-        Self { shares, by_name, timeline, examples, shapes, could }
+        Self { shares, by_name, timeline, examples, shapes, could, minding }
     }
 
     pub(crate) fn position(&self, name: &NodeName) -> Option<usize> {
@@ -119,6 +127,18 @@ impl Board {
     /// What a run holds of each node.
     pub(crate) fn held_by(&self, run: &Run, config: &Config) -> Vec<(usize, Amounts)> {
         held_by(run, config, &self.by_name, &self.shares).collect()
+    }
+
+    /// As whom those see it who are on its nodes, and its CPUs there, by node.
+    pub(crate) fn visits_of(
+        &self,
+        (job, run): (&Job, &Run),
+        config: &Config,
+    ) -> Option<(Tenant, Vec<(usize, u64)>)> {
+        let tenant = self.minding.tenant(config, job.partition.as_str(), job)?;
+        let visit =
+            |place: &Place| Some((*self.by_name.get(&place.node)?, u64::from(place.held.cpus)));
+        Some((tenant, run.places.iter().filter_map(visit).collect()))
     }
 
     /// Keeps `nodes` for a job that waits for them.
@@ -152,6 +172,7 @@ impl Board {
             counts: site.counts.clone(),
             apart: job.spec.constraint().apart,
             veil,
+            manner: Manner { tenant: self.minding.tenant(config, &partition.name, job) },
         })
     }
 
@@ -204,6 +225,7 @@ impl Board {
     }
 
     pub(crate) fn give_back(&mut self, Booking { class, start, until }: &Booking) {
+        self.timeline.leave(*class, start, *until);
         let nodes = start.nodes.iter();
         let held = nodes.map(|(node, tasks)| (*node, self.timeline.held(*class, *node, *tasks)));
         let held: Vec<_> = held.collect();
@@ -323,6 +345,27 @@ fn held_by<'a>(
         amounts.0[0] = u64::from(kept);
         Some((node, amounts))
     })
+}
+
+/// Lets those be on their nodes who run, as far as somebody minds them.
+fn settle(
+    timeline: &mut Timeline,
+    (view, config, now): (&State, &Config, Timestamp),
+    minding: Minding,
+    by_name: &BTreeMap<NodeName, usize>,
+) {
+    for (node, jobs) in &view.holding {
+        let Some(at) = by_name.get(node) else { continue };
+        for job in jobs.iter().filter_map(|job| view.jobs.get(job)) {
+            let Some(tenant) = minding.tenant(config, job.partition.as_str(), job) else {
+                continue;
+            };
+            let places = job.holding().map_or(&[][..], |run| &run.places);
+            let own = places.iter().filter(|place| place.node == *node);
+            let cpus = own.map(|place| u64::from(place.held.cpus)).sum();
+            timeline.settle(*at, tenant, until(job, now, shortly(config)), cpus);
+        }
+    }
 }
 
 /// Until when the job's run is taken to hold its nodes; `u64::MAX`: for ever.

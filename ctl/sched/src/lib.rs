@@ -23,6 +23,7 @@ mod reserved;
 mod several;
 mod sites;
 pub mod standing;
+mod tenants;
 pub mod timeline;
 mod turn;
 pub mod why;

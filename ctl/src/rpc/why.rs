@@ -80,7 +80,7 @@ fn room(room: &Room) -> wire::Room {
         let found = room.short.iter().find(|(short, _)| *short == kind);
         found.map_or(0, |(_, nodes)| *nodes)
     };
-    let Room { nodes, down, drained, barred, fit, short: _, needs, tasks } = room;
+    let Room { nodes, down, drained, barred, fit, short: _, kept_off, needs, tasks } = room;
     wire::Room {
         nodes: *nodes,
         down: *down,
@@ -90,6 +90,7 @@ fn room(room: &Room) -> wire::Room {
         short_cpus: short(Kind::Cpus),
         short_memory: short(Kind::Memory),
         short_gpus: short(Kind::Gpus),
+        kept_off: *kept_off,
         needs: *needs,
         tasks: tasks.map(|(tasks, _)| tasks),
         tasks_fit: tasks.map(|(_, fit)| fit),

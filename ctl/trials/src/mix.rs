@@ -1,7 +1,9 @@
 //! A large cluster and its queue, drawn: what sites with ten thousand nodes have.
 
 use fastrand::Rng;
-use sched::timeline::{Amounts, Ask, ClassId, Grid, Held, MaskId, Portion, Shape, Timeline};
+use sched::timeline::{
+    Amounts, Ask, ClassId, Grid, Held, Manner, MaskId, Portion, Shape, Timeline,
+};
 
 const GIB: u64 = 1_024;
 const MINUTE: u64 = 60_000;
@@ -173,5 +175,6 @@ pub fn class(timeline: &mut Timeline, mask: MaskId, job: &Job) -> ClassId {
         counts: vec![],
         apart: false,
         veil: None,
+        manner: Manner::default(),
     })
 }

@@ -7,7 +7,7 @@
 
 use std::collections::VecDeque;
 
-use sched::timeline::{Amounts, Ask, Grid, Held, Portion, Shape, Timeline};
+use sched::timeline::{Amounts, Ask, Grid, Held, Manner, Portion, Shape, Timeline};
 
 use crate::swf::{Job, Log};
 
@@ -125,6 +125,7 @@ fn starting(
             counts: vec![],
             apart: false,
             veil: None,
+            manner: Manner::default(),
         });
         let latest = match order {
             Order::Fcfs => now,

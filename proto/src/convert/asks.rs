@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use common::{
-    job::{AskChanges, Asks, Constraint, CoreAsk, Licenses},
+    job::{AskChanges, Asks, Constraint, CoreAsk, Licenses, Placing},
     time::Timestamp,
 };
 
@@ -31,6 +31,7 @@ impl From<&Asks> for wire::Asks {
             time_min: asks.time_min.map(Into::into),
             priority: asks.priority,
             cores: (asks.cores != CoreAsk::NONE).then(|| asks.cores.into()),
+            placing: (asks.placing != Placing::NONE).then(|| asks.placing.into()),
         }
     }
 }
@@ -44,6 +45,7 @@ pub(super) fn shared(wire: Option<wire::Asks>) -> Result<Option<Arc<Asks>>, Inva
         time_min: wire.time_min.map(Into::into),
         priority: wire.priority,
         cores: wire.cores.map(Into::into).unwrap_or_default(),
+        placing: wire.placing.map(Into::into).unwrap_or_default(),
     };
     Ok((asks != Asks::NONE).then(|| Arc::new(asks)))
 }
@@ -59,6 +61,20 @@ impl From<wire::CoreAsk> for CoreAsk {
     fn from(wire: wire::CoreAsk) -> Self {
         let wire::CoreAsk { sockets, cores, threads, tasks_per_core } = wire;
         Self { sockets, cores, threads, tasks_per_core }
+    }
+}
+
+impl From<Placing> for wire::Placing {
+    fn from(placing: Placing) -> Self {
+        let Placing { user_alone } = placing;
+        Self { user_alone }
+    }
+}
+
+impl From<wire::Placing> for Placing {
+    fn from(wire: wire::Placing) -> Self {
+        let wire::Placing { user_alone } = wire;
+        Self { user_alone }
     }
 }
 

@@ -20,7 +20,7 @@ use common::{
     time::{Span, TimeLimit, Timestamp},
 };
 
-use crate::{accounts, asks, cpus, gres, preemption, reservations, usage};
+use crate::{accounts, asks, cpus, gres, placing, preemption, reservations, usage};
 
 /// The entry that holds `event` in the golden files.
 pub(crate) fn entry(event: Event) -> Entry {
@@ -101,6 +101,7 @@ pub(crate) fn events() -> Vec<Event> {
     events.extend(asks::times());
     events.push(cpus::asked());
     events.extend(preemption::events());
+    events.extend(placing::events());
     events
 }
 

@@ -25,6 +25,9 @@ pub(super) fn allocate(
     settle(state, job, &mut places)?;
     let (conf, job) = may_have(state, job, partition.as_ref(), &places)?;
     let job = &*job;
+    if !state.may_share(job, conf, &places, |_| false) {
+        return Err(Refusal::Stale);
+    }
     let incarnation = state
         .nodes
         .get(&places[0].node)

@@ -3,7 +3,7 @@
 use crate::{
     config::PartitionConf,
     id::NodeName,
-    job::{Asks, CoreAsk, Features, JobSpec, Licenses},
+    job::{Asks, CoreAsk, Features, JobSpec, Licenses, Placing},
     machine::{Refusal, State},
     time::{TimeLimit, Timestamp},
 };
@@ -13,7 +13,7 @@ pub(super) fn may_ask(state: &State, spec: &JobSpec) -> Result<(), Refusal> {
     if spec.tmp_disk_mib > 0 && state.format < 2 {
         return Err(Refusal::Format("requests for temporary disk"));
     }
-    let Asks { licenses, deadline, time_min, priority, cores } = spec.asks();
+    let Asks { licenses, deadline, time_min, priority, cores, placing } = spec.asks();
     let timed = deadline.is_some() || time_min.is_some() || priority.is_some();
     if timed && state.format < 2 {
         return Err(Refusal::Format("--deadline, --time-min and --priority"));
@@ -21,6 +21,9 @@ pub(super) fn may_ask(state: &State, spec: &JobSpec) -> Result<(), Refusal> {
     may_have_licenses(state, licenses)?;
     if *cores != CoreAsk::NONE && state.format < 2 {
         return Err(Refusal::Format("requests for sockets, cores and threads"));
+    }
+    if *placing != Placing::NONE && state.format < 2 {
+        return Err(Refusal::Format("--exclusive=user"));
     }
     let Some(constraint) = &spec.constraint else { return Ok(()) };
     if state.format < 2 {

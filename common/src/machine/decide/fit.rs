@@ -75,12 +75,13 @@ fn lacking_with(
         return Some(Lacking::Nodes);
     }
     let may_have = |node: &&Node| !excluded.contains(&node.name) && admitted(&node.name);
+    let own = (config, partition);
     let left = || members(state, partition).filter(may_have);
-    let any = |fits: &dyn Fn(Resources) -> bool| left().any(|node| fits(node.total));
-    if left().any(|node| fits(state, config, (spec, least), node)) {
+    let any = |fits: &dyn Fn(Resources) -> bool| left().any(|node| fits(there(partition, node)));
+    if left().any(|node| fits(state, own, (spec, least), node)) {
         let fit = |node: &Node| {
-            if fits(state, config, (spec, least), node) {
-                let tasks = tasks_on(state, config, (spec, &units), node);
+            if fits(state, own, (spec, least), node) {
+                let tasks = tasks_on(state, own, (spec, &units), node);
                 tasks.min(gres::units_on(spec, &units, node))
             } else {
                 0
@@ -157,11 +158,26 @@ fn steps(state: &State, config: &Config, (spec, of_task): (&JobSpec, u32), node:
     Steps::of(layout, config.grain, of_task, &spec.asks().cores)
 }
 
+/// What the partition's jobs may have of the node.
+fn there(partition: &PartitionConf, node: &Node) -> Resources {
+    Resources { cpus: partition.cpus_of(node.total.cpus), ..node.total }
+}
+
 /// Whether the node has what the job needs at least of each of its nodes.
-fn fits(state: &State, config: &Config, (spec, least): (&JobSpec, Resources), node: &Node) -> bool {
+fn fits(
+    state: &State,
+    (config, partition): (&Config, &PartitionConf),
+    (spec, least): (&JobSpec, Resources),
+    node: &Node,
+) -> bool {
+    let total = there(partition, node);
+    if (spec.exclusive || partition.exclusive) && total.cpus < node.total.cpus {
+        // It can't have the whole of it.
+        return false;
+    }
     let per_cpu = memory_per_cpu(config, spec);
     if per_cpu.is_none() && spec.asks().cores == CoreAsk::NONE {
-        return least.fits_in(node.total);
+        return least.fits_in(total);
     }
     // Whole cores bring CPUs and memory with them that nobody asked for.
     let steps = steps(state, config, (spec, 0), node);
@@ -170,13 +186,18 @@ fn fits(state: &State, config: &Config, (spec, least): (&JobSpec, Resources), no
         mib.saturating_mul(u64::from(count.saturating_mul(steps.used)))
     });
     let cpus = count.saturating_mul(steps.taken);
-    Resources { cpus, memory_mib: memory }.fits_in(node.total)
+    Resources { cpus, memory_mib: memory }.fits_in(total)
 }
 
 /// How many of its tasks (or what else is placed in one piece) fit on the node when it is idle.
-fn tasks_on(state: &State, config: &Config, (spec, units): (&JobSpec, &Units), node: &Node) -> u32 {
+fn tasks_on(
+    state: &State,
+    (config, partition): (&Config, &PartitionConf),
+    (spec, units): (&JobSpec, &Units),
+    node: &Node,
+) -> u32 {
     let steps = steps(state, config, (spec, units.cpus), node);
-    let there = node.total.cpus / steps.taken;
+    let there = there(partition, node).cpus / steps.taken;
     let there = memory_per_cpu(config, spec).map_or(there, |mib| {
         let memory = node.total.memory_mib / mib.saturating_mul(u64::from(steps.used));
         there.min(u32::try_from(memory).unwrap_or(u32::MAX))
@@ -247,12 +268,12 @@ fn suffice(fits: impl Iterator<Item = u32>, spec: &JobSpec, tasks: u32) -> bool 
     all.len() >= nodes_min as usize && room >= tasks
 }
 
-/// Whether the job asks for more nodes or CPUs than the partition has in all.
+/// Whether the job asks for more nodes or CPUs than the partition's jobs may have in all.
 fn exceeds_partition<'a>(
     members: impl Iterator<Item = &'a Node>,
     partition: &PartitionConf,
     spec: &JobSpec,
 ) -> bool {
-    let cpus: u64 = members.map(|node| u64::from(node.total.cpus)).sum();
+    let cpus: u64 = members.map(|node| u64::from(there(partition, node).cpus)).sum();
     nodes_min(spec) as usize > partition.nodes.len() || u64::from(spec.layout.cpus()) > cpus
 }

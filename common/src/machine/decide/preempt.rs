@@ -23,7 +23,7 @@ pub(super) fn preempt(
 ) -> Result<Vec<Event>, Refusal> {
     let Preemption { mut start, runs } = preemption;
     let waits = waiting(state, now, &start)?;
-    let (_, job) = may_have(state, waits, start.partition.as_ref(), &start.places)?;
+    let (conf, job) = may_have(state, waits, start.partition.as_ref(), &start.places)?;
     let (_, deadline) = stay(state, now, &job, &start.places)?;
     if runs.is_empty() || !is_in_time(&job, deadline) {
         return Err(Refusal::Stale);
@@ -56,6 +56,9 @@ pub(super) fn preempt(
             || matches!(job.phase, Phase::Completing { .. })
             || runs.iter().any(|(id, _)| *id == job.id)
     };
+    if !state.may_share(&job, conf, &start.places, leaves) {
+        return Err(Refusal::Stale);
+    }
     // The places are free once those have left who do; which ones they are, is said at the start.
     let left = without(state, now, &start.places, leaves);
     settle(&left, waits, &mut start.places)?;

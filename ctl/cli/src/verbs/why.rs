@@ -131,6 +131,7 @@ fn room(room: &Room) -> Value {
         "short_of_cpus": room.short_cpus,
         "short_of_memory": room.short_memory,
         "short_of_gpus": room.short_gpus,
+        "kept_off_by_others": room.kept_off,
         "needs": room.needs,
         "tasks": room.tasks,
         "tasks_have_room": room.tasks_fit,

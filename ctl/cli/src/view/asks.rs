@@ -4,7 +4,7 @@ use common::{
     job::Licenses,
     time::{Span, Timestamp},
 };
-use proto::types::{Asks, CoreAsk};
+use proto::types::{Asks, CoreAsk, Placing};
 
 use super::{Job, job::limit};
 
@@ -37,6 +37,20 @@ impl Job<'_> {
     /// What it asks of sockets, cores and threads.
     pub(crate) fn cores(&self) -> CoreAsk {
         self.asks().and_then(|asks| asks.cores).unwrap_or_default()
+    }
+
+    /// How it wants its nodes.
+    pub(crate) fn placing(&self) -> Placing {
+        self.asks().and_then(|asks| asks.placing).unwrap_or_default()
+    }
+
+    /// Whole nodes, or nodes without others' jobs.
+    pub(crate) fn exclusive(&self) -> &'static str {
+        match (self.spec.exclusive, self.placing().user_alone) {
+            (true, _) => "NODE",
+            (false, true) => "USER",
+            (false, false) => "NO",
+        }
     }
 
     /// Whether it asks for one of that name.

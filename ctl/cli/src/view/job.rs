@@ -315,11 +315,6 @@ impl<'a> Job<'a> {
         named.or_else(|| stay.map(|stay| stay.name.clone()))
     }
 
-    /// Whole nodes.
-    pub(crate) fn exclusive(&self) -> &'static str {
-        if self.spec.exclusive { "NODE" } else { "NO" }
-    }
-
     pub(crate) fn cpus_per_task(&self) -> u32 {
         self.layout.cpus_per_task.unwrap_or(1)
     }

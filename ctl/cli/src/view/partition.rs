@@ -55,6 +55,15 @@ impl<'a> Partition<'a> {
         })
     }
 
+    /// Whom a node of it is for at a time: a job, a user's jobs, or all.
+    pub(crate) fn exclusive(&self) -> &'static str {
+        match (self.conf.exclusive, self.conf.exclusive_user) {
+            (true, _) => "NODE",
+            (false, true) => "USER",
+            (false, false) => "NO",
+        }
+    }
+
     pub(crate) fn cpus(&self) -> u32 {
         self.nodes.iter().map(|node| node.total.cpus).sum()
     }
@@ -108,7 +117,7 @@ impl<'a> Partition<'a> {
             },
             "flags": self.flags(),
             "partition": {
-                "exclusive": if self.conf.exclusive { "NODE" } else { "NO" },
+                "exclusive": self.exclusive(),
                 "oversubscribe": "NO",
                 "state": [self.state()],
             },

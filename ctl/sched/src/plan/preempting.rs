@@ -22,7 +22,7 @@ use crate::{
     board::{self, shortly},
     placement::need,
     several::Several,
-    timeline::{Amounts, ClassId, Start},
+    timeline::{Amounts, ClassId, Start, Tenant},
 };
 
 /// How many requests are tried in vain in one plan.
@@ -56,6 +56,8 @@ struct Candidate {
     until: u64,
     notice: u64,
     held: Vec<(usize, Amounts)>,
+    /// Whom others mind there, and his CPUs on each node.
+    visits: Option<(Tenant, Vec<(usize, u64)>)>,
 }
 
 impl<'a> Preempting<'a> {
@@ -262,6 +264,7 @@ impl<'a> Pass<'a> {
                     until: board::until(victim, self.now, shortly),
                     notice: notice.0.max(1),
                     held: self.board.held_by(run, self.config),
+                    visits: self.board.visits_of((victim, run), self.config),
                 };
                 found.insert(*id, candidate);
             }
@@ -362,13 +365,22 @@ impl Way<'_, '_, '_> {
     }
 
     fn without(&mut self, one: &Candidate) {
+        self.shift(one, (one.until, self.leave));
         let held = one.held.iter().copied();
         self.pass.board.timeline.release(held, self.leave, one.until);
     }
 
     fn with(&mut self, one: &Candidate) {
+        self.shift(one, (self.leave, one.until));
         for (node, amounts) in &one.held {
             self.pass.board.timeline.take(*node, *amounts, self.leave, one.until);
+        }
+    }
+
+    fn shift(&mut self, one: &Candidate, span: (u64, u64)) {
+        let Some((tenant, visits)) = &one.visits else { return };
+        for (node, cpus) in visits {
+            self.pass.board.timeline.shift(*node, (*tenant, *cpus), span);
         }
     }
 }

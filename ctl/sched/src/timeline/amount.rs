@@ -10,6 +10,9 @@ pub struct Amounts(pub [u64; KINDS]);
 impl Amounts {
     pub const NONE: Self = Self([0; KINDS]);
 
+    /// More of each kind than there is.
+    pub const ALL: Self = Self([u64::MAX; KINDS]);
+
     /// The first kinds; of the others, nothing.
     #[must_use]
     pub fn of<const N: usize>(first: [u64; N]) -> Self {

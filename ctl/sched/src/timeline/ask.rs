@@ -5,6 +5,7 @@ use common::cpus::Steps;
 use super::{
     VeilId,
     amount::{Amounts, Packing},
+    tenants::Tenant,
 };
 
 /// What a job takes of a node of one capacity.
@@ -87,6 +88,14 @@ pub struct Ask {
     pub apart: bool,
     /// What it may not have for a while.
     pub veil: Option<VeilId>,
+    pub manner: Manner,
+}
+
+/// How few jobs want their nodes, or those beside them. By default, in no way.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Manner {
+    /// Who is on a node concerns it, or it those.
+    pub tenant: Option<Tenant>,
 }
 
 /// A shape that the timeline knows.
@@ -175,6 +184,7 @@ impl Ask {
         let limit = |ask: &Self| ask.limit.unwrap_or(u64::MAX);
         (other.counts.is_empty() || self.counts == other.counts && self.apart == other.apart)
             && self.veil == other.veil
+            && self.manner == other.manner
             && self.nodes_min >= other.nodes_min
             && self.nodes_max <= other.nodes_max
             && self.tasks >= other.tasks

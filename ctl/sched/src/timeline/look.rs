@@ -23,7 +23,8 @@ impl Timeline {
             held.iter().any(|(node, held)| !self.packing.fits(*held, slot.free[*node]))
         };
         let mut slots = self.slots[self.position(start.at)..].iter();
-        slots.find(full).map_or(u64::MAX, |slot| slot.begin)
+        let until = slots.find(full).map_or(u64::MAX, |slot| slot.begin);
+        until.min(self.may_stay(class, start))
     }
 
     /// The same request with another limit.

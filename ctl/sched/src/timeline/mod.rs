@@ -26,16 +26,18 @@ mod grid;
 mod look;
 mod search;
 mod slot;
+mod tenants;
 mod together;
 mod veil;
 
 use std::collections::BTreeMap;
 
-use self::{amount::Packing, ask::Packed, search::Class, slot::Slot};
+use self::{amount::Packing, ask::Packed, search::Class, slot::Slot, tenants::Tenants};
 pub use self::{
     amount::{Amounts, KINDS},
-    ask::{Ask, ClassId, InSteps, MaskId, Portion, Shape, ShapeId, Start},
+    ask::{Ask, ClassId, InSteps, Manner, MaskId, Portion, Shape, ShapeId, Start},
     grid::Grid,
+    tenants::{Share, Tenant},
     veil::{Sight, VeilId},
 };
 
@@ -62,6 +64,7 @@ pub struct Timeline {
     uniform: Vec<Option<usize>>,
     /// In the order of their beginnings; the last one has no end.
     slots: Vec<Slot>,
+    tenants: Tenants,
     budget: usize,
     shapes: Vec<Packed>,
     shape_ids: BTreeMap<Shape, ShapeId>,
@@ -116,6 +119,7 @@ impl Timeline {
             capacity,
             uniform,
             slots: vec![],
+            tenants: Tenants::default(),
             budget: grid.budget,
             shapes: vec![],
             shape_ids: BTreeMap::new(),
@@ -254,7 +258,11 @@ impl Timeline {
         for slot in &mut self.slots[from..to] {
             slot.changes += u32::try_from(start.nodes.len()).unwrap_or(u32::MAX);
         }
-        self.slots.get(to).map_or(u64::MAX, |slot| slot.begin)
+        let until = self.slots.get(to).map_or(u64::MAX, |slot| slot.begin);
+        if self.classes[class.0].ask.manner.tenant.is_some() {
+            self.enter(class, start, until);
+        }
+        until
     }
 
     /// The least that is free of the node from one moment until another, of each kind.

@@ -139,7 +139,7 @@ impl Timeline {
         let packed = &self.shapes[ask.shape.0];
         let tasks = |node: usize| {
             let capacity = self.capacity[node];
-            packed.tasks(&self.packing, capacity, self.totals[capacity])
+            packed.tasks(&self.packing, capacity, self.left_idle(ask, self.totals[capacity]))
         };
         let mask = self.masks[ask.mask.0].iter().enumerate();
         let nodes = mask.flat_map(|(at, bits)| ones(*bits).map(move |bit| at * 64 + bit));
@@ -251,6 +251,12 @@ impl Timeline {
                 return 0;
             }
             free = if at == stretch.from { there } else { self.packing.min(free, there) };
+        }
+        if ask.manner.tenant.is_some() {
+            match self.left_to(ask, stretch, node, free) {
+                Some(left) if self.packing.fits(least, left) => free = left,
+                Some(_) | None => return 0,
+            }
         }
         if ask.is_elastic() { packed.tasks(&self.packing, capacity, free) } else { 1 }
     }

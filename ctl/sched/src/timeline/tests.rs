@@ -1,75 +1,13 @@
 //! The engine against a planner that is as plain as can be: no slots, no bits, no memory.
 
+mod plain;
+
 use proptest::prelude::*;
 
 use common::cpus::Steps;
 
+use self::plain::{Plain, Visit};
 use super::*;
-
-/// What is taken of a node, from when until when.
-type Taken = (usize, Amounts, u64, u64);
-
-/// Knows what is taken, and looks at all of it each time.
-struct Plain {
-    totals: Vec<Amounts>,
-    taken: Vec<Taken>,
-}
-
-impl Plain {
-    /// The least that is free of the node within the time, of each kind.
-    fn free(&self, node: usize, from: u64, until: u64) -> Option<Amounts> {
-        let touches = |taken: &&Taken| taken.0 == node && taken.2 < until && taken.3 > from;
-        let touching: Vec<&Taken> = self.taken.iter().filter(touches).collect();
-        let moments = touching.iter().map(|taken| taken.2.max(from)).chain([from]);
-        let mut least = self.totals[node];
-        for moment in moments {
-            let mut left = self.totals[node];
-            for taken in touching.iter().filter(|taken| taken.2 <= moment && taken.3 > moment) {
-                for (left, less) in left.0.iter_mut().zip(taken.1.0) {
-                    *left = left.checked_sub(less)?;
-                }
-            }
-            least = Amounts(std::array::from_fn(|kind| least.0[kind].min(left.0[kind])));
-        }
-        Some(least)
-    }
-
-    fn tasks(&self, want: &Want, node: usize, from: u64, until: u64) -> u32 {
-        let free = self.free(node, from, until).expect("nothing is taken twice");
-        let portion = want.portion(self.totals[node]);
-        (1..=want.tasks_per_node)
-            .take_while(|tasks| {
-                let held = portion.held(*tasks).max(portion.least);
-                held.0.iter().zip(free.0).all(|(held, free)| *held <= free)
-            })
-            .last()
-            .unwrap_or(0)
-    }
-
-    /// Whether the job could start at that moment.
-    fn suffices(&self, want: &Want, from: u64) -> bool {
-        let until = want.until(from);
-        let nodes = 0..self.totals.len();
-        let fitting = nodes
-            .filter(|node| want.nodes >> node & 1 == 1)
-            .map(|node| (node, self.tasks(want, node, from, until)))
-            .filter(|(_, tasks)| *tasks > 0);
-        let (fits, mut fitting): (Vec<usize>, Vec<u32>) = fitting.unzip();
-        if !want.counts_met(&fits) {
-            return false;
-        }
-        fitting.sort_unstable_by(|left, right| right.cmp(left));
-        let room: u32 = fitting.iter().take(want.most as usize).sum();
-        fitting.len() >= want.least as usize && room >= want.tasks
-    }
-
-    fn earliest(&self, want: &Want, now: u64) -> Option<u64> {
-        let mut moments: Vec<u64> = self.taken.iter().map(|taken| taken.3).chain([now]).collect();
-        moments.retain(|moment| (now..u64::MAX).contains(moment));
-        moments.sort_unstable();
-        moments.into_iter().find(|moment| self.suffices(want, *moment))
-    }
-}
 
 /// A job, as the tests draw it.
 #[derive(Clone, Debug)]
@@ -90,6 +28,7 @@ struct Want {
     /// Of the nodes of these bits at least so many.
     counts: Vec<(u32, u32)>,
     apart: bool,
+    tenant: Option<Tenant>,
 }
 
 impl Want {
@@ -139,6 +78,7 @@ impl Want {
             counts,
             apart: self.apart,
             veil: None,
+            manner: Manner { tenant: self.tenant },
         })
     }
 }
@@ -153,10 +93,10 @@ fn want() -> impl Strategy<Value = Want> {
     let cap = prop_oneof![4 => Just(u64::MAX), 1 => 1..4_u64];
     let counts = proptest::collection::vec((1..1_u32 << NODES, 0..3_u32), 0..3);
     let counts = prop_oneof![3 => Just(vec![]), 1 => counts];
-    let kind = (prop::bool::weighted(0.2), cap, counts, any::<bool>(), in_steps());
+    let kind = (prop::bool::weighted(0.2), cap, counts, any::<bool>(), in_steps(), tenant());
     (1..1_u32 << NODES, size, amounts(), amounts(), kind, limit).prop_map(
         |(nodes, (least, more, tasks, tasks_per_node), per_task, floor, kind, limit)| {
-            let (whole, cap, counts, apart, in_steps) = kind;
+            let (whole, cap, counts, apart, in_steps, tenant) = kind;
             let cpus = if in_steps.is_some() { 0 } else { per_task.0[0].max(1) };
             Want {
                 nodes: if nodes % 2 == 0 { nodes } else { (1 << NODES) - 1 },
@@ -173,9 +113,18 @@ fn want() -> impl Strategy<Value = Want> {
                 limit,
                 counts,
                 apart,
+                tenant,
             }
         },
     )
+}
+
+/// Whom somebody minds, or who minds somebody; not each.
+fn tenant() -> impl Strategy<Value = Option<Tenant>> {
+    let share = prop::option::of((0..2_usize).prop_map(|of| Share { of, most: 2 + of as u64 }));
+    let tenant = (0..3_u32, prop::bool::weighted(0.3), share)
+        .prop_map(|(user, separate, share)| Tenant { user, separate, share });
+    prop_oneof![1 => Just(None), 2 => tenant.prop_map(Some)]
 }
 
 /// Cores of two or four CPUs, of which tasks use some or all.
@@ -191,7 +140,7 @@ fn in_steps() -> impl Strategy<Value = Option<InSteps>> {
 fn cluster() -> (Vec<Amounts>, Plain) {
     let totals: Vec<Amounts> =
         [[4, 8, 0], [4, 8, 0], [2, 8, 2], [4, 8, 0], [8, 4, 1]].map(Amounts::of).to_vec();
-    let plain = Plain { totals: totals.clone(), taken: vec![] };
+    let plain = Plain { totals: totals.clone(), ..Plain::default() };
     (totals, plain)
 }
 
@@ -220,6 +169,10 @@ fn admitted(running: Vec<Held>, plain: &mut Plain) -> Vec<Held> {
     kept
 }
 
+fn visit(want: &Want, node: usize, held: Amounts, span: (u64, u64)) -> Option<Visit> {
+    want.tenant.map(|tenant| (node, tenant, held.0[0], span.0, span.1))
+}
+
 /// Checks what the engine found, and takes it.
 fn take(timeline: &mut Timeline, plain: &mut Plain, class: ClassId, want: &Want, start: &Start) {
     let nodes = start.nodes.len();
@@ -234,6 +187,9 @@ fn take(timeline: &mut Timeline, plain: &mut Plain, class: ClassId, want: &Want,
         assert!(want.nodes >> node & 1 == 1, "{start:?}");
         assert!((1..=want.tasks_per_node).contains(tasks), "{start:?}");
         let held = timeline.held(class, *node, *tasks);
+        let span = (start.at, start.until);
+        assert!(plain.lets(want, *node, held.0[0], span), "not beside those: {start:?}");
+        plain.visits.extend(visit(want, *node, held, span));
         if want.whole {
             assert_eq!(plain.free(*node, start.at, start.until), Some(plain.totals[*node]));
         }
@@ -276,7 +232,7 @@ proptest! {
             .map(|node| Held { node, amounts: cpus(2), until: 101 + node as u64 * 7 % 13 })
             .collect();
         let taken = running.iter().map(|held| (held.node, held.amounts, 0, held.until)).collect();
-        let mut plain = Plain { totals: totals.clone(), taken };
+        let mut plain = Plain { totals: totals.clone(), taken, ..Plain::default() };
         let mut timeline = Timeline::new(100, &totals, &running, &Grid::EXACT);
         let mask = timeline.mask(0..300);
         for (amount, limit) in limits {
@@ -293,6 +249,7 @@ proptest! {
                 counts: vec![],
                 apart: false,
                 veil: None,
+                manner: Manner::default(),
             };
             let class = timeline.class(&ask);
             let start = timeline.earliest(class, u64::MAX).expect("all of it ends");
@@ -318,7 +275,7 @@ proptest! {
         let running = admitted(running, &mut plain);
         let grid = Grid { budget, step: 2, window: 40 };
         let mut timeline = Timeline::new(100, &totals, &running, &grid);
-        let mut booked = Plain { totals: totals.clone(), taken: plain.taken.clone() };
+        let mut booked = plain.clone();
         for want in &wants {
             let class = want.class(&mut timeline);
             let Some(start) = timeline.earliest(class, u64::MAX) else { continue };
@@ -332,6 +289,7 @@ proptest! {
             take(&mut timeline, &mut plain, class, want, &start);
             for (node, tasks) in &start.nodes {
                 let held = timeline.held(class, *node, *tasks);
+                booked.visits.extend(visit(want, *node, held, (start.at, until)));
                 booked.taken.push((*node, held, start.at, until));
             }
         }
@@ -371,6 +329,7 @@ proptest! {
             timeline.earliest(class, u64::MAX);
         }
         for (class, start, until) in booked {
+            timeline.leave(class, &start, until);
             let held = start.nodes.iter().map(|(node, tasks)| {
                 (*node, timeline.held(class, *node, *tasks))
             });
@@ -409,6 +368,7 @@ fn required_nodes_come_first_and_are_waited_for() {
         counts: vec![],
         apart: false,
         veil: None,
+        manner: Manner::default(),
     };
     let class = timeline.class(&ask);
     let start = timeline.earliest(class, u64::MAX).expect("it ends");
@@ -437,6 +397,7 @@ fn a_full_budget_rounds_ends_up() {
         counts: vec![],
         apart: false,
         veil: None,
+        manner: Manner::default(),
     };
     let mut at = |limit| {
         let class = timeline.class(&ask(limit));
@@ -468,6 +429,7 @@ fn what_is_counted_holds_up_nobody_who_does_not_count() {
             counts,
             apart: false,
             veil: None,
+            manner: Manner::default(),
         });
         timeline.earliest(class, u64::MAX).map(|start| (start.at, start.nodes))
     };

@@ -439,7 +439,7 @@ fn awaited(view: &State, condition: &Condition) -> String {
 
 /// `needs 4 nodes, and 2 have room now; 3 have too few CPUs free, 1 is drained`
 fn shortage(room: &Room) -> String {
-    let Room { down, drained, barred, fit, short, needs, tasks, .. } = room;
+    let Room { down, drained, barred, fit, short, kept_off, needs, tasks, .. } = room;
     let mut text = match tasks {
         Some((tasks, _)) => format!("needs {} for {tasks} tasks", nodes(u64::from(*needs))),
         None => format!("needs {}", nodes(u64::from(*needs))),
@@ -460,7 +460,9 @@ fn shortage(room: &Room) -> String {
         format!("{nodes} with {what}")
     };
     let mut rest: Vec<String> = short.iter().map(kind).collect();
-    for (nodes, what) in [(down, "down"), (drained, "drained"), (barred, "not for it")] {
+    let others = "with jobs of another user";
+    let states = [(kept_off, others), (down, "down"), (drained, "drained"), (barred, "not for it")];
+    for (nodes, what) in states {
         if *nodes > 0 {
             rest.push(format!("{nodes} {what}"));
         }

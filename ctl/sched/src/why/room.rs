@@ -31,6 +31,8 @@ pub struct Room {
     pub fit: u32,
     /// And that have too little of a kind; a node may lack several.
     pub short: Vec<(Kind, u32)>,
+    /// Where others' jobs are in the way (`--exclusive=user`).
+    pub kept_off: u32,
     /// How many it needs at least.
     pub needs: u32,
     /// How many tasks it has, and how many have room on all these nodes together. Where each node
@@ -52,6 +54,7 @@ pub(super) fn room(reached: &Reached<'_>, view: &State, class: ClassId) -> Room 
         barred: 0,
         fit: 0,
         short: vec![],
+        kept_off: 0,
         needs: need.nodes_min,
         tasks: elastic.then_some((need.tasks, 0)),
     };
@@ -69,6 +72,7 @@ pub(super) fn room(reached: &Reached<'_>, view: &State, class: ClassId) -> Room 
                 *fitting += u64::from(tasks);
             }
         } else {
+            room.kept_off += u32::from(timeline.keeps_off(class, at, now));
             let [cpus, memory, gres @ ..] = timeline.lacking(class, at, now);
             let lacking = [cpus, memory, gres.contains(&true)];
             for (short, lacks) in short.iter_mut().zip(lacking) {

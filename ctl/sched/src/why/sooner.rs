@@ -9,7 +9,7 @@ use std::sync::Arc;
 use common::{
     config::{PartitionConf, PartitionState},
     id::{PartitionName, UserId},
-    job::{Job, JobSpec, Licenses, MemoryRequest},
+    job::{Asks, Job, JobSpec, Licenses, MemoryRequest},
     machine::State,
     size::Mib,
     time::{TimeLimit, Timestamp},
@@ -99,7 +99,12 @@ impl Change {
             Self::CpusPerTask(cpus) => spec.layout.cpus_per_task = Some(*cpus),
             Self::Memory(memory) => spec.memory = *memory,
             Self::NoBegin => (changed.begin, spec.begin) = (None, None),
-            Self::NotExclusive => spec.exclusive = false,
+            Self::NotExclusive => {
+                spec.exclusive = false;
+                let mut asks = spec.asks().clone();
+                asks.placing.user_alone = false;
+                spec.asks = (asks != Asks::NONE).then(|| Arc::new(asks));
+            }
             Self::NoNodeList => spec.required_nodes.clear(),
             Self::NoExclude => spec.excluded_nodes.clear(),
             Self::NoConstraint => spec.constraint = None,
@@ -249,9 +254,10 @@ impl Search<'_, '_> {
     fn without(&mut self, conf: &PartitionConf) {
         let JobSpec { layout, exclusive, required_nodes, excluded_nodes, constraint, .. } =
             &*self.job.spec;
+        let alone = self.job.spec.asks().placing.user_alone;
         let asked = [
             (self.job.begin.is_some_and(|begin| begin > self.now), Change::NoBegin),
-            (*exclusive && !conf.exclusive, Change::NotExclusive),
+            (*exclusive && !conf.exclusive || alone && !conf.exclusive_user, Change::NotExclusive),
             (layout.nodes_given && layout.tasks_given, Change::AnyNodes),
             (!required_nodes.is_empty(), Change::NoNodeList),
             (!excluded_nodes.is_empty(), Change::NoExclude),

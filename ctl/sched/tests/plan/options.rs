@@ -53,7 +53,7 @@ fn apply(spec: &mut JobSpec, name: &str, value: &str, now: Timestamp) {
         "-p" => spec.partition = PartitionName::from(value),
         "-w" => spec.required_nodes = nodes(),
         "-x" => spec.excluded_nodes = nodes(),
-        "--exclusive" => spec.exclusive = true,
+        "--exclusive" => exclusive(spec, value),
         "-C" => {
             let constraint = Constraint::parse(value).expect("the option takes a constraint");
             spec.constraint = Some(Arc::new(constraint));
@@ -96,6 +96,14 @@ fn apply(spec: &mut JobSpec, name: &str, value: &str, now: Timestamp) {
         }
         "--nice" => spec.nice = i64::from(number()),
         _ => ask_for_cores(spec, name, value),
+    }
+}
+
+fn exclusive(spec: &mut JobSpec, value: &str) {
+    match value {
+        "user" => asks(spec).placing.user_alone = true,
+        "" => spec.exclusive = true,
+        _ => panic!("scenarios have no --exclusive={value}"),
     }
 }
 

@@ -9,7 +9,7 @@ use proptest::prelude::*;
 
 use crate::{
     bench::Bench,
-    properties::{CONF, LIMITS, command, run},
+    properties::{CONF, LIMITS, command, run, shared},
 };
 
 const PREEMPTION: &str = "\nPreemptType=preempt/partition_prio\nPreemptMode=REQUEUE\nKillWait=5";
@@ -71,7 +71,8 @@ proptest! {
     #[test]
     fn making_way_is_of_use(commands in proptest::collection::vec(command(), 1..30)) {
         for more in ["", EXEMPT, "\nSchedulerType=sched/builtin", LIMITS] {
-            let mut bench = Bench::new(&format!("{CONF}{PREEMPTION}{more}"));
+            let conf = if more.is_empty() { shared() } else { CONF.to_owned() };
+            let mut bench = Bench::new(&format!("{conf}{PREEMPTION}{more}"));
             for command in &commands {
                 run(&mut bench, command);
                 check(&bench);

@@ -18,6 +18,12 @@ pub(crate) const CONF: &str = "GresTypes=gpu\nLicenses=l:3,m:1\n\
     PartitionName=c Nodes=n2 OverSubscribe=EXCLUSIVE\n\
     SelectTypeParameters=CR_CPU_Memory";
 
+/// The same, with nodes for one user at a time, and shares of CPUs.
+pub(crate) fn shared() -> String {
+    CONF.replace("PartitionName=b", "PartitionName=b MaxCPUsPerNode=6")
+        .replace("PartitionName=c", "PartitionName=c ExclusiveUser=YES")
+}
+
 /// More lines, which let accounts limit jobs.
 pub(crate) const LIMITS: &str = "\nAccountingStorageEnforce=limits\nCluster - 'test'\n\
     User - 'alice':MaxJobs=3:GrpTRES=cpu=14:MaxTRESPerJob=node=3";
@@ -35,6 +41,7 @@ fn options() -> impl Strategy<Value = String> {
         "-w=n[1-5]",
         "-x=n[1-5]",
         Just("--exclusive".to_owned()),
+        "--(exclusive=user|user=bob)",
         (1..20_u32).prop_map(|minutes| format!("-t={minutes}")),
         (1..20_u32).prop_map(|minutes| format!("-t={minutes}")),
         prop_oneof!["--gres=gpu:[1-4]", "--gres=gpu:a:1", "--gres=gpu:b:[12]"],
@@ -108,9 +115,9 @@ proptest! {
         commands in proptest::collection::vec(command(), 1..30),
         grain in "CR_(CPU|Core|Socket)",
     ) {
-        for order in ["backfill", "builtin"] {
+        for (order, conf) in [("backfill", CONF), ("builtin", CONF), ("backfill", &shared())] {
             let select = format!("SelectTypeParameters={grain}_Memory");
-            let conf = format!("SchedulerType=sched/{order}\n{CONF}\n{select}");
+            let conf = format!("SchedulerType=sched/{order}\n{conf}\n{select}");
             let mut bench = Bench::new(&conf);
             for command in &commands {
                 for start in bench.plan().starts {
@@ -131,8 +138,10 @@ proptest! {
     #[test]
     fn who_comes_later_delays_nobody(
         commands in proptest::collection::vec(command(), 1..30),
+        sharing in any::<bool>(),
     ) {
-        let mut bench = Bench::new(&CONF.replace("PriorityTier=2 ", ""));
+        let conf = if sharing { shared() } else { CONF.to_owned() };
+        let mut bench = Bench::new(&conf.replace("PriorityTier=2 ", ""));
         // A nice job may be passed by a later one.
         for command in commands.into_iter().filter(|command| !command.contains("--nice")) {
             let before = bench.plan();

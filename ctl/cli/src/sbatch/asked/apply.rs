@@ -102,7 +102,7 @@ impl Asked {
             Opt::Dependency => self.dependency = Some(dependency(text)?),
             Opt::Error => self.std_err = Some(file(text)),
             Opt::Exclude => self.excluded = nodes(long, text)?,
-            Opt::Exclusive => self.exclusive = exclusive(value)?,
+            Opt::Exclusive => self.ask_for_alone(value)?,
             Opt::Export => self.export = owned(),
             Opt::ExportFile => self.export_file = owned(),
             Opt::Gpus => self.gres.gpus = gres::gpus(text)?,
@@ -288,19 +288,6 @@ fn nodes(long: &str, text: &str) -> Result<Vec<String>, Complaint> {
     let wrong = |error: HostlistError| Complaint::specification(long).after(error.to_string());
     let list = Hostlist::parse(&text).map_err(wrong)?;
     Ok(list.unique().iter().collect())
-}
-
-fn exclusive(value: Option<&str>) -> Result<bool, Complaint> {
-    let Some(kind) = value else { return Ok(true) };
-    let kind = kind.to_ascii_lowercase();
-    match kind.as_str() {
-        "exclusive" => Ok(true),
-        "user" | "mcs" | "topo" => {
-            let why = "a node is taken whole, or as many of its CPUs as are asked for";
-            Err(Complaint::unsupported(&format!("exclusive={kind}"), why))
-        }
-        _ => Err(Complaint::specification("exclusive")),
-    }
 }
 
 /// Slurm reads as much of the text as is a number, and takes none for 0.

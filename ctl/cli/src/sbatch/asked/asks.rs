@@ -51,6 +51,13 @@ impl Asked {
         Ok(())
     }
 
+    /// `--exclusive`: the last one counts.
+    pub(super) fn ask_for_alone(&mut self, value: Option<&str>) -> Result<(), Complaint> {
+        let user = exclusive(value)? == Whose::User;
+        (self.exclusive, self.asks.placing.user_alone) = (!user, user);
+        Ok(())
+    }
+
     /// `--extra-node-info`: sockets, cores and threads, each a number, or `*` for any.
     fn ask_for_cores(&mut self, long: &str, text: &str) -> Result<(), Complaint> {
         let mut parts = text.split(':').map(|part| match part {
@@ -67,6 +74,27 @@ impl Asked {
             }
         }
         if parts.next().is_some() { Err(Complaint::specification(long)) } else { Ok(()) }
+    }
+}
+
+/// Whose jobs alone are on a node.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Whose {
+    Job,
+    User,
+}
+
+fn exclusive(value: Option<&str>) -> Result<Whose, Complaint> {
+    let Some(kind) = value else { return Ok(Whose::Job) };
+    let kind = kind.to_ascii_lowercase();
+    match kind.as_str() {
+        "exclusive" => Ok(Whose::Job),
+        "user" => Ok(Whose::User),
+        "mcs" | "topo" => {
+            let why = "a node is for one job, for one user's, or shared";
+            Err(Complaint::unsupported(&format!("exclusive={kind}"), why))
+        }
+        _ => Err(Complaint::specification("exclusive")),
     }
 }
 

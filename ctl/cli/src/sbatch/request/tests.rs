@@ -308,6 +308,9 @@ fn the_command_line_goes_before_the_environment_and_that_before_the_script() {
     assert_eq!(spec.time_limit, Some(wire::TimeLimit { minutes: Some(3) }));
     assert_eq!(spec.memory, Some(common::job::MemoryRequest::PerCpu(5).into()));
     assert!(spec.exclusive);
+    let user = world.spec("--exclusive=user ok.sh");
+    let placing = user.asks.and_then(|asks| asks.placing).expect("it says so");
+    assert!(placing.user_alone && !user.exclusive, "the last one counts");
     let both = world.prepare("--mem=1 --mem-per-cpu=5 ok.sh").expect_err("both");
     assert!(both.text("sbatch").contains("mutually exclusive"), "{both:?}");
 }

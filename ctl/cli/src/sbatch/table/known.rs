@@ -41,7 +41,7 @@ pub(super) const KNOWN: &[Row] = &[
     Row::value("exclude", "NODES", Opt::Exclude).short('x').help("Do not run on these nodes"),
     Row::may_value("exclusive", "KIND", Opt::Exclusive)
         .or(&["SBATCH_EXCLUSIVE"])
-        .help("Take whole nodes"),
+        .help("Take whole nodes; user: share them with one's own jobs alone"),
     Row::value("export", "NAMES", Opt::Export)
         .or(&["SBATCH_EXPORT"])
         .help("What the job gets of this environment: ALL, NONE, NIL, or NAME[=VALUE],..."),

@@ -58,7 +58,7 @@ fn limits(record: &mut Record<'_>, partition: &Partition<'_>) {
     record
         .pair("DefaultTime", default.as_deref().unwrap_or("NONE"))
         .pair("DisableRootJobs", yes(conf.disable_root_jobs))
-        .pair("Exclusive", if conf.exclusive { "NODE" } else { "NO" })
+        .pair("Exclusive", partition.exclusive())
         .pair("GraceTime", conf.grace_time)
         .pair("Hidden", yes(conf.hidden))
         .line();

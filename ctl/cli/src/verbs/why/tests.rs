@@ -236,7 +236,7 @@ fn programs_see_these_names() {
 fn programs_see_how_its_nodes_stand() {
     let room = room(&reply().waiting.expect("it waits").room.expect("it was looked at"));
     expect![[r#"
-        {"nodes":3,"down":1,"drained":0,"not_for_it":0,"have_room":1,"short_of_cpus":1,"short_of_memory":0,"short_of_gpus":0,"needs":2,"tasks":null,"tasks_have_room":null}
+        {"nodes":3,"down":1,"drained":0,"not_for_it":0,"have_room":1,"short_of_cpus":1,"short_of_memory":0,"short_of_gpus":0,"kept_off_by_others":0,"needs":2,"tasks":null,"tasks_have_room":null}
     "#]]
     .assert_eq(&format!("{room}\n"));
 }

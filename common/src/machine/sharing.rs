@@ -1,0 +1,77 @@
+//! Who may be beside whom on a node (`ExclusiveUser`, `--exclusive=user`), and how many of its CPUs
+//! a partition's jobs may have together (`MaxCPUsPerNode`).
+//!
+//! Who runs stays where it is when the configuration changes: then there may be more on a node than
+//! may start there.
+
+use super::State;
+use crate::{
+    config::PartitionConf,
+    id::NodeName,
+    job::{Job, Place},
+};
+
+impl State {
+    /// Whether there are jobs, or may be, that keep others off their nodes.
+    #[must_use]
+    pub fn separates_users(&self) -> bool {
+        let partitions = self.config.iter().flat_map(|config| &config.partitions);
+        self.separate > 0 || partitions.into_iter().any(|conf| conf.exclusive_user)
+    }
+
+    /// Whether nobody else's jobs may be beside the job, which runs or is to run in that partition.
+    #[must_use]
+    pub fn is_separate(&self, job: &Job) -> bool {
+        let config = self.config.as_ref();
+        job.spec.asks().placing.user_alone
+            || config
+                .and_then(|config| config.partition(job.partition.as_str()))
+                .is_some_and(|conf| conf.exclusive_user)
+    }
+
+    /// Whether the job may be on each of these nodes, in that partition, beside those that are, but
+    /// for those that will be `gone`.
+    pub(super) fn may_share(
+        &self,
+        job: &Job,
+        conf: &PartitionConf,
+        places: &[Place],
+        gone: impl Fn(&Job) -> bool,
+    ) -> bool {
+        let separates = self.separates_users();
+        if !separates && conf.max_cpus_per_node.is_none() {
+            return true;
+        }
+        let separate = self.is_separate(job);
+        places.iter().all(|place| {
+            let there = || self.holders(&place.node).filter(|other| !gone(other));
+            let apart = |other: &Job| {
+                other.spec.user != job.spec.user && (separate || self.is_separate(other))
+            };
+            let met = separates && there().any(apart);
+            let most = conf.max_cpus_per_node.unwrap_or(u32::MAX);
+            let own = there().filter(|other| other.partition.as_str() == conf.name);
+            let used: u32 = own.map(|other| cpus_on(other, &place.node)).sum();
+            let with = used.saturating_add(place.held.cpus);
+            !met && with <= most
+        })
+    }
+
+    /// The jobs that hold something of the node.
+    fn holders(&self, node: &NodeName) -> impl Iterator<Item = &Job> {
+        let jobs = self.holding.get(node).into_iter().flatten();
+        jobs.filter_map(|job| self.jobs.get(job)).map(AsRef::as_ref)
+    }
+}
+
+/// How many CPUs of the node the job holds.
+fn cpus_on(job: &Job, node: &NodeName) -> u32 {
+    let places = job.holding().into_iter().flat_map(|run| &run.places);
+    places.filter(|place| place.node == *node).map(|place| place.held.cpus).sum()
+}
+
+/// Whether the job counts among those that keep others off their nodes: it waits, or runs.
+pub(super) fn separates(job: &Job) -> bool {
+    let live = job.is_pending() || job.holding().is_some();
+    live && job.spec.asks().placing.user_alone
+}

@@ -1,0 +1,34 @@
+//! How jobs want their nodes, and what partitions say of sharing them. Since format 2.
+
+use std::sync::Arc;
+
+use common::{
+    config::{Config, PartitionConf},
+    job::{Asks, Hold, JobSpec, Placing},
+    machine::Event,
+    time::TimeLimit,
+};
+
+use crate::samples::{JOB, bare_spec};
+
+pub(crate) fn events() -> Vec<Event> {
+    let partition = PartitionConf {
+        exclusive_user: true,
+        max_cpus_per_node: Some(6),
+        ..PartitionConf::defaults("own")
+    };
+    let config = Config { partitions: vec![partition], ..Config::defaults("sharing") };
+    vec![Event::ConfigSet { config: Arc::new(config) }, submitted(Placing { user_alone: true })]
+}
+
+fn submitted(placing: Placing) -> Event {
+    let asks = Asks { placing, ..Asks::NONE };
+    Event::JobSubmitted {
+        job: JOB,
+        spec: Arc::new(JobSpec { asks: Some(Arc::new(asks)), ..bare_spec() }),
+        priority: 4_294_901_759,
+        hold: Hold::None,
+        time_limit: TimeLimit::Unlimited,
+        requeue: true,
+    }
+}
