@@ -34,15 +34,17 @@ fn no_seed_breaks_a_cluster() {
     let (runs, acknowledged) = (totals.runs, totals.acknowledged);
     let least = 10 * usize::try_from(runs).expect("small");
     assert!(acknowledged > least && totals.launches > least, "{totals:?}");
+    assert!(runs < 50 || totals.preempted > 0, "nobody made way in any of {runs} runs");
     let hours = totals.simulated_ms as f64 / 3_600_000.0;
     let minutes = began.elapsed().as_secs_f64() / 60.0;
     println!(
         "{runs} seeds: {hours:.1} simulated hours ({:.0} a minute), {} terms, {} entries, \
-         {acknowledged} jobs acknowledged, {} launches, {} reads, {} stores replaced",
+         {acknowledged} jobs acknowledged, {} launches, {} made way, {} reads, {} stores replaced",
         hours / minutes,
         totals.terms,
         totals.entries,
         totals.launches,
+        totals.preempted,
         totals.reads,
         totals.replaced
     );

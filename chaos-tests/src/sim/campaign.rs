@@ -11,7 +11,7 @@ use std::{
     thread,
 };
 
-use super::{Options, Outcome, World};
+use super::{Making, Options, Outcome, World};
 
 /// A run in which an invariant did not hold.
 #[derive(Clone, Debug)]
@@ -34,6 +34,8 @@ pub struct Totals {
     pub acknowledged: usize,
     pub launches: usize,
     pub reads: u64,
+    /// Runs that were told to make way.
+    pub preempted: usize,
     /// Controllers whose stores were damaged, and that were replaced.
     pub replaced: u64,
 }
@@ -47,6 +49,7 @@ impl Totals {
         self.acknowledged += other.acknowledged;
         self.launches += other.launches;
         self.reads += other.reads;
+        self.preempted += other.preempted;
         self.replaced += other.replaced;
     }
 }
@@ -56,7 +59,7 @@ impl Totals {
 pub fn options(seed: u64) -> Options {
     let controllers = [1, 3, 3, 5][usize::try_from(seed % 4).expect("small")];
     let nodes = 1 + usize::try_from(seed % 5).expect("small");
-    Options { controllers, nodes, ..Options::default() }
+    Options { controllers, nodes, making: Making::of(seed), ..Options::default() }
 }
 
 thread_local! {

@@ -4,7 +4,6 @@ use std::{rc::Rc, sync::Arc};
 
 use bytes::Bytes;
 use common::{
-    account,
     config::{Config, Enforce, GresConf, NodeConf, PartitionConf},
     cpus::Grain,
     gres::GPU,
@@ -20,6 +19,7 @@ use super::{
     gpus::GPUS,
     licenses,
     log::{Item, Log},
+    preempting::{self, Making},
     raft::Lead,
     trace::brief,
     world::{Happening, World},
@@ -128,17 +128,8 @@ pub(super) fn node_name(node: usize) -> String {
     format!("n{}", node + 1)
 }
 
-/// What the users may have: less than there is, and enough for each job of theirs.
-const ACCOUNTS: &str = "\
-QOS - 'normal':MaxTRESPerUser=cpu=12
-Cluster - 'sim'
-Account - 'lab':GrpJobs=6:GrpTRES=cpu=10
-Parent - 'lab'
-User - 'alice':MaxJobs=5:MaxTRESPerNode=cpu=4
-";
-
 /// Nodes are given up after ten seconds, and ended jobs are forgotten soon.
-fn config(nodes: usize) -> Config {
+fn config(nodes: usize, making: Making) -> Config {
     let mut config = Config::defaults("sim");
     config.slurmd_timeout = 10;
     config.min_job_age = 15;
@@ -168,6 +159,7 @@ fn config(nodes: usize) -> Config {
         max_time: TimeLimit::Minutes(2),
         ..PartitionConf::defaults("debug")
     }];
+    preempting::configure(&mut config, making);
     config
 }
 
@@ -177,11 +169,11 @@ impl World {
         let form = Command::Form {
             cluster: ClusterId([7; 16]),
             operator: UserId(500),
-            config: Arc::new(config(self.options.nodes)),
+            config: Arc::new(config(self.options.nodes, self.options.making)),
         };
         let at = self.clock(0);
         let mut decided = decide(&self.truth, at, form).expect("a first forming");
-        let accounts = account::parse(ACCOUNTS).expect("a good table").accounts;
+        let accounts = preempting::accounts(self.options.making);
         decided.events.push(Event::AccountsLoaded { accounts: Arc::new(accounts) });
         let entry = Entry {
             at,

@@ -105,6 +105,10 @@ impl Host {
         format!("folders {:?}, supervisors {:?}", self.spool.runs(), self.supervisors)
     }
 
+    pub(super) fn has(&self, run: RunId) -> bool {
+        self.supervisors.contains_key(&run)
+    }
+
     fn told(&self, run: RunId) -> Found {
         self.spool.told(run, self.supervisors.contains_key(&run), self.boot)
     }
@@ -344,15 +348,12 @@ impl World {
             Act::Spawn(run) => self.spawn(node, run),
             Act::Watch(run) => self.watch(node, run),
             Act::Terminate { run, termination } => {
+                self.witness.preempted.terminated(run);
                 let patience = self.random.below(termination.kill_wait.0);
                 let step = Step::Exit(ExitStatus { code: 0, signal: 15 });
                 self.soon(patience, Happening::Supervisor { node, boot, run, step });
             }
-            Act::Signal { run, signal } => {
-                if self.hosts[node].supervisors.contains_key(&run) {
-                    self.told(node, disk, Input::Delivered { run, number: signal.number });
-                }
-            }
+            Act::Signal { run, signal } => self.signal(node, disk, run, &signal),
             Act::Record { run, .. } if self.hosts[node].supervisors.contains_key(&run) => {
                 self.told(node, disk, Input::Held(run));
             }
@@ -371,7 +372,7 @@ impl World {
     }
 
     /// The agent will hear `input`, unless its daemon dies before.
-    fn told(&mut self, node: usize, delay: u64, input: Input) {
+    pub(super) fn told(&mut self, node: usize, delay: u64, input: Input) {
         let life = self.hosts[node].life;
         self.soon(delay, Happening::HostInput { node, life, input: Box::new(input) });
     }

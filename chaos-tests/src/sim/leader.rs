@@ -221,7 +221,8 @@ impl World {
         let (seen, at) = office.planned;
         if seen != view.sequence || at + PLAN_MS <= now {
             office.planned = (view.sequence, now);
-            let starts = sched::plan(view, clock).starts;
+            let sched::Plan { starts, preempts, .. } = sched::plan(view, clock);
+            commands.extend(preempts.into_iter().map(Command::Preempt));
             commands.extend(starts.into_iter().map(Command::Allocate));
         }
         for command in commands {

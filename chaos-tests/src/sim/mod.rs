@@ -20,10 +20,10 @@
 //! A run has two phases. In the first, faults of all kinds overlap, and nothing wrong may happen:
 //! no acknowledged job is lost, no id is given twice, a run's script starts once and where it was
 //! allocated, no CPU of a node is used twice, no end is told that the node did not see, none that
-//! it saw is lost, no read misses what was acknowledged before it, what is committed stays, no
-//! node is given up that its leader could have heard, and the state never contradicts itself. Then
-//! the faults end, and within a bound every job must have ended and every node be clean, and all
-//! replicas be the same.
+//! it saw is lost, nobody makes way for another who need not, or before his time, no read misses
+//! what was acknowledged before it, what is committed stays, no node is given up that its leader
+//! could have heard, and the state never contradicts itself. Then the faults end, and within a
+//! bound every job must have ended and every node be clean, and all replicas be the same.
 //!
 //! Known bugs (`common::planted`) are planted to see that it notices: `tests/gate.rs`.
 //!
@@ -45,6 +45,7 @@ mod network;
 mod orders;
 #[cfg(feature = "planted")]
 mod planted;
+mod preempting;
 mod raft;
 mod reserved;
 mod spool;
@@ -56,6 +57,7 @@ mod witness;
 mod world;
 
 pub use campaign::{Failure, Totals, campaign, options, try_run};
+pub use preempting::Making;
 pub use trace::Trace;
 pub use world::{Options, Outcome};
 

@@ -63,6 +63,9 @@ pub(super) fn brief(event: &Event) -> Option<String> {
             let places: Vec<String> = places.collect();
             Some(format!("allocated {job}.{attempt} {}", places.join(",")))
         }
+        Event::JobPreempted { job, attempt, by, .. } => {
+            Some(format!("{job}.{attempt} makes way for {by}"))
+        }
         Event::JobCompleting { job, attempt, end, requeue } => {
             let again = if requeue.is_some() { " again" } else { "" };
             Some(format!("completing {job}.{attempt} {:?}{again}", end.state))

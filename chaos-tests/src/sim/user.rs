@@ -19,6 +19,7 @@ use super::{
     leader::{Outcome, Rejected},
     licenses,
     network::Place,
+    preempting::Kind,
     reserved::Reserve,
     waits::ALONE,
     world::{Happening, World},
@@ -44,6 +45,7 @@ pub(super) enum Want {
         kill: bool,
         array: Option<String>,
         reservation: Option<String>,
+        kind: Kind,
     },
     /// On some tasks of an array, or on all.
     Tasks {
@@ -163,8 +165,18 @@ impl Ask {
     }
 
     fn submission(&self, by: By) -> Submission {
-        let Want::Submit { cpus, nodes, gpus, minutes, requeue, after, kill, array, reservation } =
-            &self.want
+        let Want::Submit {
+            cpus,
+            nodes,
+            gpus,
+            minutes,
+            requeue,
+            after,
+            kill,
+            array,
+            reservation,
+            kind,
+        } = &self.want
         else {
             unreachable!("the caller saw a submission");
         };
@@ -174,6 +186,7 @@ impl Ask {
         spec.gres = gpus::asked(*gpus);
         spec.asks = licenses::asked(self.id, *minutes);
         spec.reservations.extend(reservation.clone());
+        kind.mark(&mut spec);
         if let Some(after) = after {
             let dependency = dependency(after);
             if dependency.singleton().is_some() {
@@ -296,6 +309,7 @@ impl World {
                 kill: self.random.chance(500),
                 array: self.random.chance(120).then(|| self.some_array()),
                 reservation: self.some_reservation(),
+                kind: self.some_kind(),
             };
             self.want(want);
         }

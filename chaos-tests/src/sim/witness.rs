@@ -13,7 +13,7 @@ use step::spool::Ended;
 
 use super::{
     controller::node_name, cpus::Cpus, gpus::Devices, licenses::Licensed, network::Place,
-    reserved::Reserved, tasks::Arrays, waits::Happened, world::World,
+    preempting::Preempted, reserved::Reserved, tasks::Arrays, waits::Happened, world::World,
 };
 
 #[derive(Debug, Default)]
@@ -50,6 +50,7 @@ pub(super) struct Witness {
     devices: Devices,
     licensed: Licensed,
     reserved: Reserved,
+    pub(super) preempted: Preempted,
     /// Who has which CPU.
     cpus: Cpus,
     arrays: Arrays,
@@ -72,6 +73,7 @@ impl Witness {
         self.devices.entry(entry);
         self.licensed.entry(entry);
         self.reserved.entry(entry);
+        self.preempted.entry(entry, before);
         self.cpus.entry(entry);
         self.arrays.entry(entry);
     }

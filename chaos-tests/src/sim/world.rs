@@ -17,7 +17,9 @@ use super::{
     leader::{self, Office},
     log::Item,
     network::{Network, Place},
-    orders, raft,
+    orders,
+    preempting::Making,
+    raft,
     trace::Trace,
     user::{Ask, User},
     witness::Witness,
@@ -32,13 +34,21 @@ pub struct Options {
     pub jobs: u32,
     /// Simulated seconds of faults.
     pub faults_s: u64,
+    pub making: Making,
     /// Whether all lines of the trace are kept.
     pub keep_trace: bool,
 }
 
 impl Default for Options {
     fn default() -> Self {
-        Self { controllers: 3, nodes: 4, jobs: 60, faults_s: 120, keep_trace: false }
+        Self {
+            controllers: 3,
+            nodes: 4,
+            jobs: 60,
+            faults_s: 120,
+            making: Making::Nobody,
+            keep_trace: false,
+        }
     }
 }
 
@@ -248,6 +258,7 @@ impl World {
             terms: self.terms,
             entries: self.chain.len() as u64,
             reads: self.user.reads,
+            preempted: self.witness.preempted.count(),
             replaced: self.next_raft_id - self.options.controllers as u64 - 1,
             acknowledged: self.user.acknowledged.len(),
             launches: self.witness.launches(),
