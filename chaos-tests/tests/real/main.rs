@@ -10,6 +10,7 @@ mod controllers;
 mod door;
 mod nodes;
 mod operations;
+mod preemption;
 mod record;
 mod stream;
 mod wait;

@@ -124,6 +124,7 @@ fn planned(planned: &Planned) -> wire::Planned {
     let freed = |freed: &Freed| wire::Freed {
         job: freed.job.0,
         runs: freed.runs,
+        makes_way: freed.makes_way,
         until: freed.until.0,
         nodes: freed.nodes.iter().map(ToString::to_string).collect(),
     };

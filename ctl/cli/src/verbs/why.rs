@@ -181,8 +181,10 @@ fn planned(planned: &Planned) -> Value {
         })
     };
     let freed = |freed: &Freed| {
-        let Freed { job, runs, until, nodes } = freed;
-        json!({ "job": job, "runs": runs, "until_ms": until, "nodes": nodes })
+        let Freed { job, runs, until, nodes, makes_way } = freed;
+        json!({
+            "job": job, "runs": runs, "makes_way": makes_way, "until_ms": until, "nodes": nodes,
+        })
     };
     json!({
         "at_ms": planned.at,

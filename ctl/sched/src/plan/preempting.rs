@@ -42,6 +42,8 @@ pub(crate) struct Preempting<'a> {
     helped: BTreeSet<JobId>,
     /// Who was looked at before all others.
     seen: BTreeSet<JobId>,
+    /// Who would make way for the one that is asked about, and on which nodes.
+    asked: Vec<(JobId, Vec<usize>)>,
     /// Whether one is looked at for whom nobody makes way any more: it starts now, or in its turn.
     pub(super) at_once: bool,
 }
@@ -69,6 +71,7 @@ impl<'a> Preempting<'a> {
             making: BTreeSet::new(),
             helped: BTreeSet::new(),
             seen: BTreeSet::new(),
+            asked: vec![],
             at_once: false,
         }
     }
@@ -150,6 +153,7 @@ impl<'a> Pass<'a> {
         classes: &[ClassId],
         (licensed, found): (bool, Option<(ClassId, Start)>),
     ) -> Option<(ClassId, Start)> {
+        self.preempting.asked.clear();
         let at = found.as_ref().map(|(_, start)| start.at);
         let is_now = at.is_some_and(|at| at <= self.now.0);
         if is_now || !licensed || self.preempting.at_once {
@@ -208,10 +212,18 @@ impl<'a> Pass<'a> {
         if !allowed {
             return None;
         }
-        if !asked_about {
+        if asked_about {
+            let nodes = |run: &Candidate| run.held.iter().map(|(node, _)| *node).collect();
+            self.preempting.asked = runs.iter().map(|run| (run.job, nodes(run))).collect();
+        } else {
             self.order(job, places, &runs);
         }
         (asked_about || !self.policy.strict).then_some((class, start))
+    }
+
+    /// Who would make way for the one that is asked about, by what was found last.
+    pub(crate) fn makes_way(&self) -> &[(JobId, Vec<usize>)] {
+        &self.preempting.asked
     }
 
     fn order(&mut self, job: &Job, places: Vec<Place>, runs: &[Candidate]) {

@@ -23,6 +23,8 @@ pub struct Freed {
     pub job: JobId,
     /// It holds them now; else it waits, and is planned to hold them before.
     pub runs: bool,
+    /// It makes way, or is to: it ends for this job.
+    pub makes_way: bool,
     /// When it ends at the latest.
     pub until: Timestamp,
     pub nodes: Vec<NodeName>,
@@ -46,6 +48,11 @@ pub(super) fn freed(
     let name = |node: &usize| board.shares[*node].name.clone();
     let mut freed: Vec<Freed> = Vec::new();
     let shortly = board::shortly(pass.config);
+    for (victim, nodes) in pass.makes_way() {
+        for node in nodes.iter().filter(|node| full.contains(node)).map(name) {
+            add(&mut freed, *victim, true, start.at, node);
+        }
+    }
     for node in full.iter().map(name) {
         for job in view.holding.get(&node).into_iter().flatten() {
             let until = board::until(&view.jobs[job], pass.now, shortly);
@@ -77,6 +84,13 @@ pub(super) fn freed(
             add(&mut freed, *other, false, theirs.until, name(node));
         }
     }
+    let told = |freed: &Freed| {
+        let told = view.jobs.get(&freed.job).and_then(|other| other.makes_way());
+        told.is_some_and(|told| told.by == job.id)
+    };
+    for one in &mut freed {
+        one.makes_way = told(one) || pass.makes_way().iter().any(|(victim, _)| *victim == one.job);
+    }
     freed.sort_by_key(|freed| (std::cmp::Reverse(freed.until), freed.job));
     freed.truncate(MOST);
     freed
@@ -86,6 +100,9 @@ fn add(freed: &mut Vec<Freed>, job: JobId, runs: bool, until: u64, node: NodeNam
     match freed.iter_mut().find(|freed| freed.job == job) {
         Some(known) if known.nodes.contains(&node) => {}
         Some(known) => known.nodes.push(node),
-        None => freed.push(Freed { job, runs, until: Timestamp(until), nodes: vec![node] }),
+        None => {
+            let (makes_way, until, nodes) = (false, Timestamp(until), vec![node]);
+            freed.push(Freed { job, runs, makes_way, until, nodes });
+        }
     }
 }

@@ -51,7 +51,11 @@ fn put(text: &mut String, waiting: &Waiting, now: Timestamp) {
         line(format!("start {} on {nodes}{without}", after(planned.at)));
         for freed in &planned.freed {
             let nodes = Hostlist::from_names(freed.nodes.iter().map(|node| node.as_str()));
-            let how = if freed.runs { "runs" } else { "is planned" };
+            let how = match (freed.makes_way, freed.runs) {
+                (true, _) => "makes way",
+                (false, true) => "runs",
+                (false, false) => "is planned",
+            };
             line(format!("when {} ends, which {how} on {nodes}", freed.job));
         }
     }

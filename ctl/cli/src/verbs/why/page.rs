@@ -199,8 +199,12 @@ impl Sheet<'_> {
                 .line(PLAIN, "  That is when these end at the latest, which have what it needs:");
             let mut table = plain(["  JOB", "NOW", "ENDS", "NODES"], &[0]);
             let mut styles = vec![HEADING];
-            for Freed { job, runs, until, nodes } in &planned.freed {
-                let state = if *runs { "runs" } else { "planned" };
+            for Freed { job, runs, until, nodes, makes_way } in &planned.freed {
+                let state = match (makes_way, runs) {
+                    (true, _) => "makes way",
+                    (false, true) => "runs",
+                    (false, false) => "planned",
+                };
                 let nodes = Hostlist::from_names(nodes).to_string();
                 table.add_row([&job.to_string(), state, &self.at(*until), &nodes]);
                 styles.push(PLAIN);

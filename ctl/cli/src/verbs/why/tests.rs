@@ -33,6 +33,7 @@ fn reply() -> WhyReply {
     let freed = |job, runs, minutes| Freed {
         job,
         runs,
+        makes_way: job == 3,
         until: NOW + minutes * MINUTE,
         nodes: vec!["n1".to_owned(), "n2".to_owned()],
     };
@@ -84,9 +85,9 @@ fn people_see_what_holds_a_job_and_what_would_help() {
         Planned to start 2026-11-24T00:38:18, in 1 h 30 min, on n[1-2]
           Were nobody ahead of it, it would start 2026-11-23T23:38:18, in 30 min
           That is when these end at the latest, which have what it needs:
-          JOB  NOW      ENDS                 NODES
-            5  planned  2026-11-24T00:38:18  n[1-2]
-            3  runs     2026-11-24T00:38:18  n[1-2]
+          JOB  NOW        ENDS                 NODES
+            5  planned    2026-11-24T00:38:18  n[1-2]
+            3  makes way  2026-11-24T00:38:18  n[1-2]
 
         It would start sooner with
           --nodes=1  now                  1 h 30 min sooner
@@ -211,6 +212,7 @@ fn programs_see_these_names() {
                 {
                   "job": 5,
                   "runs": false,
+                  "makes_way": false,
                   "until_ms": 1795480698000,
                   "nodes": [
                     "n1"
