@@ -190,8 +190,8 @@ fn select(options: &str) -> Result<(Grain, bool), String> {
             "CR_CORE_MEMORY" => (Grain::Core, true),
             "CR_SOCKET" => (Grain::Socket, false),
             "CR_SOCKET_MEMORY" => (Grain::Socket, true),
-            "NONE" => select,
-            "CR_MEMORY" | "CR_LLN" | "OTHER_CONS_RES" | "OTHER_CONS_TRES" => {
+            "NONE" | "CR_LLN" => select,
+            "CR_MEMORY" | "OTHER_CONS_RES" | "OTHER_CONS_TRES" => {
                 return Err(format!("{option} is refused: jobs are given CPUs here"));
             }
             option if IDLE.contains(&option) => select,

@@ -25,6 +25,8 @@ pub struct PartitionConf {
     pub exclusive: bool,
     /// `ExclusiveUser`: a node is for one user's jobs alone.
     pub exclusive_user: bool,
+    /// `LLN`, or `CR_LLN`: jobs get the least loaded nodes.
+    pub lln: bool,
     pub hidden: bool,
     pub root_only: bool,
     pub disable_root_jobs: bool,
@@ -80,9 +82,9 @@ impl PartitionConf {
         self.max_cpus_per_node.map_or(node, |most| most.min(node))
     }
 
-    /// Whether older formats of the log could not say what it says of sharing nodes.
+    /// Whether older formats of the log could not say what it says of sharing and choosing nodes.
     pub(super) fn bounds_sharing(&self) -> bool {
-        self.exclusive_user || self.max_cpus_per_node.is_some()
+        self.exclusive_user || self.lln || self.max_cpus_per_node.is_some()
     }
 
     /// Whether it is for some groups, accounts or QOS alone.
@@ -139,6 +141,7 @@ impl PartitionConf {
             priority_job_factor: 1,
             exclusive: false,
             exclusive_user: false,
+            lln: false,
             hidden: false,
             root_only: false,
             disable_root_jobs: false,

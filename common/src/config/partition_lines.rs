@@ -17,6 +17,7 @@ pub(super) fn fill(config: &mut Config, sections: &Sections, whole: &Place, repo
     let all: BTreeSet<String> = config.nodes.iter().map(|node| node.name.clone()).collect();
     let sets = node_sets(config, &all, &sections.node_sets, report);
     let whole_nodes = gives_whole_nodes(&sections.cluster);
+    let least_loaded = prefers_least_loaded(&sections.cluster);
     let no_root = sections.cluster.read("DisableRootJobs", report, flag).unwrap_or(false);
     let mut places: BTreeMap<String, &Place> = BTreeMap::new();
     for Line { place, record } in &sections.partitions {
@@ -33,6 +34,7 @@ pub(super) fn fill(config: &mut Config, sections: &Sections, whole: &Place, repo
         access(&mut partition, record, report);
         limits(&mut partition, record, place, report);
         partition.exclusive |= whole_nodes;
+        partition.lln |= least_loaded;
         members(&mut partition, record, config, &all, &sets, report);
         if partition.nodes.is_empty() {
             report.warning(place, format!("the partition {name} has no nodes"));
@@ -78,6 +80,12 @@ fn name(value: &str) -> Result<String, String> {
 /// select/linear gives each job whole nodes.
 fn gives_whole_nodes(cluster: &Record) -> bool {
     cluster.text("SelectType").is_some_and(|value| value.to_ascii_lowercase().ends_with("linear"))
+}
+
+/// Everywhere, `CR_LLN` is what `LLN` is in a partition.
+fn prefers_least_loaded(cluster: &Record) -> bool {
+    let options = cluster.text("SelectTypeParameters").unwrap_or_default();
+    options.split(',').any(|option| option.trim().eq_ignore_ascii_case("CR_LLN"))
 }
 
 fn node_sets(
@@ -136,6 +144,7 @@ fn access(partition: &mut PartitionConf, record: &Record, report: &mut Report) {
     let is = |key: &str, word: &str| {
         record.text(key).is_some_and(|value| value.eq_ignore_ascii_case(word))
     };
+    record.set("LLN", &mut partition.lln, report, flag);
     record.set("ExclusiveUser", &mut partition.exclusive_user, report, flag);
     if is("Exclusive", "USER") {
         partition.exclusive_user = true;

@@ -8,7 +8,7 @@ use super::State;
 use crate::{
     config::PartitionConf,
     id::NodeName,
-    job::{Job, Place},
+    job::{Job, JobSpec, Place},
 };
 
 impl State {
@@ -55,6 +55,28 @@ impl State {
             let with = used.saturating_add(place.held.cpus);
             !met && with <= most
         })
+    }
+
+    /// Whether the nodes follow each other, where the job wants them so (`--contiguous`).
+    pub(super) fn are_in_a_row(&self, spec: &JobSpec, places: &[Place]) -> bool {
+        if !spec.asks().placing.contiguous {
+            return true;
+        }
+        let at = |place: &Place| self.positions.get(&place.node).copied();
+        let Some(mut ranks) = places.iter().map(at).collect::<Option<Vec<u32>>>() else {
+            return false;
+        };
+        ranks.sort_unstable();
+        ranks.windows(2).all(|pair| pair[0] + 1 == pair[1])
+    }
+
+    /// How many nodes there are at least in a row that holds those that the job names, where it
+    /// wants one.
+    pub(super) fn least_row(&self, spec: &JobSpec) -> u32 {
+        let wanted = spec.asks().placing.contiguous;
+        let names = spec.required_nodes.iter().filter(|_| wanted);
+        let ranks = || names.clone().filter_map(|name| self.positions.get(name).copied());
+        ranks().max().zip(ranks().min()).map_or(0, |(last, first)| last - first + 1)
     }
 
     /// The jobs that hold something of the node.

@@ -30,7 +30,7 @@ fn asks(user: UserId, partition: &str) -> JobSpec {
 }
 
 fn alone(user: UserId) -> JobSpec {
-    let asks = Asks { placing: Placing { user_alone: true }, ..Asks::NONE };
+    let asks = Asks { placing: Placing { user_alone: true, ..Placing::NONE }, ..Asks::NONE };
     JobSpec { asks: Some(Arc::new(asks)), ..spec(user) }
 }
 
@@ -111,5 +111,6 @@ fn an_older_log_can_t_say_it() {
     let mut cluster = cluster(|_| ());
     cluster.state.format = 1;
     let refused = cluster.submit(ALICE, alone(ALICE));
-    assert_eq!(refused, Err(Refusal::Format("--exclusive=user")));
+    let said = "--exclusive=user, --contiguous, --spread-job and --use-min-nodes";
+    assert_eq!(refused, Err(Refusal::Format(said)));
 }

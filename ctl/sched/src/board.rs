@@ -7,7 +7,7 @@ use common::{
     cpus::{CpuLayout, Grain},
     gres::Gres,
     id::{JobId, NodeName},
-    job::{Job, Phase, Place, Run},
+    job::{Job, Phase, Place, Placing, Run},
     machine::State,
     node::Node,
     time::{Span, Timestamp},
@@ -21,7 +21,8 @@ use crate::{
     sites::Site,
     tenants::Minding,
     timeline::{
-        Amounts, Ask, ClassId, Grid, Held, Manner, Shape, ShapeId, Start, Tenant, Timeline, VeilId,
+        Amounts, Ask, Choice, ClassId, Grid, Held, Manner, Seat, Shape, ShapeId, Start, Tenant,
+        Timeline, VeilId,
     },
 };
 
@@ -108,6 +109,8 @@ impl Board {
             Grid { budget, step: policy.resolution.0, window: policy.window.0 }
         };
         let mut timeline = Timeline::with_borders(now.0, &totals, &running, &grid, borders);
+        let seat = |share: &Share| Seat { weight: share.weight, rank: share.rank };
+        timeline.seat(shares.iter().map(seat).collect());
         let minding = Minding::of(view, config);
         if !minding.is_nothing() {
             settle(&mut timeline, (view, config, now), minding, &by_name);
@@ -172,7 +175,10 @@ impl Board {
             counts: site.counts.clone(),
             apart: job.spec.constraint().apart,
             veil,
-            manner: Manner { tenant: self.minding.tenant(config, &partition.name, job) },
+            manner: Manner {
+                tenant: self.minding.tenant(config, &partition.name, job),
+                choice: choice(partition, job),
+            },
         })
     }
 
@@ -345,6 +351,17 @@ fn held_by<'a>(
         amounts.0[0] = u64::from(kept);
         Some((node, amounts))
     })
+}
+
+/// How the job's nodes are chosen there.
+fn choice(partition: &PartitionConf, job: &Job) -> Choice {
+    let Placing { contiguous, spread, .. } = job.spec.asks().placing;
+    match (contiguous, spread, partition.lln) {
+        (true, ..) => Choice::InARow,
+        (false, true, _) => Choice::Spread,
+        (false, false, true) => Choice::Idlest,
+        (false, false, false) => Choice::First,
+    }
 }
 
 /// Lets those be on their nodes who run, as far as somebody minds them.

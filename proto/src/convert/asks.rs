@@ -66,15 +66,15 @@ impl From<wire::CoreAsk> for CoreAsk {
 
 impl From<Placing> for wire::Placing {
     fn from(placing: Placing) -> Self {
-        let Placing { user_alone } = placing;
-        Self { user_alone }
+        let Placing { user_alone, contiguous, spread, use_min_nodes } = placing;
+        Self { user_alone, contiguous, spread, use_min_nodes }
     }
 }
 
 impl From<wire::Placing> for Placing {
     fn from(wire: wire::Placing) -> Self {
-        let wire::Placing { user_alone } = wire;
-        Self { user_alone }
+        let wire::Placing { user_alone, contiguous, spread, use_min_nodes } = wire;
+        Self { user_alone, contiguous, spread, use_min_nodes }
     }
 }
 

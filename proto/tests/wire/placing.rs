@@ -18,7 +18,15 @@ pub(crate) fn events() -> Vec<Event> {
         ..PartitionConf::defaults("own")
     };
     let config = Config { partitions: vec![partition], ..Config::defaults("sharing") };
-    vec![Event::ConfigSet { config: Arc::new(config) }, submitted(Placing { user_alone: true })]
+    let partition = PartitionConf { lln: true, ..PartitionConf::defaults("even") };
+    let least_loaded = Config { partitions: vec![partition], ..Config::defaults("loaded") };
+    vec![
+        Event::ConfigSet { config: Arc::new(config) },
+        submitted(Placing { user_alone: true, ..Placing::NONE }),
+        submitted(Placing { contiguous: true, ..Placing::NONE }),
+        submitted(Placing { spread: true, use_min_nodes: true, ..Placing::NONE }),
+        Event::ConfigSet { config: Arc::new(least_loaded) },
+    ]
 }
 
 fn submitted(placing: Placing) -> Event {

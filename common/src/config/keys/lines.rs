@@ -83,7 +83,7 @@ pub(in crate::config) static PARTITION: &[Key] = &[
     honoured("GraceTime"),
     honoured("Hidden"),
     idle("JobDefaults", PER_GPU),
-    unless("LLN", &["NO"], "the least loaded nodes would not be preferred"),
+    honoured("LLN"),
     honoured("MaxCPUsPerNode"),
     unless("MaxCPUsPerSocket", &["UNLIMITED"], SHARE),
     honoured("MaxMemPerCPU"),

@@ -179,6 +179,7 @@ fn are_asked_for(state: &State, spec: &JobSpec, places: &[Place]) -> bool {
         |alternative| places.iter().all(|place| admits(state, spec, alternative, &place.node));
     spec.required_nodes.iter().all(has)
         && !spec.excluded_nodes.iter().any(has)
+        && state.are_in_a_row(spec, places)
         && spec.constraint().alternatives().any(all_admitted)
 }
 

@@ -23,7 +23,9 @@ pub(super) fn may_ask(state: &State, spec: &JobSpec) -> Result<(), Refusal> {
         return Err(Refusal::Format("requests for sockets, cores and threads"));
     }
     if *placing != Placing::NONE && state.format < 2 {
-        return Err(Refusal::Format("--exclusive=user"));
+        return Err(Refusal::Format(
+            "--exclusive=user, --contiguous, --spread-job and --use-min-nodes",
+        ));
     }
     let Some(constraint) = &spec.constraint else { return Ok(()) };
     if state.format < 2 {

@@ -217,7 +217,9 @@ pub(super) fn check_limits(
     if exceeds_memory(config, partition, spec) {
         return Err(Refusal::Memory);
     }
-    if spec.layout.min_nodes == 0 {
+    let bound = spec.layout.max_nodes.unwrap_or(spec.layout.min_nodes);
+    let bounded = spec.layout.nodes_given && state.least_row(spec) > bound;
+    if spec.layout.min_nodes == 0 || bounded {
         return Err(Refusal::NodeCount);
     }
     gres::check(spec)?;

@@ -83,6 +83,9 @@ pub(super) enum Opt {
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Ask {
+    Contiguous,
+    SpreadJob,
+    UseMinNodes,
     Deadline,
     Licenses,
     Priority,

@@ -72,7 +72,7 @@ fn account_to_cron(job: &Job<'_>, cluster: &str) -> Fields {
         ("container", json!("")),
         ("container_id", json!("")),
         ("container_type", json!("")),
-        ("contiguous", json!(false)),
+        ("contiguous", json!(job.placing().contiguous)),
         ("core_spec", json!(0)),
         ("thread_spec", json!(32_766)),
         ("cores_per_socket", maybe(job.cores().cores.map(u64::from))),

@@ -100,6 +100,7 @@ fn compare(field: Field, one: &Job<'_>, other: &Job<'_>) -> Ordering {
         | F::CpusPerTask
         | F::CpusPerTres
         | F::ExcNodes
+        | F::Contiguous
         | F::Exclusive
         | F::ExitCode
         | F::File(_)

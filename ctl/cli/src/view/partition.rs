@@ -141,6 +141,7 @@ impl<'a> Partition<'a> {
         let all = [
             ("DEFAULT", self.conf.default),
             ("HIDDEN", self.conf.hidden),
+            ("LLN", self.conf.lln),
             ("NO_ROOT", self.conf.disable_root_jobs),
             ("ROOT_ONLY", self.conf.root_only),
         ];

@@ -5,6 +5,7 @@ use common::cpus::Steps;
 use super::{
     VeilId,
     amount::{Amounts, Packing},
+    choice::Choice,
     tenants::Tenant,
 };
 
@@ -96,6 +97,7 @@ pub struct Ask {
 pub struct Manner {
     /// Who is on a node concerns it, or it those.
     pub tenant: Option<Tenant>,
+    pub choice: Choice,
 }
 
 /// A shape that the timeline knows.

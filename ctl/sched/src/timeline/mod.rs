@@ -22,6 +22,7 @@
 
 mod amount;
 mod ask;
+mod choice;
 mod grid;
 mod look;
 mod search;
@@ -36,6 +37,7 @@ use self::{amount::Packing, ask::Packed, search::Class, slot::Slot, tenants::Ten
 pub use self::{
     amount::{Amounts, KINDS},
     ask::{Ask, ClassId, InSteps, Manner, MaskId, Portion, Shape, ShapeId, Start},
+    choice::{Choice, Seat},
     grid::Grid,
     tenants::{Share, Tenant},
     veil::{Sight, VeilId},
@@ -65,6 +67,7 @@ pub struct Timeline {
     /// In the order of their beginnings; the last one has no end.
     slots: Vec<Slot>,
     tenants: Tenants,
+    seats: Vec<Seat>,
     budget: usize,
     shapes: Vec<Packed>,
     shape_ids: BTreeMap<Shape, ShapeId>,
@@ -120,6 +123,7 @@ impl Timeline {
             uniform,
             slots: vec![],
             tenants: Tenants::default(),
+            seats: vec![],
             budget: grid.budget,
             shapes: vec![],
             shape_ids: BTreeMap::new(),

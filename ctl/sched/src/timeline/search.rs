@@ -1,10 +1,9 @@
 //! Where and when there is room.
 
-use common::job::assign;
-
 use super::{
     Timeline,
     ask::{Ask, ClassId, ShapeId, Start},
+    choice::Choice,
     slot::Slot,
 };
 
@@ -149,7 +148,7 @@ impl Timeline {
         let mut fitting: Vec<_> = ask.required.iter().map(|node| (*node, tasks(*node))).collect();
         let named = fitting.iter().all(|(_, tasks)| *tasks > 0);
         fitting.append(&mut others);
-        named && self.choose(ask, fitting).is_some()
+        named && self.chosen(ask, None, fitting).is_some()
     }
 
     /// The first of the slots in which too few nodes have room, if there is one.
@@ -287,6 +286,7 @@ impl Timeline {
             let nodes = fitting.len();
             // What is counted may be among the last of them.
             ask.counts.is_empty()
+                && ask.manner.choice == Choice::First
                 && room >= u64::from(ask.tasks)
                 && nodes >= ask.nodes_min as usize
                 && nodes <= ask.nodes_max as usize
@@ -305,11 +305,15 @@ impl Timeline {
                 fitting.push((node, tasks));
             }
         }
-        self.choose(ask, fitting)
+        self.chosen(ask, Some(stretch.from), fitting)
     }
 
     /// Chooses among the nodes on which as many tasks fit, of which the required ones come first.
-    fn choose(&self, ask: &Ask, mut fitting: Vec<(usize, u32)>) -> Option<Vec<(usize, u32)>> {
+    pub(super) fn choose(
+        &self,
+        ask: &Ask,
+        mut fitting: Vec<(usize, u32)>,
+    ) -> Option<Vec<(usize, u32)>> {
         let named = ask.required.len();
         let chosen = self.counted(ask, &fitting);
         if chosen.is_some() || fitting.len() <= ask.nodes_max as usize {
@@ -325,22 +329,31 @@ impl Timeline {
         if ask.counts.is_empty() {
             return ask.spread(fitting, 0);
         }
-        let counts: Vec<u32> = ask.counts.iter().map(|(_, count)| *count).collect();
-        let has = |thing: usize, at: usize| {
-            let (node, mask) = (fitting[at].0, ask.counts[thing].0);
-            self.masks[mask.0][node / 64] & (1 << (node % 64)) != 0
-        };
-        let taken = assign(&counts, ask.apart, fitting.len(), &has)?;
+        let (ordered, must) = self.ordered(ask, fitting)?;
+        ask.spread(&ordered, must)
+    }
+
+    /// Those first that are required or counted, and how many these are.
+    pub(super) fn ordered(
+        &self,
+        ask: &Ask,
+        fitting: &[(usize, u32)],
+    ) -> Option<(Vec<(usize, u32)>, usize)> {
+        let taken = self.counted_among(ask, fitting)?;
         let must = |at: &usize| *at < ask.required.len() || taken.binary_search(at).is_ok();
         let (first, others): (Vec<usize>, Vec<usize>) = (0..fitting.len()).partition(must);
-        let ordered: Vec<_> = first.iter().chain(&others).map(|at| fitting[*at]).collect();
-        ask.spread(&ordered, first.len())
+        let ordered = first.iter().chain(&others).map(|at| fitting[*at]).collect();
+        Some((ordered, first.len()))
     }
 }
 
 /// Whether any one node will do.
 fn is_single(ask: &Ask) -> bool {
-    ask.nodes_min == 1 && !ask.is_elastic() && ask.required.is_empty() && ask.counts.is_empty()
+    ask.nodes_min == 1
+        && !ask.is_elastic()
+        && ask.required.is_empty()
+        && ask.counts.is_empty()
+        && ask.manner.choice != Choice::Idlest
 }
 
 /// The places of the set bits.

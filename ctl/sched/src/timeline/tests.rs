@@ -29,6 +29,7 @@ struct Want {
     counts: Vec<(u32, u32)>,
     apart: bool,
     tenant: Option<Tenant>,
+    choice: Choice,
 }
 
 impl Want {
@@ -38,6 +39,17 @@ impl Want {
         most.0[1] = self.cap.max(self.floor.0[1]).max(all.0[1]);
         let (floor, per_task) = (self.floor.max(all), self.per_task);
         Portion { least: all, floor, per_task, in_steps: self.in_steps, most }
+    }
+
+    /// Whether some of these nodes are enough, on which as many tasks fit.
+    fn is_enough(&self, fitting: &[(usize, u32)]) -> bool {
+        let (fits, mut fitting): (Vec<usize>, Vec<u32>) = fitting.iter().copied().unzip();
+        if !self.counts_met(&fits) {
+            return false;
+        }
+        fitting.sort_unstable_by(|left, right| right.cmp(left));
+        let room: u32 = fitting.iter().take(self.most as usize).sum();
+        fitting.len() >= self.least as usize && room >= self.tasks
     }
 
     /// Whether all is among the nodes that is counted. Where a node counts for one thing alone, any
@@ -78,7 +90,7 @@ impl Want {
             counts,
             apart: self.apart,
             veil: None,
-            manner: Manner { tenant: self.tenant },
+            manner: Manner { tenant: self.tenant, choice: self.choice },
         })
     }
 }
@@ -93,10 +105,11 @@ fn want() -> impl Strategy<Value = Want> {
     let cap = prop_oneof![4 => Just(u64::MAX), 1 => 1..4_u64];
     let counts = proptest::collection::vec((1..1_u32 << NODES, 0..3_u32), 0..3);
     let counts = prop_oneof![3 => Just(vec![]), 1 => counts];
-    let kind = (prop::bool::weighted(0.2), cap, counts, any::<bool>(), in_steps(), tenant());
+    let manner = (tenant(), choice());
+    let kind = (prop::bool::weighted(0.2), cap, counts, any::<bool>(), in_steps(), manner);
     (1..1_u32 << NODES, size, amounts(), amounts(), kind, limit).prop_map(
         |(nodes, (least, more, tasks, tasks_per_node), per_task, floor, kind, limit)| {
-            let (whole, cap, counts, apart, in_steps, tenant) = kind;
+            let (whole, cap, counts, apart, in_steps, (tenant, choice)) = kind;
             let cpus = if in_steps.is_some() { 0 } else { per_task.0[0].max(1) };
             Want {
                 nodes: if nodes % 2 == 0 { nodes } else { (1 << NODES) - 1 },
@@ -114,9 +127,15 @@ fn want() -> impl Strategy<Value = Want> {
                 counts,
                 apart,
                 tenant,
+                choice,
             }
         },
     )
+}
+
+fn choice() -> impl Strategy<Value = Choice> {
+    let others = prop_oneof![Just(Choice::InARow), Just(Choice::Spread), Just(Choice::Idlest)];
+    prop_oneof![Just(Choice::First), others]
 }
 
 /// Whom somebody minds, or who minds somebody; not each.
@@ -173,6 +192,13 @@ fn visit(want: &Want, node: usize, held: Amounts, span: (u64, u64)) -> Option<Vi
     want.tenant.map(|tenant| (node, tenant, held.0[0], span.0, span.1))
 }
 
+/// Whether the nodes follow each other.
+fn is_row(nodes: &[usize]) -> bool {
+    let mut nodes = nodes.to_vec();
+    nodes.sort_unstable();
+    nodes.windows(2).all(|pair| pair[0] + 1 == pair[1])
+}
+
 /// Checks what the engine found, and takes it.
 fn take(timeline: &mut Timeline, plain: &mut Plain, class: ClassId, want: &Want, start: &Start) {
     let nodes = start.nodes.len();
@@ -180,6 +206,7 @@ fn take(timeline: &mut Timeline, plain: &mut Plain, class: ClassId, want: &Want,
     assert!(start.nodes.iter().map(|(_, tasks)| tasks).sum::<u32>() >= want.tasks, "{start:?}");
     let chosen: Vec<usize> = start.nodes.iter().map(|(node, _)| *node).collect();
     assert!(want.counts_met(&chosen), "{start:?}");
+    assert!(want.choice != Choice::InARow || is_row(&chosen), "{start:?}");
     assert_eq!(start.until, want.until(start.at));
     let until = timeline.book(class, start);
     assert!(until >= start.until);

@@ -4,6 +4,7 @@ use super::{
     Amounts, Timeline,
     amount::KINDS,
     ask::{Ask, ClassId, Portion, Shape, Start},
+    choice::Choice,
 };
 
 impl Timeline {
@@ -17,7 +18,8 @@ impl Timeline {
     ) -> Option<Start> {
         let ask = &self.classes[class.0].ask;
         let free = ask.required.is_empty() && ask.counts.is_empty() && ask.nodes_min <= 1;
-        if !free || start.nodes.len() < 2 {
+        let may_all = matches!(ask.manner.choice, Choice::First | Choice::InARow);
+        if !free || !may_all || start.nodes.len() < 2 {
             return None;
         }
         let (tasks, ask) = (ask.tasks, ask.clone());

@@ -362,7 +362,7 @@ fn text(reason: Reason, peeled: &Peeled, config: &Config, job: &Job) -> String {
             let out = states(&out_of_use(&peeled.view, job));
             format!("too few of the {size} nodes of partition {name} take jobs: {out}")
         }
-        Kind::Resources => peeled.room.as_ref().map(shortage).unwrap_or_default(),
+        Kind::Resources => peeled.room.as_ref().map(|room| lacks(room, job)).unwrap_or_default(),
         Kind::Limit => "a limit of its association or QOS".to_owned(),
         Kind::ArrayTasks => {
             let array = job.array_id().and_then(|array| peeled.view.arrays.get(&array));
@@ -435,6 +435,13 @@ fn awaited(view: &State, condition: &Condition) -> String {
         (Fate::Open | Fate::Met, Some(Phase::Ended { .. }) | None) => "open",
     };
     format!("{} ({how})", condition.on)
+}
+
+/// What there is too little of.
+fn lacks(room: &Room, job: &Job) -> String {
+    let apart = room.fit >= room.needs && job.spec.asks().placing.contiguous;
+    let apart = if apart { ", and too few follow each other" } else { "" };
+    format!("{}{apart}", shortage(room))
 }
 
 /// `needs 4 nodes, and 2 have room now; 3 have too few CPUs free, 1 is drained`

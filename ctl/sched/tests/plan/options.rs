@@ -126,10 +126,13 @@ fn gres(spec: &mut JobSpec) -> &mut GresRequest {
     Arc::make_mut(spec.gres.get_or_insert_default())
 }
 
-/// The options about sockets, cores and threads.
+/// The options about sockets, cores and threads, and those without a value.
 fn ask_for_cores(spec: &mut JobSpec, name: &str, value: &str) {
-    let cores = &mut asks(spec).cores;
+    let Asks { cores, placing, .. } = asks(spec);
     let field = match name {
+        "--contiguous" => return placing.contiguous = true,
+        "--spread-job" => return placing.spread = true,
+        "--use-min-nodes" => return placing.use_min_nodes = true,
         "--sockets-per-node" => &mut cores.sockets,
         "--cores-per-socket" => &mut cores.cores,
         "--threads-per-core" => &mut cores.threads,

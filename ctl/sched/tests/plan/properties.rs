@@ -20,7 +20,8 @@ pub(crate) const CONF: &str = "GresTypes=gpu\nLicenses=l:3,m:1\n\
 
 /// The same, with nodes for one user at a time, and shares of CPUs.
 pub(crate) fn shared() -> String {
-    CONF.replace("PartitionName=b", "PartitionName=b MaxCPUsPerNode=6")
+    CONF.replace("PartitionName=a", "PartitionName=a LLN=YES")
+        .replace("PartitionName=b", "PartitionName=b MaxCPUsPerNode=6")
         .replace("PartitionName=c", "PartitionName=c ExclusiveUser=YES")
 }
 
@@ -42,6 +43,7 @@ fn options() -> impl Strategy<Value = String> {
         "-x=n[1-5]",
         Just("--exclusive".to_owned()),
         "--(exclusive=user|user=bob)",
+        "--(contiguous|spread-job)",
         (1..20_u32).prop_map(|minutes| format!("-t={minutes}")),
         (1..20_u32).prop_map(|minutes| format!("-t={minutes}")),
         prop_oneof!["--gres=gpu:[1-4]", "--gres=gpu:a:1", "--gres=gpu:b:[12]"],
@@ -85,6 +87,13 @@ fn meets(config: &Config, constraint: &Constraint, places: &[Place]) -> bool {
         && nodes.len() >= constraint.least_nodes() as usize
 }
 
+/// Whether the nodes follow each other in the configuration.
+fn in_a_row(config: &Config, places: &[Place]) -> bool {
+    let names: Vec<&str> = places.iter().map(|place| place.node.as_str()).collect();
+    let mut all = config.nodes.windows(names.len());
+    all.any(|row| row.iter().all(|node| names.contains(&node.name.as_str())))
+}
+
 /// The jobs that hold nodes now.
 fn holding(bench: &Bench) -> Vec<JobId> {
     let jobs = bench.state.jobs.iter().filter(|(_, job)| job.holding().is_some());
@@ -124,6 +133,8 @@ proptest! {
                     let asked = bench.state.jobs[&start.job].spec.constraint();
                     let config = bench.state.config.as_ref().expect("it is configured");
                     prop_assert!(meets(config, asked, &start.places), "{} {:?}", asked.text, start);
+                    let contiguous = start.asked.asks().placing.contiguous;
+                    prop_assert!(!contiguous || in_a_row(config, &start.places), "{:?}", start);
                 }
                 run(&mut bench, command);
                 if command == "start" {

@@ -22,7 +22,11 @@ impl Asked {
         let number =
             || count::parse_positive(text).map(Some).ok_or_else(|| Complaint::number(long, text));
         let cores = &mut self.asks.cores;
+        let placing = &mut self.asks.placing;
         match ask {
+            Ask::Contiguous => placing.contiguous = true,
+            Ask::SpreadJob => placing.spread = true,
+            Ask::UseMinNodes => placing.use_min_nodes = true,
             Ask::Deadline => self.asks.deadline = Some(moment("deadline", text, setting)?),
             Ask::Licenses => self.asks.licenses = licenses(text)?,
             Ask::Priority => self.asks.priority = Some(priority(text)?),

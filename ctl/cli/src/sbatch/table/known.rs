@@ -23,6 +23,8 @@ pub(super) const KNOWN: &[Row] = &[
         .short('C')
         .or(&["SBATCH_CONSTRAINT"])
         .help("Features of the nodes: a&b, a|b, a*2 (on two of them), [a|b] (the same on all)"),
+    Row::flag("contiguous", Opt::Ask(Ask::Contiguous))
+        .help("Nodes that follow each other in the configuration"),
     Row::value("core-spec", "N", Opt::CoreSpec).short('S').or(&["SBATCH_CORE_SPEC"]),
     Row::value("cores-per-socket", "N", Opt::Ask(Ask::CoresPerSocket))
         .help("Nodes whose sockets have so many cores at least"),
@@ -143,6 +145,9 @@ pub(super) const KNOWN: &[Row] = &[
     ),
     Row::value("sockets-per-node", "N", Opt::Ask(Ask::SocketsPerNode))
         .help("Nodes that have so many sockets at least"),
+    Row::flag("spread-job", Opt::Ask(Ask::SpreadJob))
+        .or(&["SBATCH_SPREAD_JOB"])
+        .help("As many nodes as may be, with about as many tasks on each"),
     Row::flag("test-only", Opt::TestOnly).help("Submit nothing, and say when it would start"),
     Row::value("thread-spec", "N", Opt::ThreadSpec).or(&["SBATCH_THREAD_SPEC"]),
     Row::value("threads-per-core", "N", Opt::Ask(Ask::ThreadsPerCore))
@@ -158,6 +163,9 @@ pub(super) const KNOWN: &[Row] = &[
         .help("Temporary disk that each node has: MiB, or with K, M, G or T"),
     Row::value("uid", "USER", Opt::Identity),
     Row::flag("usage", Opt::Answered),
+    Row::flag("use-min-nodes", Opt::Ask(Ask::UseMinNodes))
+        .or(&["SBATCH_USE_MIN_NODES"])
+        .help("Of a range of nodes, no more than the tasks need; so it is in any case"),
     Row::flag("verbose", Opt::Verbose)
         .short('v')
         .or(&["SBATCH_DEBUG"])

@@ -25,7 +25,6 @@ pub(super) const REFUSED: &[Row] = &[
     Row::value("container-id", "", CONTAINER).or(&["SBATCH_CONTAINER_ID"]),
     Row::value("container-type", "", CONTAINER).or(&["SBATCH_CONTAINER_TYPE"]),
     Row::value("context", "", Opt::Unsupported("jobs have no security context of SELinux")),
-    Row::flag("contiguous", TOPOLOGY),
     Row::value("cpu-freq", "", Opt::Unsupported("the frequency of CPUs is not set")),
     Row::value("delay-boot", "", Opt::Unsupported("nodes are not booted"))
         .or(&["SBATCH_DELAY_BOOT"]),
@@ -60,13 +59,11 @@ pub(super) const REFUSED: &[Row] = &[
     Row::value("resources", "", Opt::Unsupported("licenses are asked for by --licenses")),
     Row::may_value("resv-ports", "", Opt::Unsupported("no ports are given to jobs")),
     Row::value("segment", "", TOPOLOGY).or(&["SBATCH_SEGMENT_SIZE"]),
-    Row::flag("spread-job", TOPOLOGY).or(&["SBATCH_SPREAD_JOB"]),
     Row::flag("spread-segments", TOPOLOGY),
     Row::flag("stepmgr", Opt::Unsupported("a job's steps have no manager of their own")),
     Row::value("switches", "", TOPOLOGY).or(&["SBATCH_REQ_SWITCH"]),
     Row::value("tres-bind", "", GPUS).or(&["SBATCH_TRES_BIND"]),
     Row::value("tres-per-task", "", GPUS).or(&["SBATCH_TRES_PER_TASK"]),
-    Row::flag("use-min-nodes", TOPOLOGY).or(&["SBATCH_USE_MIN_NODES"]),
     Row::value("wait-all-nodes", "", Opt::Unsupported("a script starts when its node is ready"))
         .or(&["SBATCH_WAIT_ALL_NODES"]),
     Row::value("wckey", "", Opt::Unsupported("jobs have no workload key")).or(&["SBATCH_WCKEY"]),

@@ -160,7 +160,7 @@ fn resources(record: &mut Record<'_>, job: &Job<'_>, details: bool) {
     record
         .pair("OverSubscribe", "NO")
         .pair("Exclusive", job.exclusive())
-        .pair("Contiguous", 0)
+        .pair("Contiguous", u8::from(job.placing().contiguous))
         .pair("Licenses", or_null(job.licenses()))
         .pair("LicensesAlloc", or_null(job.licenses_allocated()))
         .pair("Network", "(null)")

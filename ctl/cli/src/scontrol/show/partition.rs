@@ -66,7 +66,7 @@ fn limits(record: &mut Record<'_>, partition: &Partition<'_>) {
         .pair("MaxNodes", unlimited(conf.max_nodes))
         .pair("MaxTime", partition.max_time().padded())
         .pair("MinNodes", conf.min_nodes)
-        .pair("LLN", "NO")
+        .pair("LLN", yes(conf.lln))
         .pair("MaxCPUsPerNode", unlimited(conf.max_cpus_per_node))
         .pair("MaxCPUsPerSocket", "UNLIMITED")
         .line();

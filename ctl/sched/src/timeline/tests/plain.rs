@@ -84,13 +84,16 @@ impl Plain {
             .filter(|node| want.nodes >> node & 1 == 1)
             .map(|node| (node, self.tasks(want, node, from, until)))
             .filter(|(_, tasks)| *tasks > 0);
-        let (fits, mut fitting): (Vec<usize>, Vec<u32>) = fitting.unzip();
-        if !want.counts_met(&fits) {
-            return false;
+        let fitting: Vec<(usize, u32)> = fitting.collect();
+        if want.choice == Choice::InARow {
+            let sizes = want.least as usize..=fitting.len().min(want.most as usize);
+            let mut windows = sizes.flat_map(|size| fitting.windows(size));
+            return windows.any(|window| {
+                let nodes: Vec<usize> = window.iter().map(|(node, _)| *node).collect();
+                is_row(&nodes) && want.is_enough(window)
+            });
         }
-        fitting.sort_unstable_by(|left, right| right.cmp(left));
-        let room: u32 = fitting.iter().take(want.most as usize).sum();
-        fitting.len() >= want.least as usize && room >= want.tasks
+        want.is_enough(&fitting)
     }
 
     pub(super) fn earliest(&self, want: &Want, now: u64) -> Option<u64> {
