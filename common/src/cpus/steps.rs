@@ -15,18 +15,19 @@ pub struct Steps {
 }
 
 impl Steps {
-    /// Those of a node, for tasks of so many CPUs.
+    /// Those of a node, for what is placed in one piece: so many CPUs, and among them those of so
+    /// many tasks.
     #[must_use]
-    pub fn of(layout: CpuLayout, grain: Grain, of_task: u32, ask: &CoreAsk) -> Self {
+    pub fn of(layout: CpuLayout, grain: Grain, (cpus, tasks): (u32, u32), ask: &CoreAsk) -> Self {
         let taken = layout.step(grain);
         if grain == Grain::Cpu || *ask == CoreAsk::NONE {
-            return Self { taken, used: taken, of_task };
+            return Self { taken, used: taken, of_task: cpus };
         }
         // Of each core, so many CPUs are used.
         let of_core = ask.threads.unwrap_or(u32::MAX).clamp(1, layout.threads);
         let alone = ask.tasks_per_core.map_or(0, |most| of_core.div_ceil(most.max(1)));
         let used = taken / layout.threads * of_core;
-        Self { taken, used, of_task: of_task.max(alone) }
+        Self { taken, used, of_task: cpus.max(tasks.saturating_mul(alone)) }
     }
 
     /// The CPUs that are taken for one task, on cores alone.

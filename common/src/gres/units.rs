@@ -19,6 +19,8 @@ pub struct Units {
     pub most_on_node: Option<u32>,
     /// How many tasks all of them are together, where a unit is not a task.
     pub tasks: Option<u32>,
+    /// How many of those come with each, at most; 0 where it is each node that has one.
+    pub tasks_each: u32,
 }
 
 impl JobSpec {
@@ -34,6 +36,7 @@ impl JobSpec {
             gpus: vec![],
             most_on_node: layout.tasks_per_node,
             tasks: None,
+            tasks_each: 1,
         };
         let Some(request) = self.gres.as_deref() else { return plain };
         let with = |gpus: u64| request.cpus_with(gpus);
@@ -89,6 +92,7 @@ impl JobSpec {
             gpus: each(1),
             most_on_node: plain.most_on_node.filter(|_| layout.tasks_given).map(share),
             tasks: Some(tasks),
+            tasks_each: if layout.tasks_given { tasks.div_ceil(count) } else { 0 },
         }
     }
 }

@@ -23,6 +23,8 @@ pub struct Need {
     /// Tasks, or what else is placed in one piece (see [`Units`]).
     pub tasks: u32,
     pub cpus_per_task: u32,
+    /// [`Units::tasks_each`]
+    pub tasks_each: u32,
     pub tasks_per_node: Option<u32>,
     /// At least as many CPUs on each node.
     pub cpus_min: u32,
@@ -111,6 +113,7 @@ pub fn need(config: &Config, partition: &PartitionConf, job: &Job) -> Need {
         nodes_max,
         tasks: units.count,
         cpus_per_task: units.cpus,
+        tasks_each: units.tasks_each,
         tasks_per_node: units.most_on_node,
         cpus_min: units.cpus_min,
         memory: match per_gpu {
@@ -196,7 +199,7 @@ impl Need {
         let mut per_task = [0; KINDS];
         (per_task[0], per_task[1]) = (cpus, cpus.saturating_mul(per_cpu));
         let steps = self.steps(whole.layout);
-        let in_steps = (!steps.is_single() && cpus > 0).then(|| {
+        let in_steps = (!steps.is_single() && steps.of_task > 0).then(|| {
             let (taken, used) = (u64::from(steps.taken), u64::from(steps.used));
             (per_task[0], per_task[1]) = (0, 0);
             InSteps { steps, each: Amounts::of([taken, used.saturating_mul(per_cpu)]) }
@@ -218,7 +221,7 @@ impl Need {
     }
 
     fn steps(&self, layout: CpuLayout) -> Steps {
-        Steps::of(layout, self.grain, self.cpus_per_task, &self.cores)
+        Steps::of(layout, self.grain, (self.cpus_per_task, self.tasks_each), &self.cores)
     }
 
     /// What `tasks` tasks hold of a node.

@@ -196,7 +196,8 @@ fn name_cpus(state: &State, spec: &JobSpec, place: &mut Place) -> Result<(), Ref
     let node = state.nodes.get(&place.node).ok_or(Refusal::Stale)?;
     let unnamed = node.used.cpus.saturating_sub(node.cpus_used.len());
     let of_task = spec.layout.cpus_per_task.unwrap_or(1);
-    let of_task = Steps::of(layout, config.grain, of_task, &spec.asks().cores).taken_for_task();
+    let of_task =
+        Steps::of(layout, config.grain, (of_task, 1), &spec.asks().cores).taken_for_task();
     let request = cpus::Request { cpus: place.held.cpus, of_task };
     let chosen = cpus::choose(layout, config.grain, (&node.cpus_used, unnamed), request);
     place.cpus = chosen.ok_or(Refusal::Stale)?;

@@ -149,13 +149,18 @@ fn memory_per_cpu(config: &Config, spec: &JobSpec) -> Option<u64> {
 }
 
 /// In which steps the job would take CPUs of the node.
-fn steps(state: &State, config: &Config, (spec, of_task): (&JobSpec, u32), node: &Node) -> Steps {
+fn steps(
+    state: &State,
+    config: &Config,
+    (spec, each): (&JobSpec, (u32, u32)),
+    node: &Node,
+) -> Steps {
     let layout = match config.grain {
         Grain::Cpu => None,
         Grain::Core | Grain::Socket => state.node_conf(&node.name).map(CpuLayout::of),
     };
     let layout = layout.unwrap_or(CpuLayout::flat(node.total.cpus));
-    Steps::of(layout, config.grain, of_task, &spec.asks().cores)
+    Steps::of(layout, config.grain, each, &spec.asks().cores)
 }
 
 /// What the partition's jobs may have of the node.
@@ -180,7 +185,7 @@ fn fits(
         return least.fits_in(total);
     }
     // Whole cores bring CPUs and memory with them that nobody asked for.
-    let steps = steps(state, config, (spec, 0), node);
+    let steps = steps(state, config, (spec, (0, 0)), node);
     let count = steps.count(0, least.cpus);
     let memory = per_cpu.map_or(least.memory_mib, |mib| {
         mib.saturating_mul(u64::from(count.saturating_mul(steps.used)))
@@ -196,7 +201,7 @@ fn tasks_on(
     (spec, units): (&JobSpec, &Units),
     node: &Node,
 ) -> u32 {
-    let steps = steps(state, config, (spec, units.cpus), node);
+    let steps = steps(state, config, (spec, (units.cpus, units.tasks_each)), node);
     let there = there(partition, node).cpus / steps.taken;
     let there = memory_per_cpu(config, spec).map_or(there, |mib| {
         let memory = node.total.memory_mib / mib.saturating_mul(u64::from(steps.used));
