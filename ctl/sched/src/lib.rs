@@ -8,6 +8,7 @@
 //! Under it is the [`timeline`]: what will be free on each node, and when.
 
 mod board;
+mod favoured;
 mod gres;
 mod inputs;
 mod licenses;

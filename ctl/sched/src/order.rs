@@ -9,10 +9,10 @@ use common::{
     time::Timestamp,
 };
 
-use crate::rank::Ranks;
+use crate::{favoured::Favoured, rank::Ranks};
 
 /// A job's place in the order of all queues: the higher tier of its partition first, and then its
-/// own place.
+/// own place. Under `preempt/qos`, others may come before it all the same.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Turn {
     pub tier: Reverse<u16>,
@@ -45,6 +45,9 @@ pub(crate) fn order_in(
         }));
     }
     order.sort_by_key(|(turn, _)| *turn);
+    if let Some(favoured) = Favoured::of(view) {
+        order = favoured.order(order, |(_, job)| job.spec.qos.as_deref());
+    }
     let mut told = BTreeSet::new();
     order.retain(|(_, job)| !job.partition.is_several() || told.insert(job.id));
     order

@@ -22,6 +22,7 @@ use common::{
 pub(crate) use self::choices::limit;
 use crate::{
     board::{Board, Booking, shortly},
+    favoured::Favoured,
     licenses::Pool,
     limits::Limits,
     placement::need,
@@ -35,7 +36,7 @@ use crate::{
     turn::Turn,
 };
 
-use self::{choices::hindrance, kept::Hidden, preempting::Preempting};
+use self::{caps::most_urgent, choices::hindrance, kept::Hidden, preempting::Preempting};
 
 /// What one pass decided.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -118,12 +119,12 @@ pub(crate) fn lines<'a>(
     board: &mut Board,
     now: Timestamp,
 ) -> Vec<Line<'a>> {
-    let mut ranks = Ranks::of(view, now);
+    let (mut ranks, favoured) = (Ranks::of(view, now), Favoured::of(view));
     let mut line = |conf: &'a PartitionConf| {
         let queue = view.queues.get(&conf.name.as_str().into())?;
         let at = |name: &String| board.position(&NodeName::from(name.as_str()));
         let nodes: Vec<usize> = conf.nodes.iter().filter_map(at).collect();
-        let queue = ordered(ranks.as_mut(), conf, queue.iter().copied());
+        let queue = ordered((view, favoured.as_ref()), ranks.as_mut(), conf, queue.iter().copied());
         Some(Line {
             conf,
             queue: queue.peekable(),
@@ -156,20 +157,6 @@ impl Line<'_> {
 fn empty<'a>() -> Peekable<Box<dyn Iterator<Item = QueueKey> + 'a>> {
     let none: Box<dyn Iterator<Item = QueueKey>> = Box::new(std::iter::empty());
     none.peekable()
-}
-
-/// The line whose first job goes next: higher tier, then the job's own place.
-fn most_urgent<'a, 'b>(lines: &'b mut [Line<'a>]) -> Option<&'b mut Line<'a>> {
-    let at = lines
-        .iter_mut()
-        .enumerate()
-        .filter_map(|(at, line)| {
-            let tier = Reverse(line.conf.priority_tier);
-            line.queue.peek().map(|key| ((tier, *key), at))
-        })
-        .min()?
-        .1;
-    lines.get_mut(at)
 }
 
 pub(crate) enum Verdict {
@@ -250,7 +237,8 @@ impl<'a> Pass<'a> {
         if self.preemptors(lines) {
             return;
         }
-        while let Some(line) = most_urgent(lines) {
+        let favoured = Favoured::of(view);
+        while let Some(line) = most_urgent((view, favoured.as_ref()), lines) {
             let next = line.queue.peek().copied().filter(|key| self.wanted != Some(key.job));
             let Some(key) = next else {
                 break;
@@ -278,6 +266,10 @@ impl<'a> Pass<'a> {
             if left == 0 {
                 break;
             }
+        }
+        if favoured.is_some() {
+            // Whoever comes may be looked at before the last.
+            self.plan.closed.clear();
         }
     }
 

@@ -100,6 +100,7 @@ fn room(room: &Room) -> wire::Room {
 fn earlier(earlier: Earlier) -> wire::Earlier {
     let Earlier { job, user, partition, by, priority, factors } = earlier;
     let by = match by {
+        Lead::Qos => wire::Lead::Qos,
         Lead::Tier => wire::Lead::Tier,
         Lead::Priority => wire::Lead::Priority,
         Lead::Submission => wire::Lead::Submission,

@@ -141,6 +141,7 @@ fn room(room: &Room) -> Value {
 fn earlier(earlier: &Earlier) -> Value {
     let Earlier { job, user, partition, .. } = earlier;
     let by = match earlier.by() {
+        Lead::Qos => "qos",
         Lead::Tier => "tier",
         Lead::Priority => "priority",
         Lead::Submission => "submission",

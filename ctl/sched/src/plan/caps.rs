@@ -1,9 +1,27 @@
-//! How many jobs are planned at all, and how far ahead.
+//! Whose turn it is, how many jobs are planned at all, and how far ahead.
 
-use common::job::Job;
+use std::cmp::Reverse;
+
+use common::{job::Job, machine::State};
 
 use super::{Line, Pass};
-use crate::policy::Policy;
+use crate::{favoured::Favoured, policy::Policy};
+
+/// The line whose first job goes next: higher tier, then the job's own place.
+pub(super) fn most_urgent<'a, 'b>(
+    (view, favoured): (&State, Option<&Favoured<'_>>),
+    lines: &'b mut [Line<'a>],
+) -> Option<&'b mut Line<'a>> {
+    let heads = lines.iter_mut().enumerate().filter_map(|(at, line)| {
+        let tier = Reverse(line.conf.priority_tier);
+        line.queue.peek().map(|key| ((tier, *key), at))
+    });
+    let at = match favoured {
+        Some(favoured) => favoured.first(view, &heads.collect::<Vec<_>>())?,
+        None => heads.min()?.1,
+    };
+    lines.get_mut(at)
+}
 
 impl<'a> Pass<'a> {
     /// Counts the job, if the policy's caps let it be planned at all.

@@ -78,6 +78,8 @@ pub struct Earlier {
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Lead {
+    /// Some QOS come before this one's, and it comes beside or before those.
+    Qos,
     /// Its partition's `PriorityTier` is higher.
     Tier,
     Priority,
@@ -227,7 +229,9 @@ fn ahead(view: &State, config: &Config, job: &Job, now: Timestamp) -> Ahead {
 }
 
 fn lead(theirs: &Turn, own: &Turn) -> Lead {
-    if theirs.tier != own.tier {
+    if theirs > own {
+        Lead::Qos
+    } else if theirs.tier != own.tier {
         Lead::Tier
     } else if theirs.key.priority != own.key.priority {
         Lead::Priority

@@ -25,6 +25,7 @@ fn put(text: &mut String, waiting: &Waiting, now: Timestamp) {
     }
     for earlier in &waiting.ahead.first {
         let by = match earlier.by {
+            Lead::Qos => "QOS",
             Lead::Tier => "tier",
             Lead::Priority => "priority",
             Lead::Submission => "submission",

@@ -169,6 +169,7 @@ impl Sheet<'_> {
         let mut styles = vec![HEADING];
         for earlier in &waiting.first {
             let by = match earlier.by() {
+                Lead::Qos => "the QOS that come before this one's".to_owned(),
                 Lead::Tier => "the tier of its partition".to_owned(),
                 Lead::Priority => priority(earlier, waiting.factors.as_ref()),
                 Lead::Submission => "the moment of submission".to_owned(),
