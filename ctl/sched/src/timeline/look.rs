@@ -11,7 +11,7 @@ impl Timeline {
         self.tasks(self.ask(class), Stretch { from, to: from + 1 }, node, &mut vec![])
     }
 
-    /// Until when the nodes of a start have room for it; `u64::MAX`: for ever.
+    /// Until when the nodes of a start have room for it, and may be had; `u64::MAX`: for ever.
     #[must_use]
     pub fn lasts(&self, class: ClassId, start: &Start) -> u64 {
         let held = |(node, tasks): &(usize, u32)| {
@@ -19,8 +19,12 @@ impl Timeline {
             (*node, held.expect("what fits a node can be packed"))
         };
         let held: Vec<(usize, u64)> = start.nodes.iter().map(held).collect();
+        let ask = self.ask(class);
         let full = |slot: &&Slot| {
-            held.iter().any(|(node, held)| !self.packing.fits(*held, slot.free[*node]))
+            let mut held = held.iter();
+            held.any(|(node, held)| {
+                !self.packing.fits(*held, slot.free[*node]) || self.hides(ask, slot, *node)
+            })
         };
         let mut slots = self.slots[self.position(start.at)..].iter();
         let until = slots.find(full).map_or(u64::MAX, |slot| slot.begin);

@@ -70,9 +70,14 @@ proptest! {
     /// and whoever is to wait again does.
     #[test]
     fn making_way_is_of_use(commands in proptest::collection::vec(command(), 1..30)) {
-        for more in ["", EXEMPT, "\nSchedulerType=sched/builtin", LIMITS] {
-            let conf = if more.is_empty() { shared() } else { CONF.to_owned() };
+        for more in ["", EXEMPT, "\nSchedulerType=sched/builtin", LIMITS, "\n"] {
+            let conf = match more {
+                "" => shared(),
+                "\n" => CONF.replace("CR_CPU", "CR_Core"),
+                _ => CONF.to_owned(),
+            };
             let mut bench = Bench::new(&format!("{conf}{PREEMPTION}{more}"));
+            bench.run("reserve one start=120 minutes=10 users=alice nodes=n[2-4]");
             for command in &commands {
                 run(&mut bench, command);
                 check(&bench);
