@@ -153,6 +153,8 @@ fn with_grace_a_run_is_told_and_ended_later() {
     preempt(&mut cluster, high, 8, &[low]).expect("it may");
     let sent: Vec<u8> = cluster.state.jobs[&low].signals.iter().map(|one| one.signal).collect();
     assert_eq!(sent, [18, 15], "SIGCONT, and SIGTERM");
+    let second = urgent(&mut cluster);
+    assert_eq!(preempt(&mut cluster, second, 8, &[low]), Err(Refusal::Stale), "it is told already");
 
     // Who gives it more time does not keep it from making way.
     let time_limit = Some(TimeLimit::Minutes(1_000));
