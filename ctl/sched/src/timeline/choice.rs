@@ -67,29 +67,35 @@ impl Timeline {
         rows.min_by_key(|(key, _)| *key).map(|(_, chosen)| chosen)
     }
 
-    /// The first of a row that are enough, and have all among them that must be.
+    /// The fewest of a row that are enough, and have all among them that must be; of as many, the
+    /// first.
     fn of_row(&self, ask: &Ask, row: &[(usize, u32)]) -> Option<Nodes> {
         let any = ask.required.is_empty() && ask.counts.is_empty();
-        let mut left = room(row);
-        for from in 0..row.len() {
-            let rest = &row[from..];
-            if left < u64::from(ask.tasks) || rest.len() < ask.nodes_min as usize {
-                return None;
-            }
-            left -= u64::from(row[from].1);
-            let most = rest.len().min(ask.nodes_max as usize);
-            for must in ask.nodes_min as usize..=most {
+        if !any && !self.has_all(ask, row) {
+            return None;
+        }
+        let is_required = |(node, _): &(usize, u32)| ask.required.contains(node);
+        let first = row.iter().position(is_required).unwrap_or(row.len());
+        let span = row.iter().rposition(is_required).map_or(0, |last| last + 1 - first);
+        let least = (ask.nodes_min as usize).max(span);
+        let most = row.len().min(ask.nodes_max as usize);
+        // More nodes than least help only where some must be among them.
+        let most = if any { most.min(least) } else { most };
+        (least..=most).find_map(|must| {
+            let mut left = room(row);
+            for from in 0..row.len().min(first + 1) {
+                let rest = &row[from..];
+                if left < u64::from(ask.tasks) || rest.len() < must {
+                    return None;
+                }
+                left -= u64::from(row[from].1);
                 let chosen = ask.spread(rest, must).filter(|chosen| self.has_all(ask, chosen));
                 if chosen.is_some() {
                     return chosen;
                 }
-                // More nodes help only where some must be among them.
-                if any {
-                    break;
-                }
             }
-        }
-        None
+            None
+        })
     }
 
     fn has_all(&self, ask: &Ask, chosen: &[(usize, u32)]) -> bool {
