@@ -58,7 +58,12 @@ impl Slurm {
         let port = TcpListener::bind("127.0.0.1:0")?.local_addr()?.port();
         let conf = folder.join("slurm.conf");
         let shown = folder.display();
-        let lines: String = settings.lines().map(of_cloud).collect();
+        let of_tree = |line: &&str| line.starts_with("SwitchName=");
+        let (tree, settings): (Vec<&str>, Vec<&str>) = settings.lines().partition(of_tree);
+        if !tree.is_empty() {
+            fs::write(folder.join("topology.conf"), tree.join("\n") + "\n")?;
+        }
+        let lines: String = settings.into_iter().map(of_cloud).collect();
         let places = format!(
             "SlurmctldHost=localhost(127.0.0.1)\n\
              SlurmctldPort={port}\n\

@@ -25,6 +25,7 @@ mod report;
 mod sections;
 mod shown;
 mod source;
+mod topology;
 
 use std::{collections::BTreeMap, fmt::Display, path::Path};
 
@@ -38,6 +39,7 @@ pub use preemption::{PreemptMode, PreemptType, Preemption};
 pub use priority::{Priority, Reset};
 pub use report::{ConfigError, Fate, KeyFate, Place, Problem};
 pub use shown::{Surroundings, shown};
+pub use topology::{Branch, SwitchConf, Tree};
 
 use crate::{
     cpus::Grain,
@@ -113,6 +115,8 @@ pub struct Config {
     pub licenses: Vec<LicenseConf>,
     /// In the order of the file.
     pub nodes: Vec<NodeConf>,
+    /// `topology.conf`; none where the network is flat.
+    pub switches: Vec<SwitchConf>,
     /// In the order of the file.
     pub partitions: Vec<PartitionConf>,
     /// Every key that was set outside node and partition lines, spelled as in the manual, with
@@ -235,6 +239,7 @@ impl Config {
             gres_types: vec![],
             licenses: vec![],
             nodes: vec![],
+            switches: vec![],
             partitions: vec![],
             settings: BTreeMap::new(),
         }
@@ -263,6 +268,7 @@ impl Config {
         let newer = |conf: &PartitionConf| conf.is_selective() || conf.bounds_sharing();
         let newer = self.partitions.iter().any(newer);
         let accounts = self.enforce != Enforce::default();
+        let newer = newer || !self.switches.is_empty();
         if newer || accounts || self.preemption.is_on() { 2 } else { 1 }
     }
 

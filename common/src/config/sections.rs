@@ -9,6 +9,7 @@ use super::{
     record::{Record, Setting},
     report::{Place, Report},
     source::{Pair, Read},
+    topology,
 };
 
 /// What a line about nodes or a partition sets, after the defaults that stood before it.
@@ -92,6 +93,7 @@ impl Sections {
         controllers::fill(&mut config, &self, whole, report);
         node_lines::fill(&mut config, &self, whole, report);
         gres_lines::fill(&mut config, &self, (path, read), report);
+        topology::fill(&mut config, &self, (path, read), report);
         partition_lines::fill(&mut config, &self, whole, report);
         config.settings = self.cluster.into_texts();
         if let Some(hosts) = config.settings.get_mut("SlurmctldHost") {

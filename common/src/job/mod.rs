@@ -20,7 +20,7 @@ pub use dependency::{Condition, Dependency, DependencyError, Fate, On, Progress,
 pub use end::{End, EndState, ExitStatus, Requeue};
 pub(crate) use license::license;
 pub use license::{LicenseError, Licenses};
-pub use placing::Placing;
+pub use placing::{Placing, SwitchError, Switches};
 pub use reason::Reason;
 pub use spec::{
     JobChanges, JobSpec, Layout, MemoryRequest, OpenMode, ResourceLimit, SignalScope, WarnSignal,

@@ -52,6 +52,7 @@ pub use refusal::{Lacking, Refusal, Refused};
 pub use reserved::{Reservations, Way};
 pub use restore::{Restore, restored};
 pub use rules::{Rules, Wants};
+pub use sharing::few_switches;
 pub use state::{Authorities, Blob, Controller, QueueKey, Remembered, State, Token};
 pub use tallies::{Tallies, Tally, Whose};
 pub use timers::{next_alarm, timers};

@@ -6,9 +6,10 @@
 
 use super::State;
 use crate::{
-    config::PartitionConf,
+    config::{Config, PartitionConf},
     id::NodeName,
-    job::{Job, JobSpec, Place},
+    job::{Job, JobSpec, Place, Placing, Switches},
+    time::{Span, Timestamp},
 };
 
 impl State {
@@ -70,6 +71,14 @@ impl State {
         ranks.windows(2).all(|pair| pair[0] + 1 == pair[1])
     }
 
+    /// Whether the nodes are beside as few switches as the job wants, or it has waited for that.
+    pub(super) fn are_close(&self, now: Timestamp, job: &Job, places: &[Place]) -> bool {
+        let Some(config) = self.config.as_ref() else { return false };
+        let few = few_switches(config, job).filter(|(_, until)| now < *until);
+        let nodes = || places.iter().map(|place| place.node.as_str()).collect::<Vec<_>>();
+        few.is_none_or(|(most, _)| config.leaves(&nodes()) <= most as usize)
+    }
+
     /// How many nodes there are at least in a row that holds those that the job names, where it
     /// wants one.
     pub(super) fn least_row(&self, spec: &JobSpec) -> u32 {
@@ -90,6 +99,21 @@ impl State {
 fn cpus_on(job: &Job, node: &NodeName) -> u32 {
     let places = job.holding().into_iter().flat_map(|run| &run.places);
     places.filter(|place| place.node == *node).map(|place| place.held.cpus).sum()
+}
+
+/// Beside how few switches the job's nodes are to be, and the moment from which on they need not;
+/// none where it does not matter.
+#[must_use]
+pub fn few_switches(config: &Config, job: &Job) -> Option<(u32, Timestamp)> {
+    let Placing { contiguous, spread, switches, .. } = job.spec.asks().placing;
+    let Switches { most, wait_s } = switches?;
+    if config.switches.is_empty() || contiguous || spread {
+        return None;
+    }
+    let wait = wait_s.unwrap_or(u32::MAX).min(config.max_switch_wait());
+    let since = job.rank.since.unwrap_or(job.submitted);
+    let since = job.begin.map_or(since, |begin| since.max(begin));
+    Some((most, since + Span::from_seconds(u64::from(wait))))
 }
 
 /// Whether the job counts among those that keep others off their nodes: it waits, or runs.

@@ -3,9 +3,9 @@
 use std::sync::Arc;
 
 use common::{
-    config::{Config, PartitionConf},
+    config::{Config, PartitionConf, SwitchConf},
     id::{JobId, NodeName, PartitionName, UserId},
-    job::{Asks, JobSpec, Place, Placing},
+    job::{Asks, JobSpec, Layout, Place, Placing, Switches},
     machine::{Allocation, Answer, Command, Lacking, Refusal},
     resources::Resources,
 };
@@ -111,6 +111,41 @@ fn an_older_log_can_t_say_it() {
     let mut cluster = cluster(|_| ());
     cluster.state.format = 1;
     let refused = cluster.submit(ALICE, alone(ALICE));
-    let said = "--exclusive=user, --contiguous, --spread-job and --use-min-nodes";
+    let said = "--exclusive=user, --contiguous, --spread-job, --switches and --use-min-nodes";
     assert_eq!(refused, Err(Refusal::Format(said)));
+}
+
+#[test]
+fn a_job_waits_for_few_switches_as_long_as_it_says() {
+    let switch = |name: &str, node: &str| SwitchConf {
+        name: name.to_owned(),
+        switches: vec![],
+        nodes: vec![node.to_owned()],
+    };
+    let mut cluster = cluster(|_| ());
+    let mut config = Config::clone(cluster.state.config.as_ref().expect("it is configured"));
+    config.switches = vec![switch("s1", "n1"), switch("s2", "n2")];
+    cluster.send(Command::SetConfig { config: config.into() }).expect("it fits the cluster");
+    let few = |most, wait_s| {
+        let switches = Some(Switches { most, wait_s });
+        let asks = Asks { placing: Placing { switches, ..Placing::NONE }, ..Asks::NONE };
+        let layout = Layout { min_nodes: 2, tasks: 2, ..Layout::SINGLE };
+        JobSpec { asks: Some(Arc::new(asks)), layout, ..spec(ALICE) }
+    };
+    let both = |cluster: &mut Cluster, job: JobId| {
+        let held = Resources { cpus: 1, memory_mib: 0 };
+        let places = ["n1", "n2"].map(|node| Place::of(NodeName::from(node), held, 1));
+        cluster.send(Command::Allocate(Allocation::of(&cluster.state.jobs[&job], places.into())))
+    };
+    let short = submit(&mut cluster, few(1, Some(60)));
+    let long = submit(&mut cluster, few(1, None));
+    let two = submit(&mut cluster, few(2, None));
+    assert_eq!(both(&mut cluster, short), Err(Refusal::Stale));
+    both(&mut cluster, two).expect("they are beside two");
+    cluster.pass(60);
+    both(&mut cluster, short).expect("it has waited");
+    assert_eq!(both(&mut cluster, long), Err(Refusal::Stale));
+    cluster.pass(240);
+    both(&mut cluster, long).expect("five minutes are the most");
+    assert_eq!(cluster.replayed(), cluster.state);
 }

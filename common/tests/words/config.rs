@@ -5,6 +5,7 @@ mod gres;
 mod licenses;
 mod sections;
 mod shown;
+mod topology;
 
 use std::{collections::BTreeMap, path::Path};
 

@@ -1,14 +1,17 @@
 //! The cluster's nodes on a timeline, and each job's request in its terms.
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
 
 use common::{
-    config::{Config, NodeConf, PartitionConf},
+    config::{Config, NodeConf, PartitionConf, Tree},
     cpus::{CpuLayout, Grain},
     gres::Gres,
     id::{JobId, NodeName},
     job::{Job, Phase, Place, Placing, Run},
-    machine::State,
+    machine::{State, few_switches},
     node::Node,
     time::{Span, Timestamp},
 };
@@ -21,8 +24,8 @@ use crate::{
     sites::Site,
     tenants::Minding,
     timeline::{
-        Amounts, Ask, Choice, ClassId, Grid, Held, Manner, Seat, Shape, ShapeId, Start, Tenant,
-        Timeline, VeilId,
+        Amounts, Ask, Choice, ClassId, Grid, Held, Leaves, Manner, Seat, Shape, ShapeId, Start,
+        Switch, Tenant, Timeline, VeilId,
     },
 };
 
@@ -111,6 +114,9 @@ impl Board {
         let mut timeline = Timeline::with_borders(now.0, &totals, &running, &grid, borders);
         let seat = |share: &Share| Seat { weight: share.weight, rank: share.rank };
         timeline.seat(shares.iter().map(seat).collect());
+        if !config.switches.is_empty() {
+            timeline.connect(switches(config, &by_name, shares.len()));
+        }
         let minding = Minding::of(view, config);
         if !minding.is_nothing() {
             settle(&mut timeline, (view, config, now), minding, &by_name);
@@ -160,6 +166,7 @@ impl Board {
         required: &[usize],
     ) -> ClassId {
         let need = need(config, partition, job);
+        let choice = self.choice(config, partition, job);
         let shape = match self.shapes.get(&need.of_node()) {
             Some(known) => *known,
             None => self.shape(&need),
@@ -175,11 +182,28 @@ impl Board {
             counts: site.counts.clone(),
             apart: job.spec.constraint().apart,
             veil,
-            manner: Manner {
-                tenant: self.minding.tenant(config, &partition.name, job),
-                choice: choice(partition, job),
-            },
+            manner: Manner { tenant: self.minding.tenant(config, &partition.name, job), choice },
         })
+    }
+
+    /// How the job's nodes are chosen there.
+    fn choice(&mut self, config: &Config, partition: &PartitionConf, job: &Job) -> Choice {
+        let Placing { contiguous, spread, .. } = job.spec.asks().placing;
+        let few = few_switches(config, job);
+        match (contiguous, spread) {
+            (true, _) => Choice::InARow,
+            (false, true) => Choice::Spread,
+            (false, false) if partition.lln && few.is_none() => Choice::Idlest,
+            (false, false) if config.switches.is_empty() => Choice::First,
+            (false, false) => {
+                let leaves = few.map(|(most, until)| Leaves { most, until: until.0 });
+                if let Some(leaves) = leaves.filter(|few| few.until > self.timeline.now()) {
+                    // It may start then, wherever that is.
+                    self.timeline.border(leaves.until);
+                }
+                Choice::Close(leaves)
+            }
+        }
     }
 
     fn shape(&mut self, need: &Need) -> ShapeId {
@@ -353,15 +377,28 @@ fn held_by<'a>(
     })
 }
 
-/// How the job's nodes are chosen there.
-fn choice(partition: &PartitionConf, job: &Job) -> Choice {
-    let Placing { contiguous, spread, .. } = job.spec.asks().placing;
-    match (contiguous, spread, partition.lln) {
-        (true, ..) => Choice::InARow,
-        (false, true, _) => Choice::Spread,
-        (false, false, true) => Choice::Idlest,
-        (false, false, false) => Choice::First,
+/// The switches, those below first; a node that is beside none has one of its own.
+fn switches(config: &Config, by_name: &BTreeMap<NodeName, usize>, nodes: usize) -> Vec<Switch> {
+    let mask = |names: &mut dyn Iterator<Item = usize>| {
+        let mut words = vec![0_u64; nodes.div_ceil(64)];
+        names.for_each(|node| words[node / 64] |= 1 << (node % 64));
+        words
+    };
+    let tree = Tree::of(&config.switches);
+    let mut alone: BTreeSet<usize> = (0..nodes).collect();
+    let mut switches: Vec<Switch> = Vec::new();
+    for branch in &tree.branches {
+        let places = branch.nodes.iter().filter_map(|name| by_name.get(&NodeName::from(*name)));
+        let places: Vec<usize> = places.copied().collect();
+        places.iter().for_each(|node| {
+            alone.remove(node);
+        });
+        let nodes = mask(&mut places.into_iter());
+        switches.push(Switch { level: branch.level, nodes });
     }
+    let own = |node| Switch { level: 0, nodes: mask(&mut std::iter::once(node)) };
+    switches.extend(alone.into_iter().map(own));
+    switches
 }
 
 /// Lets those be on their nodes who run, as far as somebody minds them.

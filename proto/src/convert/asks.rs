@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use common::{
-    job::{AskChanges, Asks, Constraint, CoreAsk, Licenses, Placing},
+    job::{AskChanges, Asks, Constraint, CoreAsk, Licenses, Placing, Switches},
     time::Timestamp,
 };
 
@@ -66,15 +66,17 @@ impl From<wire::CoreAsk> for CoreAsk {
 
 impl From<Placing> for wire::Placing {
     fn from(placing: Placing) -> Self {
-        let Placing { user_alone, contiguous, spread, use_min_nodes } = placing;
-        Self { user_alone, contiguous, spread, use_min_nodes }
+        let Placing { user_alone, contiguous, spread, use_min_nodes, switches } = placing;
+        let switches = switches.map(|Switches { most, wait_s }| wire::Switches { most, wait_s });
+        Self { user_alone, contiguous, spread, use_min_nodes, switches }
     }
 }
 
 impl From<wire::Placing> for Placing {
     fn from(wire: wire::Placing) -> Self {
-        let wire::Placing { user_alone, contiguous, spread, use_min_nodes } = wire;
-        Self { user_alone, contiguous, spread, use_min_nodes }
+        let wire::Placing { user_alone, contiguous, spread, use_min_nodes, switches } = wire;
+        let switches = switches.map(|wire::Switches { most, wait_s }| Switches { most, wait_s });
+        Self { user_alone, contiguous, spread, use_min_nodes, switches }
     }
 }
 

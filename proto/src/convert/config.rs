@@ -3,6 +3,7 @@
 use common::config::{
     CERTIFICATE_LIFETIME_S, Config, ConfiguredState, ControllerConf, Enforce, EnforcePartLimits,
     LOG_KEEP, LicenseConf, MemoryPer, NodeConf, PartitionConf, PartitionState, SNAPSHOT_EVERY,
+    SwitchConf,
 };
 use common::{cpus::Grain, job::MAX_ARRAY_SIZE};
 
@@ -92,6 +93,7 @@ impl From<&Config> for wire::Config {
             preemption: preemption::settings(config),
             nodes: config.nodes.iter().map(Into::into).collect(),
             partitions: config.partitions.iter().map(Into::into).collect(),
+            switches: config.switches.iter().map(Into::into).collect(),
             settings: config.settings.clone().into_iter().collect(),
         }
     }
@@ -146,8 +148,23 @@ impl TryFrom<wire::Config> for Config {
             preemption: preemption::read(wire.preemption)?,
             nodes: all(wire.nodes)?,
             partitions: all(wire.partitions)?,
+            switches: wire.switches.into_iter().map(Into::into).collect(),
             settings: wire.settings.into_iter().collect(),
         })
+    }
+}
+
+impl From<&SwitchConf> for wire::Switch {
+    fn from(conf: &SwitchConf) -> Self {
+        let SwitchConf { name, switches, nodes } = conf.clone();
+        Self { name, switches, nodes }
+    }
+}
+
+impl From<wire::Switch> for SwitchConf {
+    fn from(wire: wire::Switch) -> Self {
+        let wire::Switch { name, switches, nodes } = wire;
+        Self { name, switches, nodes }
     }
 }
 

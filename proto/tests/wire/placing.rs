@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use common::{
-    config::{Config, PartitionConf},
-    job::{Asks, Hold, JobSpec, Placing},
+    config::{Config, PartitionConf, SwitchConf},
+    job::{Asks, Hold, JobSpec, Placing, Switches},
     machine::Event,
     time::TimeLimit,
 };
@@ -20,13 +20,32 @@ pub(crate) fn events() -> Vec<Event> {
     let config = Config { partitions: vec![partition], ..Config::defaults("sharing") };
     let partition = PartitionConf { lln: true, ..PartitionConf::defaults("even") };
     let least_loaded = Config { partitions: vec![partition], ..Config::defaults("loaded") };
+    let leaf = |name: &str, node: &str| SwitchConf {
+        name: name.to_owned(),
+        switches: vec![],
+        nodes: vec![node.to_owned()],
+    };
+    let top = SwitchConf {
+        name: "top".to_owned(),
+        switches: vec!["s1".to_owned(), "s2".to_owned()],
+        nodes: vec![],
+    };
+    let switches = vec![leaf("s1", "n1"), leaf("s2", "n2"), top];
+    let tree = Config { switches, ..Config::defaults("tree") };
     vec![
         Event::ConfigSet { config: Arc::new(config) },
         submitted(Placing { user_alone: true, ..Placing::NONE }),
         submitted(Placing { contiguous: true, ..Placing::NONE }),
         submitted(Placing { spread: true, use_min_nodes: true, ..Placing::NONE }),
         Event::ConfigSet { config: Arc::new(least_loaded) },
+        submitted(Placing { switches: few(1, Some(90)), ..Placing::NONE }),
+        submitted(Placing { switches: few(2, None), ..Placing::NONE }),
+        Event::ConfigSet { config: Arc::new(tree) },
     ]
+}
+
+fn few(most: u32, wait_s: Option<u32>) -> Option<Switches> {
+    Some(Switches { most, wait_s })
 }
 
 fn submitted(placing: Placing) -> Event {

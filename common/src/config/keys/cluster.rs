@@ -342,7 +342,11 @@ pub(in crate::config) static CLUSTER: &[Key] = &[
     idle("TLSType", TLS),
     idle("TmpFS", "temporary disk space is not scheduled"),
     idle("TopologyParam", TOPO),
-    idle("TopologyPlugin", TOPO),
+    only(
+        "TopologyPlugin",
+        &["topology/none", "topology/default", "topology/flat", "topology/tree"],
+        "the network is flat here, or a tree of switches",
+    ),
     idle("TrackWCKey", ACCOUNTING),
     idle("TreeWidth", NETWORK),
     refused("UnkillableStepProgram", PROGRAM),

@@ -116,6 +116,14 @@ pub(in crate::config) static PARTITION: &[Key] = &[
     honoured("TRESBillingWeights"),
 ];
 
+/// Of lines of `topology.conf`.
+pub(in crate::config) static SWITCH: &[Key] = &[
+    honoured("SwitchName"),
+    idle("LinkSpeed", "no speed of a link counts"),
+    honoured("Nodes"),
+    honoured("Switches"),
+];
+
 /// Of lines of `gres.conf`.
 pub(in crate::config) static GRES: &[Key] = &[
     unless(

@@ -7,7 +7,7 @@ mod scheduler;
 
 pub(super) use cluster::CLUSTER;
 pub(super) use flags::PRIORITY_FLAGS;
-pub(super) use lines::{DOWN_NODES, GRES, NODE, NODE_SET, PARTITION};
+pub(super) use lines::{DOWN_NODES, GRES, NODE, NODE_SET, PARTITION, SWITCH};
 pub(super) use scheduler::SCHEDULER;
 
 use super::report::Fate;

@@ -73,7 +73,7 @@ pub(in crate::config) static SCHEDULER: &[Key] = &[
     idle("max_sched_time", PASS),
     honoured("max_script_size"),
     idle("max_submit_line_size", "the line is cut as the command sends it"),
-    idle("max_switch_wait", TOPO),
+    honoured("max_switch_wait"),
     idle("no_backup_scheduling", "the leader alone schedules"),
     idle("no_env_cache", "the environment is that of the submitting process"),
     idle("nohold_on_prolog_fail", "no prolog is run"),

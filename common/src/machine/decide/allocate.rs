@@ -25,7 +25,7 @@ pub(super) fn allocate(
     settle(state, job, &mut places)?;
     let (conf, job) = may_have(state, job, partition.as_ref(), &places)?;
     let job = &*job;
-    if !state.may_share(job, conf, &places, |_| false) {
+    if !state.may_share(job, conf, &places, |_| false) || !state.are_close(now, job, &places) {
         return Err(Refusal::Stale);
     }
     let incarnation = state

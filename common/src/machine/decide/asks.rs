@@ -24,7 +24,7 @@ pub(super) fn may_ask(state: &State, spec: &JobSpec) -> Result<(), Refusal> {
     }
     if *placing != Placing::NONE && state.format < 2 {
         return Err(Refusal::Format(
-            "--exclusive=user, --contiguous, --spread-job and --use-min-nodes",
+            "--exclusive=user, --contiguous, --spread-job, --switches and --use-min-nodes",
         ));
     }
     let Some(constraint) = &spec.constraint else { return Ok(()) };

@@ -96,6 +96,11 @@ pub(super) fn prepare(
     if asked.required.is_empty() {
         asked.required = std::mem::take(&mut asked.nodefile);
     }
+    let placing = asked.asks.placing;
+    if placing.switches.is_some() && (placing.contiguous || placing.spread) {
+        let why = "nodes are chosen in one way at a time";
+        return Err(Complaint::unsupported("switches with --contiguous or --spread-job", why));
+    }
     let arguments = operands.into_iter().skip(1).collect();
     let layout = layout(&mut asked);
     let environment = job_environment(&asked, submitter)?;

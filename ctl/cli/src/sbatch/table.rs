@@ -85,6 +85,7 @@ pub(super) enum Opt {
 pub(super) enum Ask {
     Contiguous,
     SpreadJob,
+    Switches,
     UseMinNodes,
     Deadline,
     Licenses,

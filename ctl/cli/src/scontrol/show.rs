@@ -9,6 +9,7 @@ mod node;
 mod partition;
 mod record;
 pub(crate) mod reservation;
+mod topology;
 
 use common::{hostlist::Hostlist, time::Timestamp};
 use proto::ctl::{JobsReply, JobsRequest};
@@ -31,6 +32,7 @@ use crate::{
 /// What can be shown.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Entity {
+    Topology,
     Aliases,
     Config,
     /// What Slurm says nothing about where there is none of it.
@@ -68,7 +70,7 @@ const ENTITIES: &[(&str, usize, Entity)] = &[
     ("slurmd", 2, Entity::Unsupported("slurmd")),
     ("steps", 2, Entity::Unsupported("step")),
     ("topoconf", 5, Entity::Unsupported("topoconf")),
-    ("topology", 1, Entity::Silent),
+    ("topology", 1, Entity::Topology),
 ];
 
 fn entity(word: &str) -> Option<Entity> {
@@ -100,6 +102,7 @@ pub(super) fn run(session: &mut Session<'_>, words: &[&str]) -> u8 {
         Some(Entity::Jobs) => jobs(session, id),
         Some(Entity::Nodes) => nodes(session, id),
         Some(Entity::Partitions) => partitions(session, id),
+        Some(Entity::Topology) => topology::run(session, id),
         Some(Entity::Licenses) => license::run(session, id),
         Some(Entity::Reservations) => reservations(session, id),
     };

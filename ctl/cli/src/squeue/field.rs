@@ -30,6 +30,7 @@ pub(crate) enum Field {
     Dependency,
     ExcNodes,
     Contiguous,
+    Few(Few),
     Exclusive,
     ExitCode,
     Group,
@@ -146,6 +147,7 @@ impl Field {
             Self::CpusPerTres => put_tres(out, job.cpus_per_tres()),
             Self::Dependency => out.push_str(job.dependency().as_deref().unwrap_or(NULL)),
             Self::ExcNodes => put_list(out, &job.spec.excluded_nodes),
+            Self::Few(few) => few.put(out, job),
             Self::Contiguous => out.push_str(if job.placing().contiguous { "1" } else { "0" }),
             Self::Exclusive => out.push_str(job.exclusive()),
             Self::ExitCode => out.push_str(&job.exit_code()),
@@ -206,6 +208,22 @@ impl Field {
 fn put_share(out: &mut String, priority: u32) {
     let share = f64::from(priority) / f64::from(u32::MAX);
     write!(out, "{share:.14}").expect("a String takes it");
+}
+
+/// What is asked of switches.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Few {
+    Switches,
+    Wait,
+}
+
+impl Few {
+    fn put(self, out: &mut String, job: &Job<'_>) {
+        match self {
+            Self::Switches => put_number(out, job.switches().map_or(0, |few| few.most)),
+            Self::Wait => put_brief(out, job.switch_wait()),
+        }
+    }
 }
 
 impl Topology {

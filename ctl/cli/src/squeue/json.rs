@@ -280,7 +280,7 @@ fn qos_to_state(job: &Job<'_>) -> Fields {
         ("qos", json!(job.spec.qos.as_deref().unwrap_or_default())),
         ("reboot", json!(false)),
         ("required_nodes", json!(job::list(&job.spec.required_nodes))),
-        ("required_switches", json!(0)),
+        ("required_switches", json!(job.switches().map_or(0, |few| few.most))),
         ("requeue", json!(job.job.requeue)),
         ("resize_time", number(0)),
         ("restart_cnt", json!(job.job.restarts)),
@@ -337,7 +337,7 @@ fn standard_to_working(job: &Job<'_>) -> Fields {
         ("tres_alloc_str", json!(job.allocated().unwrap_or_default())),
         ("user_id", json!(job.spec.user)),
         ("user_name", json!(job.spec.user_name)),
-        ("maximum_switch_wait_time", json!(0)),
+        ("maximum_switch_wait_time", json!(job.switch_wait().seconds())),
         ("wckey", json!("")),
         ("current_working_directory", json!(job.spec.work_dir)),
     ]

@@ -101,6 +101,7 @@ fn compare(field: Field, one: &Job<'_>, other: &Job<'_>) -> Ordering {
         | F::CpusPerTres
         | F::ExcNodes
         | F::Contiguous
+        | F::Few(_)
         | F::Exclusive
         | F::ExitCode
         | F::File(_)

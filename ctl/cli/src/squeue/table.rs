@@ -1,6 +1,7 @@
 //! The letters of `squeue -o` and the keys of `squeue -O`, with their headings.
 
 use super::field::{
+    Few as Asked,
     Field::{self, *},
     File, Time as At, Topology,
 };
@@ -145,7 +146,7 @@ const KEYS: &[(&str, &str, Field)] = &[
     ("ReasonList", "NODELIST(REASON)", NodesOrReason),
     ("Reboot", "REBOOT", Fixed("0")),
     ("ReqNodes", "REQ_NODES", ReqNodes),
-    ("ReqSwitch", "REQ_SWITCH", Fixed("0")),
+    ("ReqSwitch", "REQ_SWITCH", Few(Asked::Switches)),
     ("Requeue", "REQUEUE", Requeue),
     ("Reservation", "RESERVATION", Reservation),
     ("ResizeTime", "RESIZE_TIME", Fixed("N/A")),
@@ -181,7 +182,7 @@ const KEYS: &[(&str, &str, Field)] = &[
     ("tres-per-task", "TRES_PER_TASK", TresPerTask),
     ("UserId", "UID", UserId),
     ("UserName", "USER", User),
-    ("Wait4Switch", "WAIT4SWITCH", Fixed("0:00")),
+    ("Wait4Switch", "WAIT4SWITCH", Few(Asked::Wait)),
     ("WCKey", "WCKEY", Fixed("(null)")),
     ("WorkDir", "WORK_DIR", WorkDir),
 ];

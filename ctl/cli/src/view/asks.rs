@@ -4,7 +4,7 @@ use common::{
     job::Licenses,
     time::{Span, Timestamp},
 };
-use proto::types::{Asks, CoreAsk, Placing};
+use proto::types::{Asks, CoreAsk, Placing, Switches};
 
 use super::{Job, job::limit};
 
@@ -51,6 +51,17 @@ impl Job<'_> {
             (false, true) => "USER",
             (false, false) => "NO",
         }
+    }
+
+    /// Beside how few switches it wants its nodes.
+    pub(crate) fn switches(&self) -> Option<Switches> {
+        self.placing().switches
+    }
+
+    /// For how long it waits for that, as it says.
+    pub(crate) fn switch_wait(&self) -> Span {
+        let seconds = self.switches().and_then(|few| few.wait_s).unwrap_or(0);
+        Span::from_seconds(u64::from(seconds))
     }
 
     /// Whether it asks for one of that name.

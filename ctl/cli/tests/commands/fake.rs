@@ -188,7 +188,7 @@ impl Controller for Service {
         self.0.nodes.next().map(Response::new)
     }
     async fn config(&self, _: Request<ConfigRequest>) -> Reply<ConfigReply> {
-        not_here()
+        Ok(Response::new(ConfigReply::default()))
     }
     async fn ping(&self, _: Request<PingRequest>) -> Reply<PingReply> {
         not_here()

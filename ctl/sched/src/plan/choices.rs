@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use common::{
     job::{Asks, CoreAsk, Job, JobSpec, Licenses, Reason},
+    machine::few_switches,
     time::TimeLimit,
 };
 
@@ -45,6 +46,11 @@ impl<'a> Pass<'a> {
         (sites, veils): (&[Site], &[Option<VeilId>]),
         required: &[usize],
     ) -> Vec<ClassId> {
+        // From then on it may start beside more switches.
+        let few = few_switches(self.config, job).filter(|(_, until)| *until > self.now);
+        if let Some((_, until)) = few {
+            self.plan.wake = Some(self.plan.wake.map_or(until, |wake| wake.min(until)));
+        }
         let own = (self.config, line.conf);
         let sites = sites.iter();
         let sites: Vec<_> = sites

@@ -4,7 +4,7 @@ use std::cmp::Reverse;
 
 use common::job::assign;
 
-use super::{Timeline, ask::Ask};
+use super::{Timeline, ask::Ask, tree::Leaves};
 
 /// How nodes are chosen for a job.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
@@ -18,6 +18,8 @@ pub enum Choice {
     Spread,
     /// Those with the most idle CPUs.
     Idlest,
+    /// Beside as few switches as may be.
+    Close(Option<Leaves>),
 }
 
 /// Where a node stands among the others.
@@ -38,7 +40,7 @@ impl Timeline {
         self.seats = seats;
     }
 
-    fn seat_of(&self, node: usize) -> Seat {
+    pub(super) fn seat_of(&self, node: usize) -> Seat {
         self.seats.get(node).copied().unwrap_or(Seat { weight: 0, rank: node })
     }
 
@@ -49,6 +51,7 @@ impl Timeline {
             Choice::First => self.choose(ask, fitting),
             Choice::InARow => self.in_a_row(ask, fitting),
             Choice::Spread => self.evenly(ask, fitting),
+            Choice::Close(leaves) => self.below_one(ask, slot, &fitting, leaves),
             Choice::Idlest => self.choose(ask, self.idlest_first(ask, slot, fitting)),
         }
     }

@@ -29,6 +29,7 @@ mod search;
 mod slot;
 mod tenants;
 mod together;
+mod tree;
 mod veil;
 
 use std::collections::BTreeMap;
@@ -40,6 +41,7 @@ pub use self::{
     choice::{Choice, Seat},
     grid::Grid,
     tenants::{Share, Tenant},
+    tree::{Leaves, Switch},
     veil::{Sight, VeilId},
 };
 
@@ -68,6 +70,9 @@ pub struct Timeline {
     slots: Vec<Slot>,
     tenants: Tenants,
     seats: Vec<Seat>,
+    switches: Vec<Switch>,
+    /// The switch that each node is beside.
+    leaf: Vec<usize>,
     budget: usize,
     shapes: Vec<Packed>,
     shape_ids: BTreeMap<Shape, ShapeId>,
@@ -124,6 +129,8 @@ impl Timeline {
             slots: vec![],
             tenants: Tenants::default(),
             seats: vec![],
+            switches: vec![],
+            leaf: vec![],
             budget: grid.budget,
             shapes: vec![],
             shape_ids: BTreeMap::new(),

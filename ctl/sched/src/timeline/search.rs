@@ -353,7 +353,7 @@ fn is_single(ask: &Ask) -> bool {
         && !ask.is_elastic()
         && ask.required.is_empty()
         && ask.counts.is_empty()
-        && ask.manner.choice != Choice::Idlest
+        && matches!(ask.manner.choice, Choice::First | Choice::InARow | Choice::Spread)
 }
 
 /// The places of the set bits.

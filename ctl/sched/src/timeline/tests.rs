@@ -79,6 +79,14 @@ impl Want {
             (timeline.mask(nodes), *count)
         });
         let counts = counts.collect();
+        if timeline.switches.is_empty() {
+            let switch = |level, nodes: u64| Switch { level, nodes: vec![nodes] };
+            let leaves = LEAVES.map(|nodes| switch(0, nodes.into()));
+            timeline.connect(leaves.into_iter().chain([switch(1, (1 << NODES) - 1)]).collect());
+        }
+        if let Choice::Close(Some(few)) = self.choice {
+            timeline.border(few.until.max(100));
+        }
         timeline.class(&Ask {
             shape,
             mask,
@@ -96,6 +104,9 @@ impl Want {
 }
 
 const NODES: usize = 5;
+
+/// The nodes beside each switch, a bit for each.
+const LEAVES: [u32; 2] = [0b111, 0b11000];
 
 fn want() -> impl Strategy<Value = Want> {
     let amounts = || [0..3_u64, 0..4_u64, 0..2_u64].prop_map(Amounts::of);
@@ -134,7 +145,13 @@ fn want() -> impl Strategy<Value = Want> {
 }
 
 fn choice() -> impl Strategy<Value = Choice> {
-    let others = prop_oneof![Just(Choice::InARow), Just(Choice::Spread), Just(Choice::Idlest)];
+    let few = (1..3_u32, 90..120_u64).prop_map(|(most, until)| Leaves { most, until });
+    let others = prop_oneof![
+        Just(Choice::InARow),
+        Just(Choice::Spread),
+        Just(Choice::Idlest),
+        prop::option::of(few).prop_map(Choice::Close),
+    ];
     prop_oneof![Just(Choice::First), others]
 }
 

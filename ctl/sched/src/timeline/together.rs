@@ -18,7 +18,8 @@ impl Timeline {
     ) -> Option<Start> {
         let ask = &self.classes[class.0].ask;
         let free = ask.required.is_empty() && ask.counts.is_empty() && ask.nodes_min <= 1;
-        let may_all = matches!(ask.manner.choice, Choice::First | Choice::InARow);
+        let may_all =
+            matches!(ask.manner.choice, Choice::First | Choice::InARow | Choice::Close(_));
         if !free || !may_all || start.nodes.len() < 2 {
             return None;
         }

@@ -439,8 +439,13 @@ fn awaited(view: &State, condition: &Condition) -> String {
 
 /// What there is too little of.
 fn lacks(room: &Room, job: &Job) -> String {
-    let apart = room.fit >= room.needs && job.spec.asks().placing.contiguous;
-    let apart = if apart { ", and too few follow each other" } else { "" };
+    let enough = room.fit >= room.needs;
+    let placing = job.spec.asks().placing;
+    let apart = match placing.switches {
+        _ if enough && placing.contiguous => ", and too few follow each other".to_owned(),
+        Some(few) if enough => format!(", and too few beside {} switches or less", few.most),
+        Some(_) | None => String::new(),
+    };
     format!("{}{apart}", shortage(room))
 }
 

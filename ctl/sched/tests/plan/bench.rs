@@ -33,9 +33,13 @@ impl Bench {
     /// A cluster of this configuration, whose nodes are all up.
     pub(crate) fn new(conf: &str) -> Self {
         let (conf, table) = accounts::split(conf);
+        let of_tree = |line: &&str| line.starts_with("SwitchName=");
+        let (tree, conf): (Vec<&str>, Vec<&str>) = conf.lines().partition(of_tree);
+        let (tree, conf) = (tree.join("\n"), conf.join("\n"));
         let text = format!("ClusterName=test\nSlurmctldHost=ctl1\n{conf}\n");
         let config = config::parse(Path::new("scenario"), |path| match path.to_str() {
             Some("scenario") => Ok(text.clone()),
+            Some("topology.conf") => Ok(tree.clone()),
             _ => Err("no such file"),
         });
         let config = Arc::new(config.unwrap_or_else(|error| panic!("{error}")));

@@ -9,6 +9,7 @@ use common::{
     id::{GroupId, NodeName, PartitionName, UserId},
     job::{
         ArraySpec, Asks, Constraint, Dependency, JobSpec, Licenses, MAX_ARRAY_SIZE, MemoryRequest,
+        Switches,
     },
     size::parse_mib,
     time::{Span, TimeLimit, Timestamp},
@@ -133,6 +134,10 @@ fn ask_for_cores(spec: &mut JobSpec, name: &str, value: &str) {
         "--contiguous" => return placing.contiguous = true,
         "--spread-job" => return placing.spread = true,
         "--use-min-nodes" => return placing.use_min_nodes = true,
+        "--switches" => {
+            let switches = Switches::parse(value).expect("the option takes switches");
+            return placing.switches = Some(switches);
+        }
         "--sockets-per-node" => &mut cores.sockets,
         "--cores-per-socket" => &mut cores.cores,
         "--threads-per-core" => &mut cores.threads,

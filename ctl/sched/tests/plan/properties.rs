@@ -20,9 +20,13 @@ pub(crate) const CONF: &str = "GresTypes=gpu\nLicenses=l:3,m:1\n\
 
 /// The same, with nodes for one user at a time, and shares of CPUs.
 pub(crate) fn shared() -> String {
-    CONF.replace("PartitionName=a", "PartitionName=a LLN=YES")
+    let tree = "\nTopologyPlugin=topology/tree\nSwitchName=s1 Nodes=n[1-2]\n\
+        SwitchName=s2 Nodes=n[3-4]\nSwitchName=s3 Nodes=n5\nSwitchName=top Switches=s[1-3]";
+    let shared = CONF
+        .replace("PartitionName=a", "PartitionName=a LLN=YES")
         .replace("PartitionName=b", "PartitionName=b MaxCPUsPerNode=6")
-        .replace("PartitionName=c", "PartitionName=c ExclusiveUser=YES")
+        .replace("PartitionName=c", "PartitionName=c ExclusiveUser=YES");
+    format!("{shared}{tree}")
 }
 
 /// More lines, which let accounts limit jobs.
@@ -44,6 +48,7 @@ fn options() -> impl Strategy<Value = String> {
         Just("--exclusive".to_owned()),
         "--(exclusive=user|user=bob)",
         "--(contiguous|spread-job)",
+        "--switches=[12](@0:20)?",
         (1..20_u32).prop_map(|minutes| format!("-t={minutes}")),
         (1..20_u32).prop_map(|minutes| format!("-t={minutes}")),
         prop_oneof!["--gres=gpu:[1-4]", "--gres=gpu:a:1", "--gres=gpu:b:[12]"],

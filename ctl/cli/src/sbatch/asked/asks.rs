@@ -2,7 +2,7 @@
 
 use common::{
     count,
-    job::{LicenseError, Licenses},
+    job::{LicenseError, Licenses, Switches},
     time::TimeLimit,
 };
 
@@ -26,6 +26,7 @@ impl Asked {
         match ask {
             Ask::Contiguous => placing.contiguous = true,
             Ask::SpreadJob => placing.spread = true,
+            Ask::Switches => placing.switches = Some(switches(text)?),
             Ask::UseMinNodes => placing.use_min_nodes = true,
             Ask::Deadline => self.asks.deadline = Some(moment("deadline", text, setting)?),
             Ask::Licenses => self.asks.licenses = licenses(text)?,
@@ -112,6 +113,10 @@ fn licenses(text: &str) -> Result<Licenses, Complaint> {
             Complaint::unsupported("licenses with |", "ask for one of them")
         }
     })
+}
+
+fn switches(text: &str) -> Result<Switches, Complaint> {
+    Switches::parse(text).map_err(|_| Complaint::specification("switches"))
 }
 
 fn time_min(text: &str) -> Result<TimeLimit, Complaint> {

@@ -311,6 +311,13 @@ fn the_command_line_goes_before_the_environment_and_that_before_the_script() {
     let user = world.spec("--exclusive=user ok.sh");
     let placing = user.asks.and_then(|asks| asks.placing).expect("it says so");
     assert!(placing.user_alone && !user.exclusive, "the last one counts");
+    let few = world.spec("--switches=2@1:30 ok.sh").asks.and_then(|asks| asks.placing);
+    let few = few.and_then(|placing| placing.switches);
+    assert_eq!(few, Some(wire::Switches { most: 2, wait_s: Some(90) }));
+    for wrong in ["--switches=0", "--switches=1@x", "--switches=@5"] {
+        let refused = world.prepare(&format!("{wrong} ok.sh")).map(drop);
+        assert_eq!(refused, Err(Complaint::specification("switches")), "{wrong}");
+    }
     let both = world.prepare("--mem=1 --mem-per-cpu=5 ok.sh").expect_err("both");
     assert!(both.text("sbatch").contains("mutually exclusive"), "{both:?}");
 }

@@ -148,6 +148,9 @@ pub(super) const KNOWN: &[Row] = &[
     Row::flag("spread-job", Opt::Ask(Ask::SpreadJob))
         .or(&["SBATCH_SPREAD_JOB"])
         .help("As many nodes as may be, with about as many tasks on each"),
+    Row::value("switches", "N[@TIME]", Opt::Ask(Ask::Switches))
+        .or(&["SBATCH_REQ_SWITCH"])
+        .help("Nodes beside so few switches, and how long to wait for such"),
     Row::flag("test-only", Opt::TestOnly).help("Submit nothing, and say when it would start"),
     Row::value("thread-spec", "N", Opt::ThreadSpec).or(&["SBATCH_THREAD_SPEC"]),
     Row::value("threads-per-core", "N", Opt::Ask(Ask::ThreadsPerCore))

@@ -61,7 +61,6 @@ pub(super) const REFUSED: &[Row] = &[
     Row::value("segment", "", TOPOLOGY).or(&["SBATCH_SEGMENT_SIZE"]),
     Row::flag("spread-segments", TOPOLOGY),
     Row::flag("stepmgr", Opt::Unsupported("a job's steps have no manager of their own")),
-    Row::value("switches", "", TOPOLOGY).or(&["SBATCH_REQ_SWITCH"]),
     Row::value("tres-bind", "", GPUS).or(&["SBATCH_TRES_BIND"]),
     Row::value("tres-per-task", "", GPUS).or(&["SBATCH_TRES_PER_TASK"]),
     Row::value("wait-all-nodes", "", Opt::Unsupported("a script starts when its node is ready"))

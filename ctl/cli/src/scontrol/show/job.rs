@@ -165,6 +165,9 @@ fn resources(record: &mut Record<'_>, job: &Job<'_>, details: bool) {
         .pair("LicensesAlloc", or_null(job.licenses_allocated()))
         .pair("Network", "(null)")
         .line();
+    if let Some(few) = job.switches() {
+        record.pair("Switches", format_args!("{}@{}", few.most, job.switch_wait().padded())).line();
+    }
     if let Some(name) = job.reservation() {
         record.pair("Reservation", name).line();
     }

@@ -93,11 +93,23 @@ impl Plain {
                 is_row(&nodes) && want.is_enough(window)
             });
         }
+        if let Choice::Close(Some(few)) = want.choice
+            && few.most == 1
+            && from < few.until
+        {
+            return LEAVES.iter().any(|leaf| {
+                let beside = |one: &&(usize, u32)| leaf >> one.0 & 1 == 1;
+                want.is_enough(&fitting.iter().filter(beside).copied().collect::<Vec<_>>())
+            });
+        }
         want.is_enough(&fitting)
     }
 
     pub(super) fn earliest(&self, want: &Want, now: u64) -> Option<u64> {
         let mut moments: Vec<u64> = self.taken.iter().map(|taken| taken.3).chain([now]).collect();
+        if let Choice::Close(Some(few)) = want.choice {
+            moments.push(few.until);
+        }
         moments.retain(|moment| (now..u64::MAX).contains(moment));
         moments.sort_unstable();
         moments.into_iter().find(|moment| self.suffices(want, *moment))
