@@ -71,6 +71,8 @@ pub struct Timeline {
     tenants: Tenants,
     seats: Vec<Seat>,
     switches: Vec<Switch>,
+    /// Of each switch, the leaves below it, or itself.
+    beneath: Vec<Vec<usize>>,
     /// The switch that each node is beside.
     leaf: Vec<usize>,
     budget: usize,
@@ -130,6 +132,7 @@ impl Timeline {
             tenants: Tenants::default(),
             seats: vec![],
             switches: vec![],
+            beneath: vec![],
             leaf: vec![],
             budget: grid.budget,
             shapes: vec![],

@@ -22,6 +22,12 @@ pub struct Leaves {
     pub until: u64,
 }
 
+impl Switch {
+    fn has(&self, node: usize) -> bool {
+        self.nodes[node / 64] >> (node % 64) & 1 == 1
+    }
+}
+
 type Nodes = Vec<(usize, u32)>;
 
 impl Timeline {
@@ -31,9 +37,17 @@ impl Timeline {
         self.leaf = vec![usize::MAX; self.capacity.len()];
         for (at, switch) in switches.iter().enumerate().filter(|(_, switch)| switch.level == 0) {
             for (node, leaf) in self.leaf.iter_mut().enumerate() {
-                if switch.nodes[node / 64] >> (node % 64) & 1 == 1 {
+                if switch.has(node) {
                     *leaf = at;
                 }
+            }
+        }
+        self.beneath = vec![vec![]; switches.len()];
+        let mut known = vec![false; switches.len()];
+        for (node, leaf) in self.leaf.iter().enumerate() {
+            if !std::mem::replace(&mut known[*leaf], true) {
+                let above = switches.iter().enumerate().filter(|(_, switch)| switch.has(node));
+                above.for_each(|(at, _)| self.beneath[at].push(*leaf));
             }
         }
         self.switches = switches;
@@ -64,21 +78,26 @@ impl Timeline {
     }
 
     fn below(&self, ask: &Ask, fitting: &[(usize, u32)], most: usize) -> Option<Nodes> {
-        let mut candidates: Vec<((u32, u64), Nodes)> = Vec::new();
-        for Switch { level, nodes } in &self.switches {
-            let has = |node: usize| nodes[node / 64] >> (node % 64) & 1 == 1;
-            if !ask.required.iter().all(|node| has(*node)) {
-                continue;
-            }
-            let there: Nodes = fitting.iter().filter(|one| has(one.0)).copied().collect();
-            let room = room(&there);
-            if room >= u64::from(ask.tasks) && there.len() >= ask.nodes_min as usize {
-                candidates.push(((*level, room), there));
+        // What each leaf has, and from that each switch: nodes are gone through once.
+        let mut rooms = vec![(0_u64, 0_usize); self.switches.len()];
+        for (node, tasks) in fitting {
+            let (room, count) = &mut rooms[self.leaf[*node]];
+            *room += u64::from(*tasks);
+            *count += 1;
+        }
+        let mut candidates: Vec<(u32, u64, usize)> = Vec::new();
+        for (at, switch) in self.switches.iter().enumerate() {
+            let leaves = self.beneath[at].iter().map(|leaf| rooms[*leaf]);
+            let (room, count) = leaves.fold((0, 0), |sum, one| (sum.0 + one.0, sum.1 + one.1));
+            let named = ask.required.iter().all(|node| switch.has(*node));
+            if named && room >= u64::from(ask.tasks) && count >= ask.nodes_min as usize {
+                candidates.push((switch.level, room, at));
             }
         }
-        candidates.sort_by_key(|(key, _)| *key);
-        candidates.into_iter().find_map(|(_, there)| {
-            let chosen = self.choose(ask, self.leaf_by_leaf(ask, there))?;
+        candidates.sort_unstable();
+        candidates.into_iter().find_map(|(.., at)| {
+            let there = fitting.iter().filter(|one| self.switches[at].has(one.0)).copied();
+            let chosen = self.choose(ask, self.leaf_by_leaf(ask, there.collect()))?;
             (self.leaves_of(&chosen) <= most).then_some(chosen)
         })
     }
