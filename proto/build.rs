@@ -4,6 +4,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let files = [
         "array",
         "placing",
+        "het",
         "types",
         "account",
         "reservation",

@@ -205,6 +205,7 @@ impl Plan {
         SubmitRequest {
             request: id.into(),
             spec: Some(self.spec.clone()),
+            components: vec![],
             script: script.into_bytes().into(),
             environment: b"PATH=/usr/local/bin:/usr/bin:/bin\0".to_vec().into(),
         }

@@ -62,6 +62,7 @@ impl Cluster {
         let submission = Submission {
             by: self.by(ALICE),
             spec,
+            components: vec![],
             script: Bytes::from_static(b"#!/bin/sh\n"),
             environment: Bytes::new(),
         };

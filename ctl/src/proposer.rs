@@ -291,7 +291,10 @@ impl Desk {
 fn weight(command: &Command) -> usize {
     #[expect(clippy::wildcard_enum_match_arm, reason = "only submissions carry content")]
     match command {
-        Command::Submit(submission) => 512 + submission.script.len() + submission.environment.len(),
+        Command::Submit(submission) => {
+            let content = submission.script.len() + submission.environment.len();
+            512 * (1 + submission.components.len()) + content
+        }
         _ => 256,
     }
 }

@@ -62,12 +62,16 @@ impl Viewer<'_> {
         let mut views = Vec::with_capacity(limit.min(self.state.jobs.len()));
         let partitions = self.partitions();
         if !filter.jobs.is_empty() {
-            // An array's number means it and all of its tasks, the youngest first.
+            // An array's number means it and all of its tasks, the youngest first; a leader's all
+            // components.
             let known = filter.jobs.iter().flat_map(|id| {
                 let tasks = self.state.tasks(*id).map(|(_, task)| task);
                 let mut tasks: Vec<_> = tasks.filter(|task| task.id != *id).collect();
                 tasks.sort_unstable_by_key(|task| std::cmp::Reverse(task.id));
-                self.state.jobs.get(id).into_iter().chain(tasks)
+                let job = self.state.jobs.get(id);
+                let part = job.and_then(|job| job.het()).filter(|part| part.leads());
+                let led = part.into_iter().flat_map(|part| self.state.led(part));
+                job.into_iter().chain(tasks).chain(led)
             });
             let admitted = known.filter(|job| filter.admits(job));
             views.extend(admitted.map(|job| self.job(job, &partitions)));

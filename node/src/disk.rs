@@ -65,7 +65,7 @@ impl Disk {
 
     async fn prepared(&self, launch: Launch, term: Term, config: Arc<Config>) -> Input {
         let run = launch.run();
-        let Launch { job, script, environment } = launch;
+        let Launch { job, components, script, environment } = launch;
         let content = |hash, brought| self.blobs.content(hash, brought, &self.controllers);
         let contents = tokio::try_join!(
             content(job.spec.script, script),
@@ -85,8 +85,10 @@ impl Disk {
         };
         let _turn = self.turns.acquire().await.expect("the semaphore is never closed");
         let ground = Arc::clone(&self.ground);
-        let made =
-            spawn_blocking(move || ground.prepare(&job, term, &config, &script, &environment));
+        let made = spawn_blocking(move || {
+            let job = (job.as_ref(), components.as_slice());
+            ground.prepare(job, term, &config, &script, &environment)
+        });
         match made.await.expect("making a folder does not panic") {
             Ok(()) => Input::Prepared(run),
             Err(error) => {

@@ -4,6 +4,7 @@
 //! by the supervisor, who alone knows it.
 
 mod gpus;
+mod het;
 
 use std::{collections::BTreeMap, fmt::Display};
 
@@ -32,12 +33,13 @@ pub struct Host {
 
 /// Variables of other jobs that a submission from within a job brings along: what is said of this
 /// job is said anew, or not at all.
-const OF_ONE_JOB: [&str; 20] = [
+const OF_ONE_JOB: [&str; 22] = [
     "SLURM_ARRAY_",
     "SLURM_CPUS_PER_GPU",
     "SLURM_CPUS_PER_TASK",
     "SLURM_GPUS",
     "SLURM_GTIDS",
+    "SLURM_HET_",
     "SLURM_JOB_",
     "SLURM_LAUNCH_NODE_IPADDR",
     "SLURM_LOCALID",
@@ -49,6 +51,7 @@ const OF_ONE_JOB: [&str; 20] = [
     "SLURM_RESTART_COUNT",
     "SLURM_SRUN_COMM_",
     "SLURM_STEP",
+    "SLURM_TASKS_PER_NODE_HET_GROUP_",
     "SLURM_TASK_PID",
     "SLURM_THREADS_PER_CORE",
     "SLURM_TRES_PER_TASK",
@@ -56,10 +59,10 @@ const OF_ONE_JOB: [&str; 20] = [
 ];
 
 /// The environment of `job`'s script: `NAME=value` texts, each followed by a NUL. `submitted` is
-/// what came with the job, in the same form.
+/// what came with the job, in the same form. `components` are the others of a heterogeneous job.
 #[must_use]
 pub fn of_batch(
-    job: &Job,
+    (job, components): (&Job, &[Job]),
     run: &Run,
     config: &Config,
     account: &Account,
@@ -75,6 +78,9 @@ pub fn of_batch(
     variables.of_gpus(job, run);
     if let Some(asks) = job.spec.asks.as_ref().filter(|asks| !asks.licenses.is_empty()) {
         variables.set("SLURM_JOB_LICENSES", &asks.licenses.text);
+    }
+    if job.het().is_some() {
+        variables.of_components(job, components, config);
     }
     variables.of_host(job, config, host);
     variables.encoded()

@@ -67,13 +67,14 @@ pub struct Ground {
 }
 
 impl Ground {
-    /// Makes the run's folder. Blocks.
+    /// Makes the run's folder. With the job come the other components of a heterogeneous one.
+    /// Blocks.
     ///
     /// # Errors
     /// Where the job can't run on this host, or the folder can't be written.
     pub fn prepare(
         &self,
-        job: &Job,
+        (job, components): (&Job, &[Job]),
         term: Term,
         config: &Config,
         script: &[u8],
@@ -81,7 +82,8 @@ impl Ground {
     ) -> Result<(), LaunchError> {
         let run = job.run().ok_or(LaunchError::NoRun)?;
         let account = account::look_up(job.spec.user.0, job.spec.group.0)?;
-        let environment = of_batch(job, run, config, &account, &self.host, environment);
+        let environment =
+            of_batch((job, components), run, config, &account, &self.host, environment);
         let manifest = self.manifest(job, run, term, config, account);
         let folder = self.spool.folder(job.id.0, job.attempt.0);
         Ok(folder.prepare(&manifest, script, &environment)?)

@@ -67,6 +67,8 @@ pub enum Order {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Launch {
     pub job: Arc<Job>,
+    /// The other components of a heterogeneous job, which hold nodes for it.
+    pub components: Vec<Job>,
     /// The batch script and the environment; what is none is fetched by its hash.
     pub script: Option<Bytes>,
     pub environment: Option<Bytes>,

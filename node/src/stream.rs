@@ -10,6 +10,7 @@ use std::time::Duration;
 use common::{
     config::Config,
     id::{Attempt, JobId, Term},
+    job::Job,
     machine::{Cause, Report},
     time::{Span, Timestamp},
 };
@@ -312,6 +313,7 @@ fn launch_of(launch: wire::Launch) -> Result<Launch, Invalid> {
     let given = |content: bytes::Bytes| (!content.is_empty()).then_some(content);
     Ok(Launch {
         job: std::sync::Arc::new(job.try_into()?),
+        components: launch.components.into_iter().map(Job::try_from).collect::<Result<_, _>>()?,
         script: given(launch.script),
         environment: given(launch.environment),
     })

@@ -37,6 +37,7 @@ mod disk;
 mod elect;
 mod faults;
 mod gpus;
+mod het;
 mod host;
 mod leader;
 mod licenses;

@@ -295,8 +295,11 @@ fn spoken(state: &State, order: Order, kill_wait: Span) -> Option<run::Order> {
         Order::Launch { job, .. } => {
             let content = Some(bytes::Bytes::from_static(b"#!/bin/sh\n"));
             let job = state.jobs.get(&job)?.clone();
+            let led = job.het().into_iter().flat_map(|part| state.led(part));
+            let components = led.map(|job| job.as_ref().clone()).collect();
             run::Order::Launch(Box::new(Launch {
                 job,
+                components,
                 script: content.clone(),
                 environment: content,
             }))

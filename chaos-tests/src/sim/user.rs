@@ -15,7 +15,7 @@ use common::{
 
 use super::{
     controller::node_name,
-    gpus,
+    gpus, het,
     leader::{Outcome, Rejected},
     licenses,
     network::Place,
@@ -46,6 +46,8 @@ pub(super) enum Want {
         array: Option<String>,
         reservation: Option<String>,
         kind: Kind,
+        /// The CPUs of its other components.
+        beside: Vec<u32>,
     },
     /// On some tasks of an array, or on all.
     Tasks {
@@ -176,6 +178,7 @@ impl Ask {
             array,
             reservation,
             kind,
+            beside,
         } = &self.want
         else {
             unreachable!("the caller saw a submission");
@@ -195,9 +198,13 @@ impl Ask {
             spec.dependency = Some(Arc::new(dependency));
             spec.kill_on_invalid_dep = Some(*kill);
         }
-        spec.array = array.as_deref().map(array_spec);
+        spec.array = array.as_deref().filter(|_| beside.is_empty()).map(array_spec);
+        if !beside.is_empty() {
+            spec.asks = het::without_times(spec.asks);
+        }
         Submission {
             by,
+            components: het::components(&spec, beside),
             spec,
             // Some jobs share their script, and some do not.
             script: Bytes::from(format!("#!/bin/sh\nexit {}\n", self.id % 5)),
@@ -298,9 +305,12 @@ impl World {
         let rests = self.faults && self.user.rests_until > now;
         if left && !rests && self.random.chance(pace) {
             self.user.to_submit -= 1;
-            let two = self.hosts.len() > 1 && self.random.chance(150);
+            let beside = self.some_components();
+            let alone = beside.is_empty();
+            let two = alone && self.hosts.len() > 1 && self.random.chance(150);
             let want = Want::Submit {
-                cpus: 1 + u32::try_from(self.random.below(4)).expect("small"),
+                cpus: 1 + u32::try_from(self.random.below(if alone { 4 } else { 2 }))
+                    .expect("small"),
                 nodes: 1 + u32::from(two),
                 gpus: self.some_gpus(),
                 minutes: self.random.chance(300).then_some(1),
@@ -310,6 +320,7 @@ impl World {
                 array: self.random.chance(120).then(|| self.some_array()),
                 reservation: self.some_reservation(),
                 kind: self.some_kind(),
+                beside,
             };
             self.want(want);
         }
@@ -351,6 +362,12 @@ impl World {
             && let Some(after) = self.something_to_wait_for()
         {
             self.want(Want::Depend { job, after });
+            return;
+        }
+        if self.random.chance(100)
+            && let Some(want) = self.something_with_components()
+        {
+            self.want(want);
             return;
         }
         if self.random.chance(150)

@@ -12,8 +12,9 @@ use node::run::RunId;
 use step::spool::Ended;
 
 use super::{
-    controller::node_name, cpus::Cpus, gpus::Devices, licenses::Licensed, network::Place,
-    preempting::Preempted, reserved::Reserved, tasks::Arrays, waits::Happened, world::World,
+    controller::node_name, cpus::Cpus, gpus::Devices, het::Components, licenses::Licensed,
+    network::Place, preempting::Preempted, reserved::Reserved, tasks::Arrays, waits::Happened,
+    world::World,
 };
 
 #[derive(Debug, Default)]
@@ -54,6 +55,7 @@ pub(super) struct Witness {
     /// Who has which CPU.
     cpus: Cpus,
     arrays: Arrays,
+    components: Components,
 }
 
 impl Witness {
@@ -63,6 +65,7 @@ impl Witness {
 
     /// An entry is committed, in a state `before` it.
     pub(super) fn entry(&mut self, entry: &Entry, before: &State) {
+        self.components.entry(entry);
         if let Some(Answered { request, answer, .. }) = &entry.request {
             self.answered(*request, answer.as_ref().ok().copied(), entry);
         }
@@ -109,7 +112,7 @@ impl Witness {
             assert!(earlier.is_none(), "{run} is allocated twice");
         }
         if let Event::JobRunning { job, attempt } = event {
-            let run = RunId { job: *job, attempt: *attempt };
+            let run = self.components.script_of(RunId { job: *job, attempt: *attempt });
             let known = self.started.contains_key(&run) || self.unsure.contains(&run);
             assert!(known, "{run} runs, says the log, and nobody has started it");
         }
@@ -136,7 +139,7 @@ impl Witness {
         if host.is_some_and(|host| given_up(entry, &NodeName::from(host.as_str()))) {
             self.given_up.insert(run);
         }
-        let seen = self.ended.get(&run);
+        let seen = self.ended.get(&self.components.script_of(run));
         match end.state {
             EndState::NodeFail => self.check_lost(run, entry, before),
             EndState::Completed => assert!(

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::{ArraySpec, AskChanges, Asks, Constraint, Dependency};
+use super::{ArraySpec, AskChanges, Asks, Constraint, Dependency, HetPart};
 use crate::{
     gres::GresRequest,
     id::{ContentHash, GroupId, NodeName, PartitionName, UserId},
@@ -82,6 +82,8 @@ pub struct JobSpec {
     pub gres: Option<Arc<GresRequest>>,
     /// What few jobs ask for; none where it asks for none of it.
     pub asks: Option<Arc<Asks>>,
+    /// Which component of a heterogeneous job it is. Said where it enters.
+    pub het: Option<HetPart>,
 }
 
 /// What a job asks that asks for no constraint.
@@ -160,6 +162,7 @@ impl JobSpec {
             reservations: vec![],
             gres: None,
             asks: None,
+            het: None,
         }
     }
 }

@@ -264,7 +264,8 @@ impl Job {
         };
         let deadline = run.deadline?;
         match self.spec.warn_signal {
-            Some(warn) if !run.warned => Some(deadline - warn.before),
+            // Nothing of a component that is led runs that could be warned.
+            Some(warn) if !run.warned && !self.is_led() => Some(deadline - warn.before),
             Some(_) | None => Some(deadline),
         }
     }

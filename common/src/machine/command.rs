@@ -238,6 +238,8 @@ impl Command {
 pub struct Submission {
     pub by: By,
     pub spec: JobSpec,
+    /// The other components of a heterogeneous job, whose leader `spec` is; none of any other.
+    pub components: Vec<JobSpec>,
     pub script: Bytes,
     pub environment: Bytes,
 }
@@ -257,6 +259,8 @@ pub struct Allocation {
     /// How long it may run, where that is less than it asks for.
     pub time_limit: Option<TimeLimit>,
     pub places: Vec<Place>,
+    /// The other components of a heterogeneous job, in their order: they start with it.
+    pub others: Vec<Allocation>,
 }
 
 impl Allocation {
@@ -270,7 +274,13 @@ impl Allocation {
         };
         let asked = job.spec.clone();
         let (job, attempt) = (job.id, job.attempt);
-        Self { job, attempt, task, asked, partition: None, time_limit: None, places }
+        let (partition, time_limit, others) = (None, None, vec![]);
+        Self { job, attempt, task, asked, partition, time_limit, places, others }
+    }
+
+    /// Itself, and the other components of a heterogeneous job.
+    pub fn all(&self) -> impl Iterator<Item = &Self> {
+        std::iter::once(self).chain(&self.others)
     }
 }
 

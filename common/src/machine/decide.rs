@@ -10,6 +10,7 @@ mod circles;
 mod fit;
 mod follow;
 mod gres;
+mod het;
 mod node;
 mod partitions;
 mod preempt;
@@ -70,7 +71,7 @@ pub fn decide(state: &State, now: Timestamp, command: Command) -> Result<Decided
         return Ok(Decided { events: vec![], answer, request: None });
     }
     let (events, answer) = if let Command::Submit(submission) = command {
-        let (events, job) = submit::submit(state, now, *submission)?;
+        let (events, job) = het::submit(state, now, *submission)?;
         (events, Answer::Job(job))
     } else if let Command::CreateReservation { by, request } = command {
         reserve::create(state, now, &by, *request)?
@@ -104,7 +105,7 @@ pub fn refused(
 
 fn carry_out(state: &State, now: Timestamp, command: Command) -> Result<Vec<Event>, Refusal> {
     match command {
-        Command::Submit(submission) => Ok(submit::submit(state, now, *submission)?.0),
+        Command::Submit(submission) => Ok(het::submit(state, now, *submission)?.0),
         Command::CreateReservation { by, request } => {
             Ok(reserve::create(state, now, &by, *request)?.0)
         }
@@ -165,7 +166,7 @@ fn carry_out(state: &State, now: Timestamp, command: Command) -> Result<Vec<Even
         Command::Report { node, job, attempt, report } => {
             Ok(report::report(state, now, &node, job, attempt, report))
         }
-        Command::Allocate(allocation) => allocate::allocate(state, now, allocation),
+        Command::Allocate(allocation) => het::allocate(state, now, allocation, allocate::allocate),
         Command::Preempt(preemption) => preempt::preempt(state, now, preemption),
         Command::Warn { job, attempt } => Ok(cancel::warn(state, now, job, attempt)),
         Command::TimeUp { job, attempt } => Ok(cancel::time_up(state, now, job, attempt)),
@@ -175,7 +176,8 @@ fn carry_out(state: &State, now: Timestamp, command: Command) -> Result<Vec<Even
     }
 }
 
-/// On a job, or on all tasks of the array that has its number.
+/// On a job, or on all tasks of the array that has its number, or on all components of the
+/// heterogeneous job that has it.
 fn on_job(
     state: &State,
     now: Timestamp,
@@ -186,6 +188,19 @@ fn on_job(
     if state.arrays.contains_key(&job) {
         return on_tasks(state, now, by, job, None, &act);
     }
+    match state.jobs.get(&job).and_then(|job| job.het()) {
+        Some(part) => het::on(state, now, by, (job, part), act),
+        None => on_one(state, now, by, job, act),
+    }
+}
+
+fn on_one(
+    state: &State,
+    now: Timestamp,
+    by: &By,
+    job: JobId,
+    act: TaskAct,
+) -> Result<Vec<Event>, Refusal> {
     match act {
         TaskAct::Cancel { signal } => cancel::cancel(state, now, by, job, signal),
         TaskAct::Hold { admin } => update::hold(state, by, job, admin),

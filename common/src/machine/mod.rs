@@ -25,6 +25,7 @@ mod decide;
 mod dependents;
 mod event;
 mod fingerprint;
+mod het;
 mod licenses;
 mod orders;
 mod preempts;

@@ -140,14 +140,15 @@ pub fn missing(state: &State, node: &NodeName, seen: &Seen, now: Timestamp) -> V
         .collect()
 }
 
-/// The jobs whose batch script belongs on `node` and whose resources are still held.
+/// The jobs whose batch script belongs on `node` and whose resources are still held. Of a
+/// heterogeneous job the leader's is the only one.
 fn batch_jobs<'a>(state: &'a State, node: &'a NodeName) -> impl Iterator<Item = &'a Job> {
     let held = state.holding.get(node).into_iter().flatten();
     held.map(|job| {
         let job = state.jobs.get(job).expect("check: a job that holds a node is there");
         job.as_ref()
     })
-    .filter(move |job| job.holding().is_some_and(|run| run.batch_host() == node))
+    .filter(move |job| runs_script(job, node))
 }
 
 /// Whether the run belongs to the life that the node leads.
@@ -162,9 +163,12 @@ fn lives_on(state: &State, node: &NodeName, job: &Job) -> bool {
 }
 
 fn wants(state: &State, node: &NodeName, job: JobId, attempt: Attempt) -> bool {
-    state.jobs.get(&job).is_some_and(|job| {
-        job.attempt == attempt && job.holding().is_some_and(|run| run.batch_host() == node)
-    })
+    let job = state.jobs.get(&job);
+    job.is_some_and(|job| job.attempt == attempt && runs_script(job, node))
+}
+
+fn runs_script(job: &Job, node: &NodeName) -> bool {
+    !job.is_led() && job.holding().is_some_and(|run| run.batch_host() == node)
 }
 
 fn signals(job: &Job) -> impl Iterator<Item = Order> {

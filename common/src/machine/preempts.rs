@@ -68,7 +68,9 @@ impl<'a> Preempts<'a> {
                 })
             }
         };
-        if !below || self.eligible(victim).is_none_or(|eligible| eligible > now) {
+        // Of a heterogeneous job one component can't make way alone, nor can others for one.
+        let het = job.het().or(victim.het()).is_some();
+        if het || !below || self.eligible(victim).is_none_or(|eligible| eligible > now) {
             return None;
         }
         match self.mode_of(victim) {

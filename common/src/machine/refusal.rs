@@ -86,6 +86,10 @@ pub enum Refusal {
     Array,
     #[error("Circular job dependency")]
     CircularDependency,
+    #[error("Job not heterogeneous job leader")]
+    NotHetLeader(JobId),
+    #[error("Operation not permitted on individual component of heterogeneous job")]
+    HetComponent(JobId),
     #[error("Invalid time-min specification (exceeds job's time or other limits)")]
     TimeMin,
     /// There is no such license, or not as many.
@@ -191,6 +195,7 @@ pub enum Lacking {
 impl Refusal {
     /// What `sbatch` says before the refusal, where it says more than one thing.
     #[must_use]
+    #[expect(clippy::too_many_lines, reason = "a line for each refusal")]
     pub fn detail(&self) -> Option<String> {
         match self {
             Self::NoSuchPartition(name) => Some(format!("invalid partition specified: {name}")),
@@ -240,6 +245,8 @@ impl Refusal {
             | Self::Dependency
             | Self::Array
             | Self::CircularDependency
+            | Self::NotHetLeader(_)
+            | Self::HetComponent(_)
             | Self::License
             | Self::TimeMin
             | Self::Format(_)
@@ -287,6 +294,8 @@ impl Refusal {
             Self::Qos => Some(2066),
             Self::Array => Some(2081),
             Self::CircularDependency => Some(2071),
+            Self::NotHetLeader(_) => Some(2107),
+            Self::HetComponent(_) => Some(2108),
             Self::License => Some(2048),
             Self::TimeMin => Some(2124),
             Self::Gres(_) => Some(2072),

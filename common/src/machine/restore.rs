@@ -50,15 +50,18 @@ pub fn restored(state: &State, at: Timestamp, restore: &Restore) -> Vec<Event> {
     let Restore { cluster, index, nothing_since, .. } = restore;
     let elsewhere = state.cluster != Some(*cluster);
     let held = |job: &&Arc<Job>| {
-        let waits = job.is_pending() || (!elsewhere && is_to_be_launched(job));
+        // A component that has ended already waits again with the others.
+        let leader = job.led_by().and_then(|leader| state.jobs.get(&leader)).unwrap_or(job);
+        let waits = job.is_pending() || (!elsewhere && is_to_be_launched(leader));
         waits && job.hold == Hold::None && !nothing_since
     };
     // First of all: what follows from the ends may make jobs of them.
     let waiting = state.jobs.values().filter(held).filter(|job| job.is_pending());
     let mut events: Vec<Event> = waiting.map(|job| hold(job)).collect();
     for job in state.jobs.values() {
+        // What becomes of a leader becomes of those that it leads.
         if elsewhere {
-            events.extend(end(job, at));
+            events.extend(end(job, at).filter(|_| !job.is_led()));
         } else if !nothing_since {
             events.extend(leave(job));
         }
@@ -113,6 +116,11 @@ fn is_to_be_launched(job: &Job) -> bool {
 /// Lets a run go on, but never begin again: it may have ended since, and been forgotten.
 fn leave(job: &Job) -> Option<Event> {
     match &job.phase {
+        Phase::Active(_) | Phase::Completing { .. }
+            if job.is_led() && (is_to_be_launched(job) || job.end().is_some()) =>
+        {
+            None
+        }
         Phase::Active(_) if is_to_be_launched(job) => Some(Event::JobRequeued {
             job: job.id,
             attempt: job.attempt,

@@ -26,7 +26,7 @@ use crate::{
         ClusterId, ContentHash, ControllerName, JobId, NodeName, PartitionName, RequestId, Term,
         UserId,
     },
-    job::{Fate, Hold, Job, On, Phase},
+    job::{End, Fate, Hold, Job, On, Phase},
     node::Node,
     planted::{Bug, planted},
     resources::Resources,
@@ -85,7 +85,8 @@ pub struct State {
     pub alarms: OrdSet<(Timestamp, JobId)>,
     /// The last moment at which each job that waits and has a deadline can begin.
     pub deadlines: OrdSet<(Timestamp, JobId)>,
-    /// Ended jobs by the moment of their end.
+    /// Ended jobs by the moment of their end, but for components that are forgotten with their
+    /// leaders.
     pub ended: OrdSet<(Timestamp, JobId)>,
     /// The jobs that are tasks of arrays.
     pub tasks: Tasks,
@@ -174,9 +175,18 @@ impl QueueKey {
     #[must_use]
     pub fn of(job: &Job) -> Option<Self> {
         let released = job.hold == Hold::None && job.priority > 0;
-        let waits = job.is_pending() && released && job.is_independent();
+        // A component that is led waits as its leader does, and stands nowhere by itself.
+        let waits = job.is_pending() && released && job.is_independent() && !job.is_led();
         let priority = Reverse(job.priority);
         waits.then_some(Self { priority, submitted: job.submitted, job: job.id })
+    }
+}
+
+/// The end of a job that is over, and is forgotten for itself.
+fn forgotten_after(job: &Job) -> Option<&End> {
+    match &job.phase {
+        Phase::Ended { end, .. } if !job.is_led() => Some(end),
+        Phase::Ended { .. } | Phase::Pending | Phase::Active(_) | Phase::Completing { .. } => None,
     }
 }
 
@@ -237,6 +247,7 @@ impl State {
         self.check_jobs();
         self.check_arrays();
         self.check_dependencies();
+        self.check_het();
     }
 
     fn check_books(&self) {
@@ -380,7 +391,7 @@ impl State {
         if let Some(last) = job.waits_until() {
             self.deadlines.insert((last, job.id));
         }
-        if let Phase::Ended { end, .. } = &job.phase {
+        if let Some(end) = forgotten_after(&job) {
             self.ended.insert((end.at, job.id));
         }
     }
@@ -438,7 +449,7 @@ impl State {
         if let Some(last) = old.waits_until() {
             self.deadlines.remove(&(last, old.id));
         }
-        if let Phase::Ended { end, .. } = &old.phase {
+        if let Some(end) = forgotten_after(old) {
             self.ended.remove(&(end.at, old.id));
         }
     }

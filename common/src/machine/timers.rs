@@ -14,7 +14,7 @@ pub fn timers(state: &State, now: Timestamp) -> Vec<Command> {
     for (_, id) in state.alarms.iter().take_while(|(at, _)| *at <= now) {
         let job = state.jobs.get(id).expect("check: a job with an alarm is there");
         let run = job.holding().expect("check: a job with an alarm is active");
-        due.push(if job.spec.warn_signal.is_some() && !run.warned {
+        due.push(if job.spec.warn_signal.is_some() && !run.warned && !job.is_led() {
             Command::Warn { job: *id, attempt: job.attempt }
         } else {
             Command::TimeUp { job: *id, attempt: job.attempt }

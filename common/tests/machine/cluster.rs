@@ -111,9 +111,20 @@ impl Cluster {
     }
 
     pub(crate) fn submit(&mut self, user: UserId, spec: JobSpec) -> Result<JobId, Refusal> {
+        self.submit_all(user, spec, vec![])
+    }
+
+    /// A job, or a heterogeneous one.
+    pub(crate) fn submit_all(
+        &mut self,
+        user: UserId,
+        spec: JobSpec,
+        components: Vec<JobSpec>,
+    ) -> Result<JobId, Refusal> {
         let submission = Submission {
             by: self.by(user),
             spec,
+            components,
             script: Bytes::from_static(b"#!/bin/sh\ntrue\n"),
             environment: Bytes::from_static(b"PATH=/bin\0"),
         };

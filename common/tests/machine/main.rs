@@ -7,6 +7,7 @@ mod constraints;
 mod cpus;
 mod dependencies;
 mod gres;
+mod het;
 mod licenses;
 mod limits;
 mod members;

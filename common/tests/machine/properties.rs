@@ -8,8 +8,8 @@ use std::{
 use common::{
     id::{Attempt, ClusterId, ControllerName, JobId, NodeName, Term, UserId},
     job::{
-        ArraySpec, Dependency, ExitStatus, Hold, JobChanges, Phase, Place, SignalScope, Stage,
-        TaskSet,
+        ArraySpec, Dependency, ExitStatus, HetPart, Hold, Job, JobChanges, JobSpec, Phase, Place,
+        SignalScope, Stage, TaskSet,
     },
     machine::{
         Allocation, Command, Entry, Event, NodeChanges, NodeTarget, Report, Restore, TaskAct,
@@ -30,6 +30,8 @@ enum Step {
     Submit { user: UserId, hold: bool, limit: Option<u32>, requeue: bool, after: Option<String> },
     Allocate { job: u32, node: usize, cpus: u32 },
     Array { tasks: String, after: Option<String> },
+    Het { size: usize, limit: Option<u32>, requeue: bool, after: Option<String> },
+    StartHet { job: u32, nodes: usize, cpus: u32 },
     Start { job: u32, task: u32, node: usize },
     Tasks { user: UserId, job: u32, tasks: Option<String>, act: TaskAct },
     Report { node: usize, job: u32, attempt: u32, report: Report },
@@ -76,6 +78,19 @@ fn dependency(text: &str) -> Arc<Dependency> {
     Arc::new(Dependency::parse(text).expect("it is well formed"))
 }
 
+fn het_step(
+    job: std::ops::Range<u32>,
+    limit: impl Strategy<Value = Option<u32>>,
+) -> impl Strategy<Value = Step> {
+    let after = proptest::option::weighted(0.2, after());
+    prop_oneof![
+        1 => (2_usize..4, limit, any::<bool>(), after)
+            .prop_map(|(size, limit, requeue, after)| Step::Het { size, limit, requeue, after }),
+        2 => (job, 0_usize..27, 1_u32..6)
+            .prop_map(|(job, nodes, cpus)| Step::StartHet { job, nodes, cpus }),
+    ]
+}
+
 fn step() -> impl Strategy<Value = Step> {
     let user = prop_oneof![Just(ROOT), Just(ALICE), Just(BOB)];
     let job = 1_u32..12;
@@ -115,6 +130,7 @@ fn step() -> impl Strategy<Value = Step> {
         6 => submit,
         2 => ("[0-3]-[4-6]%[1-3]|[0-2],[4-9]:?|0-8:2", proptest::option::of(after()))
             .prop_map(|(tasks, after)| Step::Array { tasks, after }),
+        9 => het_step(job.clone(), limit.clone()),
         6 => (job.clone(), 0_u32..8, node.clone())
             .prop_map(|(job, task, node)| Step::Start { job, task, node }),
         3 => (user.clone(), job.clone(), proptest::option::of("[0-7]|[0-3]-[4-7]"), task_act())
@@ -176,6 +192,7 @@ fn act(cluster: &mut Cluster, step: Step) {
             asked.dependency = after.as_deref().map(dependency);
             let _ = cluster.submit(ALICE, asked);
         }
+        Step::Het { .. } | Step::StartHet { .. } => act_het(cluster, step),
         Step::Start { job, task, node } => {
             if let Some(array) = cluster.state.jobs.get(&JobId(job)) {
                 let held = Resources { cpus: 1, memory_mib: 0 };
@@ -220,6 +237,36 @@ fn act(cluster: &mut Cluster, step: Step) {
     }
 }
 
+/// The same of heterogeneous jobs.
+fn act_het(cluster: &mut Cluster, step: Step) {
+    if let Step::Het { size, limit, requeue, after } = step {
+        let component = |at: usize| JobSpec {
+            time_limit: limit.map(|limit| TimeLimit::Minutes(limit + at as u32 % 2)),
+            requeue: Some(requeue),
+            dependency: after.as_deref().filter(|_| at == size / 2).map(dependency),
+            kill_on_invalid_dep: Some(requeue),
+            ..spec(ALICE)
+        };
+        let components = (1..size).map(component).collect();
+        let _ = cluster.submit_all(ALICE, component(0), components);
+    } else if let Step::StartHet { job, nodes, cpus } = step {
+        let Some(job) = cluster.state.jobs.get(&JobId(job)).cloned() else { return };
+        // One component may be left out, or have a node that another one has.
+        let part = job.het().into_iter().flat_map(HetPart::all);
+        let jobs = part.filter_map(|id| cluster.state.jobs.get(&id));
+        let start = |(at, job): (u32, &Arc<Job>)| {
+            let node = NODES[nodes / 3_usize.pow(at % 3) % 3];
+            let held = Resources { cpus, memory_mib: 0 };
+            Allocation::of(job, vec![Place::of(node.into(), held, 1)])
+        };
+        let mut starts = (0..).zip(jobs).map(start).filter(|start| start.job.0 >= job.id.0);
+        if let Some(first) = starts.next() {
+            let allocation = Allocation { others: starts.collect(), ..first };
+            let _ = cluster.send(Command::Allocate(allocation));
+        }
+    }
+}
+
 fn command(cluster: &mut Cluster, step: Step) -> Command {
     match step {
         Step::Cancel { user, job, signal } => {
@@ -260,6 +307,8 @@ fn command(cluster: &mut Cluster, step: Step) -> Command {
         Step::Submit { .. }
         | Step::Allocate { .. }
         | Step::Array { .. }
+        | Step::Het { .. }
+        | Step::StartHet { .. }
         | Step::Start { .. }
         | Step::Report { .. }
         | Step::Register { .. }

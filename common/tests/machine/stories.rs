@@ -82,6 +82,7 @@ fn a_retry_gets_the_first_answer() {
     let mut again = common::machine::Submission {
         by: common::machine::By { user: ALICE, request },
         spec: spec(ALICE),
+        components: vec![],
         script: bytes::Bytes::from_static(b"#!/bin/sh\ntrue\n"),
         environment: bytes::Bytes::from_static(b"PATH=/bin\0"),
     };

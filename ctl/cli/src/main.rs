@@ -9,6 +9,7 @@
 mod captures;
 mod client;
 mod cluster;
+mod components;
 mod door;
 mod fetch;
 mod invocation;

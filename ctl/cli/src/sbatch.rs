@@ -2,6 +2,7 @@
 
 mod asked;
 mod complaint;
+mod components;
 mod environment;
 mod limits;
 mod mail;
@@ -184,6 +185,9 @@ pub(crate) fn supposed(options: &str) -> Result<proto::types::JobSpec, String> {
     let (submitter, zone) = (submitter()?, TimeZone::system());
     let setting = Setting { now: now(), zone: &zone, root: geteuid().is_root() };
     match request::prepare("sbatch", &words, &submitter, setting) {
+        Ok(Outcome::Submit(prepared)) if !prepared.request.components.is_empty() => {
+            Err("heterogeneous jobs can't be supposed".to_owned())
+        }
         Ok(Outcome::Submit(prepared)) => {
             prepared.request.spec.ok_or_else(|| "no job is asked for".to_owned())
         }

@@ -23,6 +23,7 @@ use self::{
 };
 use crate::{
     client::{self, Client},
+    components,
     door::CANCEL,
     invocation::{Command, Invocation},
     say,
@@ -69,7 +70,7 @@ fn run(invocation: &Invocation) -> u8 {
 /// The request for the one job that is to be cancelled, if it is one: it may need no connection.
 fn lone(wanted: &Wanted) -> Option<(&Target, ctl::CancelRequest)> {
     let [target] = wanted.targets.as_slice() else { return None };
-    let named = target.named().filter(|_| wanted.is_plain())?;
+    let named = target.named().filter(|named| wanted.is_plain() && named.component.is_none())?;
     Some((target, request(&named, wanted)))
 }
 
@@ -77,7 +78,13 @@ fn lone(wanted: &Wanted) -> Option<(&Target, ctl::CancelRequest)> {
 async fn act(client: &Client, wanted: &Wanted, mut lone: Option<ctl::CancelRequest>) -> u8 {
     let mut report = Report::new(wanted.verbosity);
     let jobs = if wanted.is_plain() {
-        wanted.targets.clone()
+        match numbered(client, &wanted.targets).await {
+            Ok(targets) => targets,
+            Err(trouble) => {
+                trouble.report("slurm_load_jobs error: ");
+                return 1;
+            }
+        }
     } else {
         match loaded(client, wanted).await {
             Ok(jobs) => chosen(&jobs, wanted, &mut report),
@@ -109,6 +116,22 @@ async fn act(client: &Client, wanted: &Wanted, mut lone: Option<ctl::CancelReque
     report.exit()
 }
 
+/// The targets, components of heterogeneous jobs by their numbers.
+async fn numbered(client: &Client, targets: &[Target]) -> Result<Vec<Target>, Trouble> {
+    let mut all = Vec::with_capacity(targets.len());
+    for target in targets {
+        let component = target.named().filter(|named| named.component.is_some());
+        all.push(match component {
+            None => target.clone(),
+            Some(named) => match components::numbered(client, &named).await? {
+                Some(job) => Target::Tasks(job, target.to_string()),
+                None => Target::Part(target.to_string()),
+            },
+        });
+    }
+    Ok(all)
+}
+
 /// The jobs that may be concerned: an ordinary user's own, unless others are named.
 async fn loaded(client: &Client, wanted: &Wanted) -> Result<Vec<ctl::JobView>, Trouble> {
     let mine = (!geteuid().is_root() && wanted.targets.is_empty()).then(|| geteuid().as_raw());
@@ -138,7 +161,14 @@ fn chosen(jobs: &[ctl::JobView], wanted: &Wanted, report: &mut Report) -> Vec<Ta
         wanted.targets.is_empty() || wanted.targets.iter().any(|target| target.names(job))
     };
     let matching = active.into_iter().filter(|job| named(job) && wanted.filter.matches(job));
-    let matching: Vec<_> = matching.collect();
+    let mut matching: Vec<_> = matching.collect();
+    // What becomes of a leader becomes of those that it leads.
+    let leaders: BTreeSet<u32> =
+        matching.iter().filter_map(|view| view.job.as_ref()).map(|job| job.id).collect();
+    matching.retain(|view| {
+        let part = view.job.as_ref().and_then(|job| job.spec.as_ref()?.het);
+        part.is_none_or(|part| part.offset == 0 || !leaders.contains(&part.leader))
+    });
     if matching.is_empty() && wanted.targets.is_empty() {
         report.none_active(&wanted.filter);
     }

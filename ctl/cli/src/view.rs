@@ -5,6 +5,7 @@
 
 pub(crate) mod asks;
 pub(crate) mod gres;
+mod het;
 pub(crate) mod job;
 pub(crate) mod node;
 pub(crate) mod partition;

@@ -25,7 +25,7 @@ use crate::{
     tenants::Minding,
     timeline::{
         Amounts, Ask, Choice, ClassId, Grid, Held, Leaves, Manner, Seat, Shape, ShapeId, Start,
-        Switch, Tenant, Timeline, VeilId,
+        Switch, Tenant, Timeline, Trial, VeilId,
     },
 };
 
@@ -254,6 +254,24 @@ impl Board {
         (self.placed(need, gifts), booking)
     }
 
+    /// Takes what a start takes, to see what is left.
+    pub(crate) fn try_book(
+        &mut self,
+        trial: &mut Trial,
+        class: ClassId,
+        need: &Need,
+        start: &Start,
+    ) -> Vec<Place> {
+        let gifts = self.gifts(need, start);
+        self.timeline.try_book(trial, class, start);
+        for Gift { at, besides, .. } in &gifts {
+            if *besides != Amounts::NONE {
+                self.timeline.try_take(trial, *at, *besides, (start.at, start.until));
+            }
+        }
+        self.placed(need, gifts)
+    }
+
     pub(crate) fn give_back(&mut self, Booking { class, start, until }: &Booking) {
         self.timeline.leave(*class, start, *until);
         let nodes = start.nodes.iter();
@@ -352,7 +370,7 @@ fn running(
     let mut running = Vec::with_capacity(jobs.len());
     for job in jobs {
         let job = view.jobs.get(&job).expect("check: who holds nodes is there");
-        let until = until(job, now, shortly(config));
+        let until = until_with_leader(view, job, now, shortly(config));
         let run = job.holding().expect("check: who holds nodes has a run");
         let held = held_by(run, config, by_name, shares);
         running.extend(held.map(|(node, amounts)| Held { node, amounts, until }));
@@ -420,6 +438,13 @@ fn settle(
             timeline.settle(*at, tenant, until(job, now, shortly(config)), cpus);
         }
     }
+}
+
+/// The same of a run that ends with its leader's, at the latest.
+fn until_with_leader(view: &State, job: &Job, now: Timestamp, shortly: Span) -> u64 {
+    let leader = job.led_by().and_then(|leader| view.jobs.get(&leader));
+    let theirs = leader.map_or(u64::MAX, |leader| until(leader, now, shortly));
+    theirs.min(until(job, now, shortly))
 }
 
 /// Until when the job's run is taken to hold its nodes; `u64::MAX`: for ever.

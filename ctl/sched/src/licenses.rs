@@ -109,7 +109,7 @@ impl Pool {
 
     /// The first moment from `from` on at which all of them are free for as long; `u64::MAX` if
     /// there is none.
-    fn free_from(&self, asked: &Licenses, mut from: u64, limit: Option<u64>) -> u64 {
+    pub(crate) fn free_from(&self, asked: &Licenses, mut from: u64, limit: Option<u64>) -> u64 {
         loop {
             let before = from;
             for (name, count) in &asked.counts {

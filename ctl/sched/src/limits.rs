@@ -92,4 +92,19 @@ impl Limits {
     pub(crate) fn start(&mut self, job: &Job, places: &[Place]) {
         self.rules.start(job, places);
     }
+
+    /// Whether all of them may start together; and what holds then.
+    pub(crate) fn together(&self, all: &[(&Job, &[Place])]) -> Result<Rules, Reason> {
+        let mut rules = self.rules.clone();
+        for (job, places) in all {
+            rules.may_start(job)?;
+            rules.may_have(job, &Wants::of(places))?;
+            rules.start(job, places);
+        }
+        Ok(rules)
+    }
+
+    pub(crate) fn hold(&mut self, rules: Rules) {
+        self.rules = rules;
+    }
 }

@@ -4,6 +4,7 @@ mod caps;
 mod choices;
 mod kept;
 mod preempting;
+mod together;
 
 use std::{
     cmp::{Ordering, Reverse},
@@ -12,7 +13,7 @@ use std::{
 };
 
 use common::{
-    config::{Config, PartitionConf, PartitionState},
+    config::{Config, PartitionConf},
     id::{JobId, NodeName, PartitionName, UserId},
     job::{Job, Place, Reason},
     machine::{Allocation, Preemption, QueueKey, State},
@@ -36,7 +37,7 @@ use crate::{
     turn::Turn,
 };
 
-use self::{caps::most_urgent, choices::hindrance, kept::Hidden, preempting::Preempting};
+use self::{caps::most_urgent, kept::Hidden, preempting::Preempting};
 
 /// What one pass decided.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -194,11 +195,15 @@ pub(crate) struct Pass<'a> {
     of_array: BTreeMap<JobId, u32>,
     several: Several,
     preempting: Preempting<'a>,
+    /// The partitions of components that do not lead.
+    sides: BTreeMap<&'a str, Line<'a>>,
     /// Who is asked about: the pass stops before it. When it is considered, nothing is taken for
     /// it.
     pub(crate) wanted: Option<JobId>,
     /// What was found for it.
     pub(crate) found: Option<(ClassId, Option<Start>)>,
+    /// What was found for the other components, where it is a heterogeneous job.
+    pub(crate) found_beside: Vec<(Start, Vec<Place>)>,
     /// What was taken for those before it.
     pub(crate) booked: Vec<(JobId, Start)>,
 }
@@ -228,6 +233,8 @@ impl<'a> Pass<'a> {
             preempting: Preempting::of(view),
             wanted: None,
             found: None,
+            found_beside: vec![],
+            sides: BTreeMap::new(),
             booked: vec![],
         }
     }
@@ -311,6 +318,7 @@ impl<'a> Pass<'a> {
                 if line.conf.state.starts() {
                     self.board.reserve(&line.nodes);
                     lines.iter_mut().for_each(|line| line.sites.forget());
+                    self.sides.clear();
                 }
             }
         }
@@ -368,36 +376,13 @@ impl<'a> Pass<'a> {
     }
 
     pub(crate) fn consider(&mut self, line: &mut Line<'a>, job: &Job) -> Verdict {
-        match line.conf.state {
-            PartitionState::Down => return Verdict::Close(Reason::PartitionDown),
-            PartitionState::Inactive => return Verdict::Close(Reason::PartitionInactive),
-            PartitionState::Up | PartitionState::Drain => {}
+        if let Some(part) = job.het() {
+            return self.consider_all(line, job, part);
         }
-        if let Some(reason) = hindrance(line, job) {
-            return Verdict::Wait(reason);
-        }
-        if let Some(begin) = job.begin.filter(|begin| *begin > self.now) {
-            return Verdict::WaitUntil(begin);
-        }
-        if self.is_full(job) {
-            return Verdict::Wait(Reason::JobArrayTaskLimit);
-        }
-        if let Some(limits) = &mut self.limits
-            && let Err(limit) = limits.may_start(job, &need(self.config, line.conf, job))
-        {
-            return Verdict::Wait(limit);
-        }
-        let board = &self.board;
-        let position = |name: &NodeName| board.position(name).filter(|at| line.nodes.contains(at));
-        let required: Option<Vec<usize>> = job.spec.required_nodes.iter().map(position).collect();
-        let Some(mut required) = required else {
-            return Verdict::Wait(Reason::ReqNodeNotAvail);
+        let required = match self.admitted(line, job) {
+            Ok(required) => required,
+            Err(verdict) => return verdict,
         };
-        if required.iter().any(|at| !board.shares[*at].usable) {
-            return Verdict::Wait(Reason::ReqNodeNotAvail);
-        }
-        required.sort_unstable();
-        required.dedup();
         if !self.may_be_looked_at(line, job) {
             return Verdict::Behind;
         }

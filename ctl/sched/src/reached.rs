@@ -24,7 +24,8 @@ pub(crate) struct Reached<'a> {
     own: usize,
 }
 
-/// When, where and in which partition a job starts that waits in one.
+/// When, where and in which partition a job starts that waits in one. A heterogeneous one has the
+/// places of all its components.
 pub(crate) fn start(
     view: &State,
     now: Timestamp,
@@ -33,7 +34,7 @@ pub(crate) fn start(
     let mut reached = Reached::new(view, now, job)?;
     let job = view.jobs.get(&job)?;
     let start = reached.consider(job).start?;
-    Some((Timestamp(start.at), reached.places(job, &start), job.partition.clone()))
+    Some((Timestamp(start.at), reached.all_places(job, &start), job.partition.clone()))
 }
 
 /// What came of a request.
@@ -84,6 +85,12 @@ impl<'a> Reached<'a> {
             Verdict::WaitUntil(_) => Reason::BeginTime,
         };
         Considered { class, start, reason, passed_over }
+    }
+
+    /// The same, with what the other components of a heterogeneous job take.
+    pub(crate) fn all_places(&self, job: &Job, start: &Start) -> Vec<Place> {
+        let beside = self.pass.found_beside.iter().flat_map(|(_, places)| places);
+        self.places(job, start).into_iter().chain(beside.cloned()).collect()
     }
 
     /// What the start takes.

@@ -17,7 +17,7 @@ use std::{
 
 use common::{
     id::PartitionName,
-    job::Job,
+    job::{HetPart, Job},
     machine::{Command, QueueKey, State},
     time::Timestamp,
 };
@@ -339,7 +339,9 @@ impl Pass {
         };
         let mut again = front(state, partition, *last);
         let same = |job: &Arc<Job>, other: &Arc<Job>| {
-            job == other && self.state.array_room(job) == state.array_room(other)
+            job == other
+                && self.state.array_room(job) == state.array_room(other)
+                && same_led(&self.state, state, job)
         };
         jobs.iter().all(|job| again.next().is_some_and(|other| same(job, other)))
             && again.next().is_none()
@@ -357,6 +359,12 @@ fn same_accounts(before: &State, after: &State) -> bool {
         (Some(before), Some(after)) => Arc::ptr_eq(before, after) || before == after,
         (before, after) => before == after,
     }
+}
+
+/// Whether the components that the job leads, which stand in no queue, are the same in both.
+fn same_led(before: &State, after: &State, job: &Job) -> bool {
+    let mut led = job.het().into_iter().flat_map(HetPart::led);
+    led.all(|id| before.jobs.get(&id) == after.jobs.get(&id))
 }
 
 /// The jobs of a partition's queue up to the place of `last`.

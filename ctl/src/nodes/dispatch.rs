@@ -59,6 +59,8 @@ pub(crate) struct Errand {
     pub(crate) order: Order,
     /// The job, where the cluster still has it.
     pub(crate) job: Option<Arc<Job>>,
+    /// The components of a heterogeneous job that it leads.
+    pub(crate) components: Vec<Arc<Job>>,
     /// How long the job's processes have between SIGTERM and SIGKILL, in seconds.
     pub(crate) kill_wait: u32,
 }
@@ -208,8 +210,10 @@ fn errand(state: &State, order: Order) -> Errand {
     | Order::Signal { job, .. }
     | Order::Release { job, .. }) = order;
     let job = state.jobs.get(&job).cloned();
+    let leads = job.as_ref().and_then(|job| job.het()).filter(|part| part.leads());
+    let components = leads.into_iter().flat_map(|part| state.led(part)).cloned().collect();
     let kill_wait = state.config.as_ref().map_or(30, |config| config.kill_wait);
-    Errand { order, job, kill_wait }
+    Errand { order, job, components, kill_wait }
 }
 
 #[cfg(test)]

@@ -8,6 +8,7 @@ use common::{
     time::Timestamp,
 };
 use proto::{
+    convert::slim_job,
     node::{self as wire, leader_message::Kind, report},
     types,
 };
@@ -60,6 +61,7 @@ pub(super) fn message(errand: &Errand, log: &Log) -> Option<Kind> {
                 job: Some(job.as_ref().into()),
                 script: content(job.spec.script),
                 environment: content(job.spec.environment),
+                components: errand.components.iter().map(|job| slim_job(job)).collect(),
             })
         }
         Order::Terminate { job, attempt, cause, at } => Kind::Terminate(wire::Terminate {

@@ -1,9 +1,9 @@
 //! What users ask of jobs.
 
 use common::{
-    id::{ContentHash, JobId, PartitionName},
+    id::{ContentHash, JobId, PartitionName, UserId},
     job::{JobChanges, JobSpec, SignalScope, TaskSet},
-    machine::{Answer, By, Command, Refusal, Submission, TaskAct},
+    machine::{Answer, By, Command, Refusal, State, Submission, TaskAct},
 };
 use prost::Message as _;
 use proto::{convert::task_set, ctl as wire, types};
@@ -26,7 +26,12 @@ pub(super) async fn submit(
 ) -> Result<wire::SubmitReply, Status> {
     let mut submission = submission(request)?;
     let by = submission.by.clone();
-    let refusal = refuse_by_groups(shared, by, &mut submission.spec.partition).await?;
+    let mut refusal = None;
+    for spec in std::iter::once(&mut submission.spec).chain(&mut submission.components) {
+        if refusal.is_none() {
+            refusal = refuse_by_groups(shared, by.clone(), &mut spec.partition).await?;
+        }
+    }
     let command = refusal.unwrap_or_else(|| Command::Submit(Box::new(submission)));
     match shared.proposer.submit(command).await {
         Ok(Answer::Job(job)) => {
@@ -63,17 +68,33 @@ pub(super) async fn test_only(
     let mut submission = submission(request)?;
     let applied = shared.log.read_barrier().await.map_err(|error| unavailable(&error))?;
     let state = applied.state.clone();
-    groups::admit(&state, submission.by.user, &mut submission.spec.partition).await?;
+    admit(&state, &mut submission).await?;
     let tried = aside(shared, move || trial::run(state, submission, clock::now())).await?;
     tried.map_err(|refusal| refused(&refusal))
+}
+
+/// Whether the user's groups may use the partitions that are named.
+async fn admit(state: &State, submission: &mut Submission) -> Result<(), Status> {
+    let Submission { by, spec, components, .. } = submission;
+    for spec in std::iter::once(spec).chain(components) {
+        groups::admit(state, by.user, &mut spec.partition).await?;
+    }
+    Ok(())
 }
 
 /// The submission that a request makes. Who submits is in the certificate.
 fn submission(request: Request<wire::SubmitRequest>) -> Result<Submission, Status> {
     let (uid, name) = user(&request)?;
     let by = by(&request, &request.get_ref().request)?;
-    let wire::SubmitRequest { spec, script, environment, .. } = request.into_inner();
-    let mut spec = spec.ok_or_else(|| Status::invalid_argument("`spec` is missing"))?;
+    let wire::SubmitRequest { spec, components, script, environment, .. } = request.into_inner();
+    let spec = spec.ok_or_else(|| Status::invalid_argument("`spec` is missing"))?;
+    let asked = |spec| asked(spec, uid, &name);
+    let components = components.into_iter().map(asked).collect::<Result<_, _>>()?;
+    Ok(Submission { by, spec: asked(spec)?, components, script, environment })
+}
+
+/// What the user asks for, of a job or of one of its components.
+fn asked(mut spec: types::JobSpec, uid: UserId, name: &str) -> Result<JobSpec, Status> {
     if spec.encoded_len() > MAX_SPEC {
         return Err(refused(&Refusal::ScriptTooLarge));
     }
@@ -81,12 +102,14 @@ fn submission(request: Request<wire::SubmitRequest>) -> Result<Submission, Statu
         return Err(Status::invalid_argument(format!("`{field}` can't be used")));
     }
     spec.user = uid.0;
-    spec.user_name = name;
+    name.clone_into(&mut spec.user_name);
     let mut spec = JobSpec::try_from(spec).map_err(|error| invalid(&error))?;
     spec.script = ContentHash::default();
     spec.environment = ContentHash::default();
     spec.trace = spec.trace.filter(|trace| telemetry::context::is_traceparent(trace));
-    Ok(Submission { by, spec, script, environment })
+    // Which component it is, is for the machine to say.
+    spec.het = None;
+    Ok(spec)
 }
 
 /// The first text that could not be given to a process: NULs end texts there, and a folder that
@@ -228,6 +251,6 @@ pub(super) async fn carry_out(shared: &Shared, command: Command) -> Result<wire:
 }
 
 /// A request id that no client drew: for what is harmless to do twice.
-pub(super) fn fresh(user: common::id::UserId) -> By {
+pub(super) fn fresh(user: UserId) -> By {
     By { user, request: common::id::RequestId(trust::identity::random()) }
 }

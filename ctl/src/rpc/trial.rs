@@ -42,9 +42,10 @@ pub(super) fn run(
         let plan = sched::plan(head.state(), now);
         for start in plan.starts {
             if start.job == job {
+                let places: Vec<Place> = start.all().flat_map(|one| one.places.clone()).collect();
                 let of_job = || head.state().jobs[&job].partition.clone();
                 let partition = start.partition.unwrap_or_else(of_job);
-                return Ok(reply(job, &partition, now, &start.places));
+                return Ok(reply(job, &partition, now, &places));
             }
             // What the plan rests on has not moved since, but a refusal would only mean a job less.
             let _ = head.propose(Command::Allocate(start), now);
@@ -72,6 +73,12 @@ fn clean_up(head: &mut Head, now: Timestamp) {
 fn end(head: &mut Head, job: JobId, now: Timestamp) {
     let job = &head.state().jobs[&job];
     let Some(run) = job.holding() else { return };
+    if job.is_led() {
+        // It ends with its leader, or when its own time is over.
+        let (job, attempt) = (job.id, job.attempt);
+        let _ = head.propose(Command::TimeUp { job, attempt }, now);
+        return;
+    }
     let (node, job, attempt) = (run.batch_host().clone(), job.id, job.attempt);
     let report = Report::Ended { at: now, exit: ExitStatus::default(), out_of_memory: false };
     // A report is never refused.
@@ -107,7 +114,8 @@ fn reply(
     start: Timestamp,
     places: &[Place],
 ) -> wire::TestOnlyReply {
-    let nodes = Hostlist::from_names(places.iter().map(|place| place.node.as_str()));
+    // Components of a heterogeneous job may share a node.
+    let nodes = Hostlist::from_names(places.iter().map(|place| place.node.as_str())).unique();
     wire::TestOnlyReply {
         job: job.0,
         start: start.0,
@@ -129,7 +137,8 @@ mod tests {
         let mut spec = spec(cpus);
         change(&mut spec);
         let by = By { user: ALICE, request: RequestId([9; 16]) };
-        Submission { by, spec, script: Bytes::from_static(b"x"), environment: Bytes::new() }
+        let (script, environment) = (Bytes::from_static(b"x"), Bytes::new());
+        Submission { by, spec, components: vec![], script, environment }
     }
 
     fn start(cluster: &Cluster, cpus: u32) -> Result<(u64, String), Refusal> {
@@ -166,6 +175,25 @@ mod tests {
         let job = cluster.submit(4);
         cluster.allocate(job, "n1", 4);
         assert_eq!(start(&cluster, 1), Ok((365 * 24 * 3600, "n1".to_owned())));
+    }
+
+    #[test]
+    fn components_are_had_together() {
+        let mut cluster = Cluster::new(2);
+        let limit = |spec: &mut JobSpec| spec.time_limit = Some(TimeLimit::Minutes(10));
+        let job = cluster.submit_to(4, limit);
+        cluster.allocate(job, "n1", 4);
+        let het = |cpus| Submission { components: vec![spec(cpus)], ..trial(4, limit) };
+        for (cpus, at, nodes) in [(4, 600, "n[1-2]"), (1, 600, "n[1-2]")] {
+            let reply = run(cluster.state(), het(cpus), cluster.now).expect("it starts once");
+            assert_eq!(Timestamp(reply.start).since(cluster.now).seconds(), at);
+            assert_eq!((reply.cpus, reply.nodes.as_str()), (4 + cpus, nodes));
+        }
+        let small = Submission { spec: spec(1), ..het(1) };
+        let reply = run(cluster.state(), small, cluster.now).expect("there is room");
+        assert_eq!((reply.start, reply.nodes.as_str()), (cluster.now.0, "n2"));
+        let never = Submission { components: vec![spec(4), spec(4)], ..trial(4, limit) };
+        assert_eq!(run(cluster.state(), never, cluster.now), Err(Refusal::Busy));
     }
 
     #[test]

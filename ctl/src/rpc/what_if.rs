@@ -10,7 +10,9 @@ use common::{
     config::Config,
     id::{ContentHash, Incarnation, JobId, NodeName, RequestId, Term, UserId},
     job::JobSpec,
-    machine::{Answer, By, Command, NodeChanges, NodeTarget, Refusal, State, Submission},
+    machine::{
+        Allocation, Answer, By, Command, NodeChanges, NodeTarget, Refusal, State, Submission,
+    },
     node::Inventory,
     time::Timestamp,
 };
@@ -195,7 +197,8 @@ impl<'a> Supposed<'a> {
         for _ in 0..count {
             let (by, spec) = (self.by(user), spec.clone());
             let (script, environment) = (Bytes::from_static(b"#!/bin/sh\n"), Bytes::new());
-            let submission = Submission { by, spec, script, environment };
+            let components = vec![];
+            let submission = Submission { by, spec, components, script, environment };
             if let Answer::Job(job) = self.send(Command::Submit(Box::new(submission)))? {
                 self.submitted.push(job);
             }
@@ -236,7 +239,7 @@ impl<'a> Supposed<'a> {
 /// Each job's start, where the plan knows one.
 fn starts(plan: &Plan, now: Timestamp) -> BTreeMap<JobId, Timestamp> {
     let mut starts = plan.estimates.clone();
-    starts.extend(plan.starts.iter().map(|start| (start.job, now)));
+    starts.extend(plan.starts.iter().flat_map(Allocation::all).map(|start| (start.job, now)));
     starts
 }
 

@@ -226,6 +226,7 @@ pub(crate) fn submission() -> proto::ctl::SubmitRequest {
         spec: Some(spec()),
         script: "#!/bin/sh\ntrue\n".into(),
         environment: "PATH=/bin\0".into(),
+        components: vec![],
     }
 }
 

@@ -53,7 +53,7 @@ fn launch_of(run: RunId) -> Box<Launch> {
         rank: Rank::default(),
         preemptor: false,
     });
-    Box::new(Launch { job, script: None, environment: None })
+    Box::new(Launch { job, components: vec![], script: None, environment: None })
 }
 
 fn attached() -> Agent {

@@ -72,6 +72,7 @@ pub(crate) fn launch(job: &Job, script: &str) -> Down {
         job: Some(job.into()),
         script: Bytes::copy_from_slice(script.as_bytes()),
         environment: Bytes::from_static(b"WORD=hello\0"),
+        components: vec![],
     })
 }
 

@@ -8,7 +8,9 @@ use std::{
 use common::{
     gres::{Gres, GresRequest, Wanted},
     id::JobId,
-    job::{ArrayPart, ArraySpec, Asks, Job, Licenses, MAX_ARRAY_SIZE, MemoryRequest, Phase},
+    job::{
+        ArrayPart, ArraySpec, Asks, HetPart, Job, Licenses, MAX_ARRAY_SIZE, MemoryRequest, Phase,
+    },
 };
 use node::environment::of_batch;
 
@@ -29,8 +31,12 @@ const SUBMITTED: &[u8] = b"HOME=/home/alice\0USER=alice\0LOGNAME=alice\0SHELL=/b
 const NOT_OURS: [&str; 5] = ["SHLVL", "_", "SLURM_TASK_PID", "SLURM_JOB_SLUID", "SLURM_JOB_QOS"];
 
 fn environment(job: &Job, submitted: &[u8]) -> BTreeMap<String, String> {
+    environment_beside(job, &[], submitted)
+}
+
+fn environment_beside(job: &Job, led: &[Job], submitted: &[u8]) -> BTreeMap<String, String> {
     let run = job.run().expect("it runs");
-    let texts = of_batch(job, run, &config(), &alice(), &host(), submitted);
+    let texts = of_batch((job, led), run, &config(), &alice(), &host(), submitted);
     let texts = String::from_utf8(texts).expect("all of it is text");
     let texts = texts.strip_suffix('\0').expect("each text ends in a NUL");
     let pairs: Vec<_> =
@@ -194,4 +200,49 @@ fn a_script_is_told_of_its_gpus() {
         "SLURM_TRES_PER_TASK=gres/gpu:a100=1",
     ];
     assert_eq!(told(request, vec![]), expected);
+}
+
+/// As the real one sets them for `sbatch -n1 : -n2 env.sh`, but for the old names
+/// (`SLURM_PACK_SIZE` and the like), and with each component's own memory.
+#[test]
+fn a_heterogeneous_job_finds_its_components() {
+    let part = |offset| HetPart { leader: JobId(268), offset, size: 2 };
+    let (mut leader, mut led) = (captured(), plain());
+    Arc::make_mut(&mut leader.spec).het = Some(part(0));
+    Arc::make_mut(&mut led.spec).het = Some(part(1));
+    led.id = JobId(269);
+    let before = environment(&captured(), SUBMITTED);
+    // What a job is told that submits another one is not told to that.
+    let submitted = [SUBMITTED, b"SLURM_HET_SIZE=7\0SLURM_TASKS_PER_NODE_HET_GROUP_6=1\0"].concat();
+    let mut found = environment_beside(&leader, &[led], &submitted);
+    for (name, value) in before {
+        assert_eq!(found.remove(&name), Some(value), "{name}");
+    }
+    let found: Vec<String> =
+        found.into_iter().map(|(name, value)| format!("{name}={value}")).collect();
+    let expected = [
+        "SLURM_CPUS_PER_TASK_HET_GROUP_0=2",
+        "SLURM_HET_SIZE=2",
+        "SLURM_JOB_ACCOUNT_HET_GROUP_0=proj",
+        "SLURM_JOB_ACCOUNT_HET_GROUP_1=proj",
+        "SLURM_JOB_CPUS_PER_NODE_HET_GROUP_0=6,2",
+        "SLURM_JOB_CPUS_PER_NODE_HET_GROUP_1=1",
+        "SLURM_JOB_ID_HET_GROUP_0=268",
+        "SLURM_JOB_ID_HET_GROUP_1=269",
+        "SLURM_JOB_NAME_HET_GROUP_0=envjob",
+        "SLURM_JOB_NAME_HET_GROUP_1=envarr",
+        "SLURM_JOB_NODELIST_HET_GROUP_0=n[1-2]",
+        "SLURM_JOB_NODELIST_HET_GROUP_1=n1",
+        "SLURM_JOB_NUM_NODES_HET_GROUP_0=2",
+        "SLURM_JOB_NUM_NODES_HET_GROUP_1=1",
+        "SLURM_JOB_PARTITION_HET_GROUP_0=cpu",
+        "SLURM_JOB_PARTITION_HET_GROUP_1=cpu",
+        "SLURM_MEM_PER_CPU_HET_GROUP_1=100",
+        "SLURM_MEM_PER_NODE_HET_GROUP_0=200",
+        "SLURM_NPROCS_HET_GROUP_0=4",
+        "SLURM_NTASKS_HET_GROUP_0=4",
+        "SLURM_TASKS_PER_NODE_HET_GROUP_0=3,1",
+        "SLURM_TASKS_PER_NODE_HET_GROUP_1=1",
+    ];
+    assert_eq!(found, expected);
 }

@@ -42,7 +42,7 @@ fn own_job() -> Job {
 
 fn manifest(job: &Job) -> Manifest {
     let scratch = scratch();
-    let made = scratch.ground.prepare(job, Term(7), &config(), b"#!/bin/sh\n", b"A=b\0");
+    let made = scratch.ground.prepare((job, &[]), Term(7), &config(), b"#!/bin/sh\n", b"A=b\0");
     made.expect("prepared");
     let folder = scratch.ground.spool.folder(job.id.0, job.attempt.0);
     assert_eq!(folder.found().expect("read"), Found::NotStarted);
@@ -81,7 +81,7 @@ fn a_manifest_says_what_the_job_is_bound_to() {
     let bound = |config: &Config, machine: Option<Machine>| {
         let mut scratch = scratch();
         scratch.ground.machine = machine;
-        let made = scratch.ground.prepare(&job, Term(7), config, b"#!/bin/sh\n", b"");
+        let made = scratch.ground.prepare((&job, &[]), Term(7), config, b"#!/bin/sh\n", b"");
         made.expect("prepared");
         let folder = scratch.ground.spool.folder(job.id.0, job.attempt.0);
         !folder.manifest().expect("a manifest").bound_to.is_empty()
@@ -130,7 +130,7 @@ fn a_user_whom_the_host_does_not_know_is_no_fault_of_the_node() {
     let mut job = own_job();
     Arc::make_mut(&mut job.spec).user = UserId(3_999_999_999);
     let scratch = scratch();
-    let refused = scratch.ground.prepare(&job, Term(7), &config(), b"", b"");
+    let refused = scratch.ground.prepare((&job, &[]), Term(7), &config(), b"", b"");
     let refused = refused.expect_err("a stranger");
     assert!(matches!(refused, LaunchError::Account(_)) && !refused.is_node_fault());
     assert_eq!(scratch.ground.spool.folders().expect("read"), []);
@@ -142,6 +142,6 @@ fn a_spool_that_can_not_be_written_is_a_fault_of_the_node() {
     let job = own_job();
     let folder = scratch.ground.spool.folder(job.id.0, job.attempt.0);
     std::fs::write(folder.path(), "in the way").expect("written");
-    let refused = scratch.ground.prepare(&job, Term(7), &config(), b"", b"");
+    let refused = scratch.ground.prepare((&job, &[]), Term(7), &config(), b"", b"");
     assert!(refused.expect_err("no folder").is_node_fault());
 }

@@ -11,6 +11,7 @@ mod cpus;
 mod dependency;
 mod event;
 mod gres;
+mod het;
 mod inputs;
 mod job;
 mod node;

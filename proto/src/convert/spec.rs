@@ -136,6 +136,7 @@ impl From<&JobSpec> for wire::JobSpec {
             gres: spec.gres.as_deref().map(Into::into),
             asks: spec.asks.as_deref().map(Into::into),
             reservations: spec.reservations.clone(),
+            het: spec.het.map(Into::into),
         }
     }
 }
@@ -170,6 +171,7 @@ pub(super) fn slim_spec(spec: &JobSpec) -> wire::JobSpec {
         gres: spec.gres.as_deref().map(Into::into),
         asks: spec.asks.as_deref().map(Into::into),
         reservations: spec.reservations.clone(),
+        het: spec.het.map(Into::into),
         ..wire::JobSpec::default()
     }
 }
@@ -228,6 +230,7 @@ impl TryFrom<wire::JobSpec> for JobSpec {
             gres: gres::shared(wire.gres),
             asks: asks::shared(wire.asks)?,
             reservations: wire.reservations,
+            het: wire.het.map(TryInto::try_into).transpose()?,
         })
     }
 }

@@ -5,6 +5,7 @@ mod asks;
 mod cpus;
 mod golden;
 mod gres;
+mod het;
 mod placing;
 mod preemption;
 mod properties;

@@ -20,7 +20,7 @@ use common::{
     time::{Span, TimeLimit, Timestamp},
 };
 
-use crate::{accounts, asks, cpus, gres, placing, preemption, reservations, usage};
+use crate::{accounts, asks, cpus, gres, het, placing, preemption, reservations, usage};
 
 /// The entry that holds `event` in the golden files.
 pub(crate) fn entry(event: Event) -> Entry {
@@ -100,8 +100,7 @@ pub(crate) fn events() -> Vec<Event> {
     events.extend(usage::events());
     events.extend(asks::times());
     events.push(cpus::asked());
-    events.extend(preemption::events());
-    events.extend(placing::events());
+    events.extend([preemption::events(), placing::events(), het::events()].concat());
     events
 }
 
@@ -402,6 +401,7 @@ pub(crate) fn bare_spec() -> JobSpec {
         reservations: vec![],
         gres: None,
         asks: None,
+        het: None,
     }
 }
 

@@ -29,6 +29,7 @@ fn commands() -> Vec<Command> {
         Command::Submit(Box::new(Submission {
             by: by(number),
             spec: samples::bare_spec(),
+            components: vec![],
             script: Bytes::from_static(b"#!/bin/sh\ntrue\n"),
             environment: Bytes::from_static(b"PATH=/bin\0"),
         }))
@@ -57,6 +58,7 @@ fn commands() -> Vec<Command> {
         partition: None,
         time_limit: None,
         places: vec![Place::of(n1.clone(), Resources { cpus: 2, memory_mib: 0 }, 1)],
+        others: vec![],
     });
     let report = |report| Command::Report {
         node: n1.clone(),

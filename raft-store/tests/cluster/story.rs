@@ -62,6 +62,7 @@ impl Head {
         let submission = Submission {
             by: By { user: ALICE, request: self.request() },
             spec: spec(),
+            components: vec![],
             script: Bytes::copy_from_slice(script.as_bytes()),
             environment: Bytes::from_static(b"PATH=/bin\0"),
         };

@@ -130,6 +130,7 @@ impl World {
         let submission = Submission {
             by,
             spec: spec(name, cpus),
+            components: vec![],
             script: Bytes::from_static(b"#!/bin/sh\ntrue\n"),
             environment: Bytes::from_static(b"PATH=/bin\0"),
         };

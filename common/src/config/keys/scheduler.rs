@@ -7,7 +7,10 @@ const ARRAYS: &str = "tasks of arrays are planned as other jobs are";
 const CALLS: &str = "no call of a user waits for the scheduler, or it for them";
 const ZERO: &str = "a job that asks for more licenses than there are is refused";
 const LICENSES: &str = "licenses are planned ahead with the nodes in any case";
-const HET: &str = "there are no heterogeneous jobs";
+const HET: &str = "heterogeneous jobs are planned as all others are";
+const HET_STEPS: &str = "there are no steps of several components";
+const HET_WHOLE: &str =
+    "what is done to a component is done to it alone, and what is done to the leader to all";
 const LIMITS: &str = "limits of associations are not enforced";
 const PASS: &str = "a pass looks at as many jobs as it takes, on a view of its own";
 const RESERVE: &str = "nodes are kept for every job that waits";
@@ -57,9 +60,9 @@ pub(in crate::config) static SCHEDULER: &[Key] = &[
     idle("defer", ALWAYS),
     idle("defer_batch", ALWAYS),
     idle("delay_boot", "nodes are not switched off and on"),
-    idle("disable_hetjob_steps", HET),
+    idle("disable_hetjob_steps", HET_STEPS),
     idle("disable_job_shrink", "jobs do not change their size"),
-    idle("enable_hetjob_steps", HET),
+    idle("enable_hetjob_steps", HET_STEPS),
     idle("enable_job_state_cache", CALLS),
     idle("enable_user_top", "scontrol top is not among the commands"),
     idle("extra_constraints", "a job that asks for some is refused"),
@@ -94,6 +97,6 @@ pub(in crate::config) static SCHEDULER: &[Key] = &[
     idle("step_retry_count", STEPS),
     idle("step_retry_time", STEPS),
     idle("time_min_as_soft_limit", "a job that asks for a least time is refused"),
-    idle("whole_hetjob", HET),
-    idle("whole_pack", HET),
+    idle("whole_hetjob", HET_WHOLE),
+    idle("whole_pack", HET_WHOLE),
 ];

@@ -9,7 +9,7 @@ use crate::{
     config::Config,
     cpus::Grain,
     id::{ClusterId, ContentHash, ControllerName, JobId, UserId},
-    job::{MAX_ARRAY_SIZE, Phase},
+    job::{HetPart, MAX_ARRAY_SIZE, Phase},
     machine::{Event, FORMAT, Refusal, State, TokenRole},
     time::Timestamp,
 };
@@ -153,10 +153,17 @@ pub(super) fn expire_token(state: &State, now: Timestamp, secret: ContentHash) -
     }
 }
 
-/// Ended jobs leave the live state. What came back to life meanwhile stays.
+/// Ended jobs leave the live state, and those with them that they led. What came back to life
+/// meanwhile stays.
 pub(super) fn forget(state: &State, jobs: Vec<JobId>) -> Vec<Event> {
     let ended = |job: &JobId| {
         state.jobs.get(job).is_some_and(|job| matches!(job.phase, Phase::Ended { .. }))
     };
-    jobs.into_iter().filter(ended).map(|job| Event::JobForgotten { job }).collect()
+    let all = |job: JobId| {
+        let part = state.jobs.get(&job).and_then(|job| job.het());
+        let led = part.into_iter().flat_map(HetPart::led);
+        std::iter::once(job).chain(led)
+    };
+    let own = jobs.into_iter().filter(|job| !state.jobs.get(job).is_some_and(|job| job.is_led()));
+    own.flat_map(all).filter(ended).map(|job| Event::JobForgotten { job }).collect()
 }

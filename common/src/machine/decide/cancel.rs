@@ -20,10 +20,7 @@ pub(super) fn cancel(
     signal: Option<(u8, SignalScope)>,
 ) -> Result<Vec<Event>, Refusal> {
     let job = owned(state, by.user, job)?;
-    let kills = match signal {
-        None => true,
-        Some((signal, scope)) => signal == SIGKILL && scope != SignalScope::Batch,
-    };
+    let kills = ends(signal);
     match (&job.phase, signal) {
         (Phase::Ended { .. }, _) => Err(Refusal::AlreadyDone(job.id)),
         (Phase::Pending, Some(_)) if !kills => Err(Refusal::Pending(job.id)),
@@ -59,7 +56,15 @@ pub(super) fn cancel(
     }
 }
 
-fn cancelled(at: Timestamp, by: UserId) -> End {
+/// Whether a job is over that is sent this.
+pub(super) fn ends(signal: Option<(u8, SignalScope)>) -> bool {
+    match signal {
+        None => true,
+        Some((signal, scope)) => signal == SIGKILL && scope != SignalScope::Batch,
+    }
+}
+
+pub(super) fn cancelled(at: Timestamp, by: UserId) -> End {
     End {
         at,
         state: EndState::Cancelled,
@@ -150,6 +155,10 @@ pub(super) fn time_up(state: &State, now: Timestamp, job: JobId, attempt: Attemp
         reason: Some(Reason::TimeLimit),
         message: None,
     };
+    if job.is_led() {
+        // Nothing of it is left to be cleaned up.
+        return vec![Event::JobEnded { job: job.id, attempt, end }];
+    }
     vec![Event::JobCompleting { job: job.id, attempt, end, requeue: None }]
 }
 

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use crate::{
     id::JobId,
-    job::{Dependency, Fate, Job, On, Task},
+    job::{Dependency, Fate, HetPart, Job, On, Task},
     machine::State,
 };
 
@@ -19,13 +19,18 @@ enum Ahead {
 impl Ahead {
     fn is(self, job: &Job) -> bool {
         match self {
-            Self::One(one) => one == job.id,
+            Self::One(one) => one == job.id || fellows(job).any(|id| id == one),
             Self::All(array) => Some(array) == job.array_id(),
         }
     }
 }
 
-/// Whether the dependency names the job itself.
+/// The components with which it starts.
+fn fellows(job: &Job) -> impl Iterator<Item = JobId> {
+    job.het().into_iter().flat_map(HetPart::all).filter(|id| *id != job.id)
+}
+
+/// Whether the dependency names the job itself, or a component that starts with it.
 pub(super) fn names_itself(state: &State, job: &Job, dependency: &Dependency) -> bool {
     named(state, dependency).any(|ahead| ahead.is(job))
 }
@@ -40,6 +45,10 @@ pub(super) fn waits_for_itself(
 ) -> bool {
     let group = |job: &Job| job.array_id().unwrap_or(job.id);
     let mut ahead = awaited(state, job, name, dependency);
+    for fellow in fellows(job).filter_map(|id| state.jobs.get(&id)) {
+        let theirs = fellow.dependency.iter();
+        ahead.extend(theirs.flat_map(|theirs| named(state, theirs)));
+    }
     let mut seen: BTreeSet<Ahead> = ahead.iter().copied().collect();
     while let Some(next) = ahead.pop() {
         if next.is(job) {
@@ -51,6 +60,8 @@ pub(super) fn waits_for_itself(
         };
         let tasks = all.into_iter().flat_map(|array| state.tasks(array)).map(|(_, task)| task);
         for other in one.into_iter().chain(tasks).filter(|other| other.is_pending()) {
+            let with = fellows(other).map(Ahead::One);
+            ahead.extend(with.filter(|one| seen.insert(*one)));
             let Some(theirs) = &other.dependency else { continue };
             // The job is not known by a name that it is yet to get.
             let namesake = other.spec.user == job.spec.user && *other.spec.name == *name;

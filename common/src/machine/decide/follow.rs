@@ -6,6 +6,7 @@
 mod queue;
 
 use self::queue::Queue;
+use super::het::echoed;
 use crate::{
     id::JobId,
     job::{
@@ -25,7 +26,8 @@ pub(in crate::machine) fn followed(
     now: Timestamp,
     events: Vec<Event>,
 ) -> Vec<Event> {
-    if !events.iter().any(|event| concerns_others(state, event)) {
+    let follows = |event: &Event| concerns_others(state, event) || !echoed(state, event).is_empty();
+    if !events.iter().any(follows) {
         return events;
     }
     let mut state = state.clone();
@@ -53,7 +55,7 @@ fn concerns_others(state: &State, event: &Event) -> bool {
     };
     let named = || event.job().is_some_and(concerned);
     match event {
-        Event::JobSubmitted { spec, .. } => spec.dependency.is_some(),
+        Event::JobSubmitted { spec, .. } => spec.dependency.is_some() || spec.het.is_some(),
         // The task's own job is not there yet.
         Event::TaskSplit { array, .. } => concerned(*array),
         Event::JobUpdated { changes, .. } => {
@@ -96,12 +98,12 @@ fn concerns_others(state: &State, event: &Event) -> bool {
 
 /// What the event causes in the state that it led to. `before` is its job as it was.
 fn follow(state: &State, before: Option<&Job>, now: Timestamp, event: &Event) -> Vec<Event> {
-    let Some(job) = event.job().and_then(|job| state.jobs.get(&job)) else { return vec![] };
+    let mut follows = echoed(state, event);
+    let Some(job) = event.job().and_then(|job| state.jobs.get(&job)) else { return follows };
     let renamed = before.filter(|before| before.spec.name != job.spec.name);
     if !concerns_others(state, event) && renamed.is_none() {
-        return vec![];
+        return follows;
     }
-    let mut follows = Vec::new();
     match happening(event) {
         Happening::ToIt => {
             let freed = freed_at_once(state, job);
@@ -333,14 +335,23 @@ fn singleton(state: &State, id: JobId, fate: Fate) -> Event {
     Event::ConditionSettled { job: id, condition, fate }
 }
 
-/// The end of a job that can never start, where that is wanted. One that is held stays: its owner
-/// may be about to change what it waits for.
+/// The end of a job that can never start, where that is wanted; of all components of a
+/// heterogeneous one, once all are there. One that is held stays: its owner may be about to change
+/// what it waits for.
 fn killed(state: &State, job: &Job, now: Timestamp) -> Option<Event> {
-    let never = job.dependency.as_ref().is_some_and(|dependency| dependency.is_never());
-    if !never || !job.is_pending() || job.hold != Hold::None {
-        return None;
-    }
     let by_default = state.config.as_ref().is_some_and(|config| config.kill_invalid_depend);
+    let in_vain = |job: &Job| {
+        let never = job.dependency.as_ref().is_some_and(|dependency| dependency.is_never());
+        let waits = never && job.is_pending() && job.hold == Hold::None;
+        waits && job.spec.kill_on_invalid_dep.unwrap_or(by_default)
+    };
+    let killed = match job.het() {
+        None => in_vain(job),
+        Some(part) => {
+            let all = part.all().map(|id| state.jobs.get(&id));
+            all.collect::<Option<Vec<_>>>()?.into_iter().any(|one| in_vain(one))
+        }
+    };
     let end = End {
         at: now,
         state: EndState::Cancelled,
@@ -349,8 +360,8 @@ fn killed(state: &State, job: &Job, now: Timestamp) -> Option<Event> {
         reason: Some(Reason::DependencyNeverSatisfied),
         message: None,
     };
-    let ended = Event::JobEnded { job: job.id, attempt: job.attempt, end };
-    job.spec.kill_on_invalid_dep.unwrap_or(by_default).then_some(ended)
+    let (job, attempt) = (job.led_by().unwrap_or(job.id), job.attempt);
+    killed.then_some(Event::JobEnded { job, attempt, end })
 }
 
 /// A condition of `job` counts from now on.

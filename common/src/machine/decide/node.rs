@@ -1,12 +1,12 @@
 //! How nodes come, go, and are managed.
 
-use std::sync::Arc;
+use std::{collections::BTreeSet, sync::Arc};
 
 use super::report::{node_failed, node_taken};
 use crate::{
     config::{Config, NodeConf},
     gres::{Gres, count_of},
-    id::{NodeName, UserId},
+    id::{JobId, NodeName, UserId},
     job::Job,
     machine::{Event, NodeChange, NodeChanges, NodeTarget, Refusal, State},
     node::{Availability, GresFound, Inventory, Node, NodeReason},
@@ -46,7 +46,7 @@ pub(super) fn update(
     if availability == Availability::Down && node.availability != Availability::Down {
         // Its daemon may well be alive: what runs there is ended by orders, and holds its share
         // of the node until the node has confirmed it.
-        events.extend(held_jobs(state, name).filter_map(|job| node_taken(job, now)));
+        events.extend(struck(state, name).into_iter().filter_map(|job| node_taken(job, now)));
     }
     Ok(events)
 }
@@ -165,16 +165,21 @@ pub(super) fn lose(state: &State, now: Timestamp, name: &NodeName) -> Result<Vec
             )
         }
     };
-    for job in held_jobs(state, name) {
+    for job in struck(state, name) {
         let here = job.holding().is_some_and(|run| run.batch_host() == name);
         events.extend(if here { Some(node_failed(job, now)) } else { node_taken(job, now) });
     }
     Ok(events)
 }
 
-fn held_jobs<'a>(state: &'a State, name: &NodeName) -> impl Iterator<Item = &'a Job> {
-    state.holding.get(name).into_iter().flatten().map(|job| {
-        let job = state.jobs.get(job).expect("check: a job that holds a node is there");
+/// The jobs that the loss of a node strikes: of a heterogeneous job, whichever component had it,
+/// its leader.
+fn struck<'a>(state: &'a State, name: &NodeName) -> Vec<&'a Job> {
+    let job = |id: JobId| {
+        let job = state.jobs.get(&id).expect("check: a job that holds a node is there");
         job.as_ref()
-    })
+    };
+    let held = state.holding.get(name).into_iter().flatten();
+    let jobs: BTreeSet<JobId> = held.map(|id| job(*id).led_by().unwrap_or(*id)).collect();
+    jobs.into_iter().map(job).collect()
 }

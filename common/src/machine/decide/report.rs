@@ -22,7 +22,8 @@ pub(super) fn report(
 ) -> Vec<Event> {
     let current = |job: &&Job| {
         let current = job.attempt == attempt || planted(Bug::IgnoreAttempt);
-        current && job.holding().is_some_and(|run| run.batch_host() == node)
+        let runs = job.holding().is_some_and(|run| run.batch_host() == node);
+        current && runs && !job.is_led()
     };
     let Some(job) = state.jobs.get(&job).map(AsRef::as_ref).filter(current) else {
         return vec![];

@@ -15,18 +15,20 @@ use crate::{
     config::{Config, EnforcePartLimits, MemoryPer, PartitionConf},
     id::{ContentHash, JobId, NodeName},
     job::{Condition, Dependency, Fate, Hold, JobSpec, MemoryRequest, On, Task},
-    machine::{Event, Refusal, State, Submission, command::By},
+    machine::{Event, Refusal, State, command::By},
     time::{TimeLimit, Timestamp},
 };
 
-pub(super) fn submit(
+/// A job, or one component of a heterogeneous one, comes in with its script and its environment.
+pub(super) fn enter(
     state: &State,
     now: Timestamp,
-    submission: Submission,
+    by: &By,
+    mut spec: JobSpec,
+    (script, environment): (Bytes, Bytes),
 ) -> Result<(Vec<Event>, JobId), Refusal> {
-    let Submission { by, mut spec, script, environment } = submission;
     let config = state.config.as_ref().ok_or(Refusal::Disabled)?;
-    may_submit(state, &by, &spec)?;
+    may_submit(state, by, &spec)?;
     let tasks = spec.array.as_ref().map_or(1, |array| array.tasks.len());
     if state.job_count() + u64::from(tasks) > u64::from(config.max_job_count) {
         return Err(Refusal::TooManyJobs);

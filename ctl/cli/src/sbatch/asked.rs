@@ -19,6 +19,8 @@ use super::{limits::Propagate, table::Row};
 /// Where an option stands. A later one goes before an earlier one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Level {
+    /// Of another component of a heterogeneous job.
+    Earlier,
     Script,
     Environment,
     CommandLine,

@@ -11,11 +11,11 @@ use proto::{ctl::SubmitRequest, types as wire};
 use super::{
     asked::{Asked, Setting},
     complaint::Complaint,
+    components::{self, First},
     environment::{self, Login, Variable},
     script::{Script, Source},
-    table::{self, Opt},
 };
-use crate::{client, options::getopt::Getopt};
+use crate::client;
 
 /// What of the submitting process goes into a job.
 #[derive(Clone, Debug)]
@@ -46,16 +46,6 @@ pub(super) struct Prepared {
     pub(super) request: SubmitRequest,
 }
 
-/// What the command line says before anything of it is looked at closely.
-enum First {
-    /// One of `--help`, `--usage`, `--version`.
-    Answer(&'static str),
-    Submit {
-        wrap: Option<String>,
-        operands: Vec<String>,
-    },
-}
-
 /// Either a submission, or the id of an option that asks for a text.
 pub(super) enum Outcome {
     Answer(&'static str),
@@ -70,75 +60,53 @@ pub(super) fn prepare(
     submitter: &Submitter,
     setting: Setting<'_>,
 ) -> Result<Outcome, Complaint> {
-    let (wrap, operands) = match first(called, words)? {
+    let (wrap, components, operands) = match components::first(called, words)? {
         First::Answer(id) => return Ok(Outcome::Answer(id)),
-        First::Submit { wrap, operands } => (wrap, operands),
+        First::Submit { wrap, components, operands } => (wrap, components, operands),
     };
     let source = match (&wrap, operands.first()) {
         (Some(_), Some(_)) => {
             return Err(Complaint::error("Script arguments not permitted with --wrap option"));
         }
         (Some(command), None) => Source::Command(command),
-        (None, Some(word)) if word == ":" => return Err(heterogeneous(word)),
         (None, Some(file)) => Source::File(file),
         (None, None) => Source::Stdin,
     };
     let path = submitter.variable("PATH").unwrap_or_default();
     let script = Script::read(source, Path::new(&submitter.folder), &path)?;
-    let mut asked = Asked::default();
-    asked.read_script(&script, setting, called)?;
-    asked.read_environment(&|name| submitter.variable(name), setting)?;
-    asked.read_command_line(words, setting, called)?;
-    if let Some(line) = script.foreign_directive().filter(|_| !asked.ignore_pbs) {
+    let mut all = components::asked(&script, &components, submitter, (setting, called))?;
+    let ignored = all.iter().any(|asked| asked.ignore_pbs);
+    if let Some(line) = script.foreign_directive().filter(|_| !ignored) {
         let text = format!("directives of other schedulers are not read: {line}");
         return Err(Complaint::error(text).and("Use #SBATCH, or --ignore-pbs to go without them."));
     }
-    if asked.required.is_empty() {
-        asked.required = std::mem::take(&mut asked.nodefile);
-    }
-    let placing = asked.asks.placing;
-    if placing.switches.is_some() && (placing.contiguous || placing.spread) {
+    let ways = all.iter().map(|asked| asked.asks.placing);
+    if ways.into_iter().any(|one| one.switches.is_some() && (one.contiguous || one.spread)) {
         let why = "nodes are chosen in one way at a time";
         return Err(Complaint::unsupported("switches with --contiguous or --spread-job", why));
     }
-    let arguments = operands.into_iter().skip(1).collect();
-    let layout = layout(&mut asked);
-    let environment = job_environment(&asked, submitter)?;
+    let arguments: Vec<String> = operands.into_iter().skip(1).collect();
     let submit_line = std::iter::once(called).chain(words.iter().map(String::as_str));
-    let spec = wire::JobSpec {
-        layout: Some(layout),
-        arguments,
-        submit_line: submit_line.collect::<Vec<_>>().join(" "),
-        ..spec(&asked, &script, submitter, setting)
-    };
+    let submit_line = submit_line.collect::<Vec<_>>().join(" ");
+    let environment = job_environment(&all[0], submitter)?;
+    let specs = all.iter_mut().map(|asked| wire::JobSpec {
+        layout: Some(layout(asked)),
+        arguments: arguments.clone(),
+        submit_line: submit_line.clone(),
+        ..spec(asked, &script, submitter, setting)
+    });
+    let mut specs = specs.collect::<Vec<_>>().into_iter();
     let request = SubmitRequest {
         request: client::request_id(),
-        spec: Some(spec),
+        spec: specs.next(),
+        components: specs.collect(),
         script: script.content.into(),
         environment: environment.into(),
     };
+    let verbose = all.iter().map(|asked| asked.verbose).sum();
+    let remarks = all.iter_mut().flat_map(|asked| std::mem::take(&mut asked.remarks)).collect();
+    let asked = Asked { verbose, remarks, ..all.swap_remove(0) };
     Ok(Outcome::Submit(Box::new(Prepared { asked, request })))
-}
-
-fn first(called: &str, words: &[String]) -> Result<First, Complaint> {
-    let table = table::table();
-    let mut getopt = Getopt::new(&table, words);
-    let mut wrap = None;
-    for given in getopt.by_ref() {
-        let given = given.map_err(|misuse| Complaint::misuse(called, "sbatch", &misuse))?;
-        let row = table::row(given.id);
-        if row.opt == Opt::Answered {
-            return Ok(First::Answer(row.long));
-        }
-        if row.opt == Opt::Wrap {
-            wrap = given.value;
-        }
-    }
-    Ok(First::Submit { wrap, operands: getopt.operands() })
-}
-
-fn heterogeneous(word: &str) -> Complaint {
-    Complaint::error(format!("`{word}` is not supported: there are no heterogeneous jobs"))
 }
 
 fn layout(asked: &mut Asked) -> wire::Layout {
@@ -235,34 +203,6 @@ fn job_environment(asked: &Asked, submitter: &Submitter) -> Result<Vec<u8>, Comp
         environment::set(&mut all, "SLURM_OPEN_MODE", letter);
     }
     Ok(environment::encoded(&all))
-}
-
-impl Asked {
-    fn read_script(
-        &mut self,
-        script: &Script,
-        setting: Setting<'_>,
-        called: &str,
-    ) -> Result<(), Complaint> {
-        let words = script.directives()?;
-        let operands = self.read(super::asked::Level::Script, &words, setting, called)?;
-        match operands.first() {
-            None => Ok(()),
-            Some(word) if ["hetjob", "packjob"].contains(&word.as_str()) => {
-                Err(heterogeneous(word))
-            }
-            Some(word) => Err(Complaint::senseless(format!("Invalid argument: {word}"))),
-        }
-    }
-
-    fn read_command_line(
-        &mut self,
-        words: &[String],
-        setting: Setting<'_>,
-        called: &str,
-    ) -> Result<(), Complaint> {
-        self.read(super::asked::Level::CommandLine, words, setting, called).map(drop)
-    }
 }
 
 #[cfg(test)]

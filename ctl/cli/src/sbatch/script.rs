@@ -15,6 +15,9 @@ const MOST: u64 = 64 << 20;
 
 const DIRECTIVE: &[u8] = b"#SBATCH";
 
+/// What stands between the components of a heterogeneous job. The second is what it once was.
+const SEPARATORS: [&str; 2] = ["hetjob", "packjob"];
+
 /// Directives of other schedulers, which Slurm takes for its own in part.
 const FOREIGN: [&[u8]; 2] = [b"#PBS", b"#BSUB"];
 
@@ -73,17 +76,22 @@ impl Script {
         Self { content: text.into_bytes(), name: "wrap".to_owned(), path: None }
     }
 
-    /// The words of all directives, in order.
-    pub(super) fn directives(&self) -> Result<Vec<String>, Complaint> {
-        let mut words = Vec::new();
+    /// The words of all directives, in order, of each component of a heterogeneous job.
+    pub(super) fn directives(&self) -> Result<Vec<Vec<String>>, Complaint> {
+        let mut components = vec![Vec::new()];
         for (at, line) in header(&self.content) {
             if let Some(rest) = line.strip_prefix(DIRECTIVE) {
                 let rest = std::str::from_utf8(rest);
                 let rest = rest.map_err(|_| wrong(&self.name, at, "the line is not UTF-8"))?;
-                words.extend(split(rest).map_err(|why| wrong(&self.name, at, &why))?);
+                let words = split(rest).map_err(|why| wrong(&self.name, at, &why))?;
+                if words.first().is_some_and(|word| SEPARATORS.contains(&word.as_str())) {
+                    components.push(Vec::new());
+                } else {
+                    components.last_mut().expect("there is one").extend(words);
+                }
             }
         }
-        Ok(words)
+        Ok(components)
     }
 
     /// The first line that is a directive of another scheduler.
@@ -192,7 +200,7 @@ mod tests {
     }
 
     fn words(content: &str) -> Vec<String> {
-        script(content).directives().expect("good directives")
+        script(content).directives().expect("good directives").concat()
     }
 
     #[test]
@@ -201,6 +209,15 @@ mod tests {
                     # SBATCH -n6\n#SBATCH --time 5   # five minutes\n#SBATCH\n\nset -e\n\
                     #SBATCH --bogus\n";
         assert_eq!(words(text), ["-J", "x", "-n4", "--time", "5"]);
+    }
+
+    #[test]
+    fn components_are_parted_by_a_directive_of_their_own() {
+        let text = "#!/bin/sh\n#SBATCH -n1\n#SBATCH hetjob -n5\n#SBATCH packjob\n#SBATCH -n2\n\
+                    #SBATCH --comment hetjob\ntrue\n#SBATCH hetjob\n";
+        let components = script(text).directives().expect("good directives");
+        let expected: [&[&str]; 3] = [&["-n1"], &[], &["-n2", "--comment", "hetjob"]];
+        assert_eq!(components, expected);
     }
 
     #[test]

@@ -9,10 +9,10 @@ use crate::view::JobTarget;
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Target {
     Job(u32),
-    /// Tasks of an array, as they were written.
+    /// Tasks of an array, or a component of a heterogeneous job, as they were written.
     Tasks(JobTarget, String),
-    /// A step, or a component of a job, such as `118.0`: well formed, but there is no such thing in
-    /// this cluster.
+    /// A step, or a component that is not there, such as `118.0`: well formed, but there is no such
+    /// thing in this cluster.
     Part(String),
 }
 
@@ -236,11 +236,11 @@ mod tests {
     #[test]
     fn ids_are_read_as_slurm_does() {
         assert_eq!(Target::parse("117"), Some(Target::Job(117)));
-        for tasks in ["118_5", "118_[6-7]", "118_[0-7,9]"] {
+        for tasks in ["118_5", "118_[6-7]", "118_[0-7,9]", "7+1"] {
             let target = JobTarget::parse(tasks).expect("tasks");
             assert_eq!(Target::parse(tasks), Some(Target::Tasks(target, tasks.to_owned())));
         }
-        for part in ["119.0", "118_5.0", "7+1"] {
+        for part in ["119.0", "118_5.0", "7+1.0"] {
             assert_eq!(Target::parse(part), Some(Target::Part(part.to_owned())), "{part}");
         }
         let wrong =

@@ -10,6 +10,7 @@ use trust::controllers::Target;
 use super::session::Session;
 use crate::{
     client::{self, Controller},
+    components,
     door::{HOLD, RELEASE, REQUEUE},
     say,
     trouble::Trouble,
@@ -110,7 +111,15 @@ pub(super) fn each(
             }
         };
         for job in jobs {
-            match act(session, &job) {
+            let done = match numbered(session, &job) {
+                Ok(Some(target)) => act(session, &target),
+                Ok(None) => {
+                    fail(session, NO_SUCH_JOB, &job.to_string());
+                    continue;
+                }
+                Err(exit) => Err(exit),
+            };
+            match done {
                 Ok(Ok(Done {})) => {}
                 Ok(Err(trouble @ Trouble::Refused { .. })) => {
                     fail(session, &trouble.to_string(), &job.to_string());
@@ -122,6 +131,16 @@ pub(super) fn each(
         }
     }
     exit
+}
+
+/// The same by its number, where it is a component of a heterogeneous job; none where there is no
+/// such.
+fn numbered(session: &mut Session<'_>, target: &JobTarget) -> Result<Option<JobTarget>, u8> {
+    if target.component.is_none() {
+        return Ok(Some(target.clone()));
+    }
+    session
+        .ask("slurm_load_jobs error: ", async |client| components::numbered(client, target).await)
 }
 
 const SUSPEND: &str = "slurm_suspend error:";

@@ -187,7 +187,8 @@ fn jobs(session: &mut Session<'_>, id: Option<&str>) -> Result<u8, u8> {
     }
     let jobs = view::Job::all(&reply.jobs, Timestamp(reply.now));
     let mut jobs = jobs.map_err(|error| malformed(session, error))?;
-    if let Some(target) = target.filter(|target| target.tasks.is_some()) {
+    let part = |target: &view::JobTarget| target.tasks.is_some() || target.component.is_some();
+    if let Some(target) = target.filter(part) {
         jobs.retain(|job| target.names(job.job));
         let single = |job: view::Job<'_>| target.waiting(job.job).and_then(|all| all.first());
         jobs = jobs.into_iter().map(|job| view::Job { task: single(job), ..job }).collect();

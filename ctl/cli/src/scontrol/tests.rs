@@ -55,6 +55,17 @@ fn theirs(text: &str) -> String {
     lines.collect()
 }
 
+/// As 22.05 was seen to show it.
+#[test]
+fn a_component_says_of_which_job_it_is() {
+    let view =
+        samples::pending(77_161, "env.sh", 9, proto::types::Reason::None).component(77_160, 2);
+    let text = record("scontrol show job 77161", &[view], SUBMITTED);
+    let expected = "JobId=77161 HetJobId=77160 HetJobOffset=1 JobName=env.sh\n   \
+                    HetJobIdSet=77160-77161\n   UserId=alice(62001)";
+    assert!(text.starts_with(expected), "{text}");
+}
+
 #[test]
 fn jobs_are_as_slurm_shows_them() {
     let mut tried = 0;

@@ -35,6 +35,7 @@ pub(crate) enum Field {
     ExitCode,
     Group,
     GroupId,
+    Het(Het),
     JobId,
     Licenses,
     LicensesAlloc,
@@ -75,6 +76,14 @@ pub(crate) enum Field {
     File(File),
     /// What Slurm shows of what no job has here.
     Fixed(&'static str),
+}
+
+/// Of a component of a heterogeneous job.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Het {
+    Leader,
+    Offset,
+    Set,
 }
 
 /// What a job asks of its nodes' sockets, cores and threads.
@@ -130,6 +139,7 @@ impl Field {
     }
 
     /// Appends its value.
+    #[expect(clippy::too_many_lines, reason = "a line for each field")]
     pub(crate) fn put(self, out: &mut String, job: &Job<'_>, style: &Style<'_>) {
         match self {
             Self::Account => out.push_str(job.spec.account.as_deref().unwrap_or(NULL)),
@@ -156,6 +166,7 @@ impl Field {
             Self::Reservation => out.push_str(job.reservation().as_deref().unwrap_or(NULL)),
             Self::Group => out.push_str(&job.spec.group_name),
             Self::GroupId => put_number(out, job.spec.group),
+            Self::Het(het) => het.put(out, job),
             Self::JobId => job.put_id(out),
             Self::Licenses => out.push_str(job.licenses().unwrap_or(NULL)),
             Self::LicensesAlloc => out.push_str(job.licenses_allocated().unwrap_or(NULL)),
@@ -223,6 +234,18 @@ impl Few {
             Self::Switches => put_number(out, job.switches().map_or(0, |few| few.most)),
             Self::Wait => put_brief(out, job.switch_wait()),
         }
+    }
+}
+
+impl Het {
+    fn put(self, out: &mut String, job: &Job<'_>) {
+        let part = job.het();
+        let text = match self {
+            Self::Leader => part.map(|part| part.leader.to_string()),
+            Self::Offset => part.map(|part| part.offset.to_string()),
+            Self::Set => job.het_set(),
+        };
+        put_tres(out, text);
     }
 }
 

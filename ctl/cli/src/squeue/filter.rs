@@ -75,7 +75,7 @@ impl Filter {
         };
         in_state
             && any(self.jobs.as_ref(), |target| {
-                target.as_ref().is_some_and(|target| target.names(job.job))
+                target.as_ref().is_some_and(|target| target.covers(job.job))
             })
             && any(self.users.as_ref(), |user| *user == job.spec.user)
             && self.not_user != Some(job.spec.user)

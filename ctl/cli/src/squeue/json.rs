@@ -129,9 +129,9 @@ fn deadline_to_job(job: &Job<'_>) -> Fields {
         ("gres_detail", details(job)),
         ("group_id", json!(job.spec.group)),
         ("group_name", json!(job.spec.group_name)),
-        ("het_job_id", number(0)),
-        ("het_job_id_set", json!("")),
-        ("het_job_offset", number(0)),
+        ("het_job_id", number(job.het().map_or(0, |part| part.leader.into()))),
+        ("het_job_id_set", json!(job.het_set().unwrap_or_default())),
+        ("het_job_offset", number(job.het().map_or(0, |part| part.offset.into()))),
         ("job_id", json!(job.id())),
     ]
 }

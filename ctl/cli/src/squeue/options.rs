@@ -389,8 +389,8 @@ fn who(args: &Args) -> Option<Vec<u32>> {
     Some(known.collect())
 }
 
-/// Jobs by their numbers, and tasks of arrays. A step belongs to its job's number; a component of a
-/// job is not there.
+/// Jobs by their numbers, tasks of arrays, and components of heterogeneous jobs. A step belongs to
+/// its job's number.
 fn ids(list: &str) -> Result<Vec<Option<JobTarget>>, u8> {
     let words = list.split(',').map(str::trim).filter(|word| !word.is_empty());
     words
@@ -408,8 +408,10 @@ fn ids(list: &str) -> Result<Vec<Option<JobTarget>>, u8> {
                 None => Ok(Some(JobTarget::job(job))),
                 Some(part) => {
                     let number: u32 = part.parse().map_err(|_| invalid())?;
-                    let tasks = word.contains('_').then(|| TaskSet::one(number));
-                    Ok(tasks.map(|tasks| JobTarget { job, tasks: Some(tasks) }))
+                    Ok(Some(match word.contains('_') {
+                        true => JobTarget::tasks(job, Some(TaskSet::one(number))),
+                        false => JobTarget { component: Some(number), ..JobTarget::job(job) },
+                    }))
                 }
             }
         })

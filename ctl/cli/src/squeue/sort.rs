@@ -106,6 +106,7 @@ fn compare(field: Field, one: &Job<'_>, other: &Job<'_>) -> Ordering {
         | F::ExitCode
         | F::File(_)
         | F::Fixed(_)
+        | F::Het(_)
         | F::Licenses
         | F::LicensesAlloc
         | F::MaxNodes

@@ -3,7 +3,7 @@
 use super::field::{
     Few as Asked,
     Field::{self, *},
-    File, Time as At, Topology,
+    File, Het, Time as At, Topology,
 };
 use crate::render::Lookup;
 
@@ -104,9 +104,9 @@ const KEYS: &[(&str, &str, Field)] = &[
     ("Feature", "FEATURES", Constraint),
     ("GroupId", "GROUP", GroupId),
     ("GroupName", "GROUP", Group),
-    ("HetJobId", "HET_JOB_ID", Fixed("N/A")),
-    ("HetJobIdSet", "HET_JOB_ID_SET", Fixed("N/A")),
-    ("HetJobOffset", "HET_JOB_OFFSET", Fixed("N/A")),
+    ("HetJobId", "HET_JOB_ID", Field::Het(Het::Leader)),
+    ("HetJobIdSet", "HET_JOB_ID_SET", Field::Het(Het::Set)),
+    ("HetJobOffset", "HET_JOB_OFFSET", Field::Het(Het::Offset)),
     ("JobArrayId", "JOBID", JobId),
     ("JobId", "JOBID", Number),
     ("LastSchedEval", "LAST_SCHED_EVAL", Time(At::LastEvaluated)),

@@ -352,6 +352,43 @@ fn ended_jobs_are_shown_to_who_asks_for_them() {
     assert_eq!(run("squeue -h -t CD -o %i", &views, SUBMITTED + 100).0, "25\n");
 }
 
+/// As 22.05 was seen to show `sbatch -n1 : -n2 env.sh`.
+#[test]
+fn components_are_shown_by_their_leaders() {
+    let component = |id, priority| {
+        samples::pending(id, "env.sh", priority, Reason::Resources).component(77_160, 2)
+    };
+    let views =
+        [component(77_160, 9), component(77_161, 8), samples::pending(5, "x", 7, Reason::Priority)];
+    let shown = |command: &str| run(command, &views, SUBMITTED).0;
+    assert_eq!(shown("squeue -h -o %i"), "77160+0\n77160+1\n5\n");
+    assert_eq!(
+        shown("squeue -h -o '%i|%A|%F|%K'"),
+        "77160+0|77160|77160|N/A\n77160+1|77161|77161|N/A\n5|5|5|N/A\n"
+    );
+    assert_eq!(
+        shown("squeue -h -O JobID:6,JobArrayID:8,HetJobID:6,HetJobOffset:4,HetJobIDSet"),
+        "77160 77160+0 77160 0   77160-77161         \n\
+         77161 77160+1 77160 1   77160-77161         \n\
+         5     5       N/A   N/A N/A                 \n"
+    );
+    // The leader's number means all, any other one itself.
+    assert_eq!(shown("squeue -h -o %A -j 77160"), "77160\n77161\n");
+    assert_eq!(shown("squeue -h -o %A -j 77161"), "77161\n");
+    assert_eq!(shown("squeue -h -o %A -j 77160+1"), "77161\n");
+    assert_eq!(shown("squeue -h -o %A -j 77160+2"), "");
+    let jobs = Job::all(&views, common::time::Timestamp::from_seconds(SUBMITTED)).expect("whole");
+    let values: Vec<_> = jobs.iter().map(|job| json::job(job, "ref")).collect();
+    let number = |value: &serde_json::Value, key: &str| value[key]["number"].as_u64();
+    assert_eq!(number(&values[1], "het_job_id"), Some(77_160));
+    assert_eq!(number(&values[1], "het_job_offset"), Some(1));
+    assert_eq!(values[1]["het_job_id_set"], "77160-77161");
+    assert_eq!(
+        (number(&values[2], "het_job_id"), &values[2]["het_job_id_set"]),
+        (Some(0), &"".into())
+    );
+}
+
 /// Every long option of the real command is known, be it to be refused.
 #[test]
 fn all_of_slurms_options_are_known() {

@@ -56,7 +56,7 @@ pub(super) fn run(args: &Args) -> u8 {
 /// One job, or one task.
 fn asked(text: &str) -> Result<WhyRequest, String> {
     let wrong = || "Invalid job id specified".to_owned();
-    let JobTarget { job, tasks } = JobTarget::parse(text).ok_or_else(wrong)?;
+    let JobTarget { job, tasks, component: _ } = JobTarget::parse(text).ok_or_else(wrong)?;
     let task = tasks.as_ref().and_then(TaskSet::first);
     match tasks.map_or(0, |tasks| tasks.len()) {
         0 | 1 => Ok(WhyRequest { job, task }),

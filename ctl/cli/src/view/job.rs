@@ -84,8 +84,8 @@ impl<'a> Job<'a> {
         }
     }
 
-    /// As people name it: `7`, `7_3`, `7_[0-3%2]`.
-    pub(crate) fn put_id(&self, out: &mut String) {
+    /// As people name it, where it is no component: `7`, `7_3`, `7_[0-3%2]`.
+    pub(super) fn put_own_id(&self, out: &mut String) {
         let array = self.array().unwrap_or(self.job.id);
         let written = match (self.task_text(), &self.job.array, self.task) {
             (Some(tasks), Some(Array::Waiting(_)), None) => write!(out, "{array}_[{tasks}]"),

@@ -6,9 +6,9 @@ use proto::{
     config::{NodeConf, Partition, PartitionState},
     ctl::{CpuLayout, CpuLayouts, JobView, NodeView, NodesReply},
     types::{
-        Availability, CpuIds, End, EndState, Hold, Inventory, Job, JobSpec, Layout, MemoryRequest,
-        Node, NodeReason, Place, Reason, Resources, Run, Stage, TaskRun, Tasks, TimeLimit, job,
-        memory_request::Amount,
+        Availability, CpuIds, End, EndState, HetPart, Hold, Inventory, Job, JobSpec, Layout,
+        MemoryRequest, Node, NodeReason, Place, Reason, Resources, Run, Stage, TaskRun, Tasks,
+        TimeLimit, job, memory_request::Amount,
     },
 };
 
@@ -86,6 +86,7 @@ pub(crate) trait Sample {
     fn partition(self, name: &str) -> Self;
     fn hold(self, hold: Hold) -> Self;
     fn begin(self, seconds: u64) -> Self;
+    fn component(self, leader: u32, size: u32) -> Self;
     fn runs(self, started: u64, places: Vec<Place>) -> Self;
     fn ended(self, at: u64, state: EndState) -> Self;
 }
@@ -106,6 +107,13 @@ impl Sample for JobView {
 
     fn minutes(mut self, minutes: u32) -> Self {
         self.job().time_limit = Some(TimeLimit { minutes: Some(minutes) });
+        self
+    }
+
+    /// Of a heterogeneous job.
+    fn component(mut self, leader: u32, size: u32) -> Self {
+        let offset = self.job().id - leader;
+        self.spec().het = Some(HetPart { leader, offset, size });
         self
     }
 

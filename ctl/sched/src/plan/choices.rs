@@ -3,14 +3,17 @@
 use std::sync::Arc;
 
 use common::{
+    config::PartitionState,
+    id::NodeName,
     job::{Asks, CoreAsk, Job, JobSpec, Licenses, Reason},
     machine::few_switches,
     time::TimeLimit,
 };
 
-use super::{Line, Pass};
+use super::{Line, Pass, Verdict};
 use crate::{
     board::Share,
+    placement::need,
     sites::{Site, sites},
     timeline::{ClassId, Start, VeilId},
 };
@@ -38,6 +41,41 @@ pub(super) fn shortened(job: &Job, start: &Start) -> Option<TimeLimit> {
 }
 
 impl<'a> Pass<'a> {
+    /// The nodes that the job must have, if nothing keeps it from starting but room.
+    pub(super) fn admitted(&mut self, line: &Line<'a>, job: &Job) -> Result<Vec<usize>, Verdict> {
+        match line.conf.state {
+            PartitionState::Down => return Err(Verdict::Close(Reason::PartitionDown)),
+            PartitionState::Inactive => return Err(Verdict::Close(Reason::PartitionInactive)),
+            PartitionState::Up | PartitionState::Drain => {}
+        }
+        if let Some(reason) = hindrance(line, job) {
+            return Err(Verdict::Wait(reason));
+        }
+        if let Some(begin) = job.begin.filter(|begin| *begin > self.now) {
+            return Err(Verdict::WaitUntil(begin));
+        }
+        if self.is_full(job) {
+            return Err(Verdict::Wait(Reason::JobArrayTaskLimit));
+        }
+        if let Some(limits) = &mut self.limits
+            && let Err(limit) = limits.may_start(job, &need(self.config, line.conf, job))
+        {
+            return Err(Verdict::Wait(limit));
+        }
+        let board = &self.board;
+        let position = |name: &NodeName| board.position(name).filter(|at| line.nodes.contains(at));
+        let required: Option<Vec<usize>> = job.spec.required_nodes.iter().map(position).collect();
+        let Some(mut required) = required else {
+            return Err(Verdict::Wait(Reason::ReqNodeNotAvail));
+        };
+        if required.iter().any(|at| !board.shares[*at].usable) {
+            return Err(Verdict::Wait(Reason::ReqNodeNotAvail));
+        }
+        required.sort_unstable();
+        required.dedup();
+        Ok(required)
+    }
+
     /// The job's request for each of its choices of nodes that the required ones are of.
     pub(super) fn classes(
         &mut self,
@@ -195,7 +233,7 @@ fn unconstrained(spec: &JobSpec) -> JobSpec {
 }
 
 /// What keeps the job from starting whatever is free.
-pub(super) fn hindrance(line: &Line<'_>, job: &Job) -> Option<Reason> {
+fn hindrance(line: &Line<'_>, job: &Job) -> Option<Reason> {
     let conf = line.conf;
     let nodes_max = conf.max_nodes.unwrap_or(u32::MAX);
     let wants = job.spec.layout.min_nodes.max(job.spec.constraint().least_nodes());

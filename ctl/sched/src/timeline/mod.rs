@@ -30,6 +30,7 @@ mod slot;
 mod tenants;
 mod together;
 mod tree;
+mod tried;
 mod veil;
 
 use std::collections::BTreeMap;
@@ -42,6 +43,7 @@ pub use self::{
     grid::Grid,
     tenants::{Share, Tenant},
     tree::{Leaves, Switch},
+    tried::Trial,
     veil::{Sight, VeilId},
 };
 
@@ -309,6 +311,19 @@ impl Timeline {
         from: u64,
         until: u64,
     ) {
+        self.give_back(held, from, until);
+        let from = self.slots[self.position(from)].begin;
+        for class in &mut self.classes {
+            class.look_again(from);
+        }
+    }
+
+    fn give_back(
+        &mut self,
+        held: impl IntoIterator<Item = (usize, Amounts)>,
+        from: u64,
+        until: u64,
+    ) {
         let (from, to) = (self.position(from), self.end(until));
         let packed = |(node, amounts)| {
             let amounts = self.packing.asked(amounts).expect("what was taken can be packed");
@@ -317,10 +332,6 @@ impl Timeline {
         let nodes: Vec<_> = held.into_iter().map(packed).collect();
         for slot in &mut self.slots[from..to] {
             slot.give_back(&nodes, &self.totals, &self.shapes, &self.packing);
-        }
-        let from = self.slots[from].begin;
-        for class in &mut self.classes {
-            class.look_again(from);
         }
     }
 

@@ -21,6 +21,15 @@ pub(super) struct Class {
 }
 
 impl Class {
+    /// How far the search has come.
+    pub(super) fn known(&self) -> (u64, usize) {
+        (self.from, self.word)
+    }
+
+    pub(super) fn set_known(&mut self, known: (u64, usize)) {
+        (self.from, self.word) = known;
+    }
+
     /// Something was given back from that moment on, so that there may be room for whatever would
     /// still run then.
     pub(super) fn look_again(&mut self, from: u64) {

@@ -43,7 +43,15 @@ pub(super) fn freed(
     let timeline = &board.timeline;
     let Some(before) = timeline.border_before(start.at) else { return vec![] };
     let full = |(node, tasks): &&(usize, u32)| timeline.tasks_at(class, *node, before) < *tasks;
-    let full: Vec<usize> = start.nodes.iter().filter(full).map(|(node, _)| *node).collect();
+    let mut full: Vec<usize> = start.nodes.iter().filter(full).map(|(node, _)| *node).collect();
+    if job.het().is_some() {
+        // Components may leave each other no room, where each has some for itself.
+        let beside = pass.found_beside.iter().map(|(start, _)| start);
+        let nodes = std::iter::once(start).chain(beside).flat_map(|start| &start.nodes);
+        full = nodes.map(|(node, _)| *node).collect();
+        full.sort_unstable();
+        full.dedup();
+    }
     let counts = |until: u64| (before + 1..=start.at).contains(&until);
     let name = |node: &usize| board.shares[*node].name.clone();
     let mut freed: Vec<Freed> = Vec::new();

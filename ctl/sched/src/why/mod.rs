@@ -5,6 +5,7 @@
 //! what would help is found by planning again. So a new kind of constraint shows up here without
 //! being told.
 
+mod component;
 mod freed;
 mod obstacle;
 mod room;
@@ -99,10 +100,14 @@ pub struct Planned {
 }
 
 /// Why the job waits; nothing for one that does not, or that is not there. Of one that waits in
-/// several partitions, it is told of the one where it would start first.
+/// several partitions, it is told of the one where it would start first; of a component that does
+/// not lead, what is told of its leader.
 #[must_use]
 pub fn why(view: &State, now: Timestamp, job: JobId) -> Option<Waiting> {
     let asked = view.jobs.get(&job).filter(|job| job.is_pending())?;
+    if let Some(leader) = asked.led_by() {
+        return why(view, now, leader);
+    }
     let views = several::each(view, job);
     let waiting = views.iter().filter_map(|view| why_there(view, now, job));
     let never = Timestamp(u64::MAX);
@@ -153,7 +158,7 @@ fn why_there(view: &State, now: Timestamp, job: JobId) -> Option<Waiting> {
         let start = considered.class.zip(considered.start.as_ref());
         waiting.planned = start.map(|(class, start)| Planned {
             at: Timestamp(start.at),
-            places: reached.places(own, start),
+            places: reached.all_places(own, start),
             freed: freed::freed(reached, &free, own, class, start),
         });
         let limit = obstacle::at_turn(&considered);

@@ -14,6 +14,7 @@ use common::{
 
 use super::{
     Waiting,
+    component::blamed,
     room::{self, Kind as Lack, Room},
 };
 use crate::reached::{Considered, Reached};
@@ -68,7 +69,9 @@ pub(super) fn peel(view: &State, now: Timestamp, id: JobId) -> Peeled {
         if last || peeled.supposed.contains(&reason) {
             break;
         }
+        let job = blamed(&peeled.view, &job, reason);
         let text = text(reason, &peeled, &config, &job);
+        let text = if job.id == id { text } else { format!("of component {}: {text}", job.id) };
         let until = until(reason, &peeled, &job);
         peeled.obstacles.push(Obstacle { reason, text, until });
         if reason == Reason::Licenses && licensed.is_none() {
@@ -180,7 +183,7 @@ fn until(reason: Reason, peeled: &Peeled, job: &Job) -> Option<Timestamp> {
 
 /// What is known of a reason here. Those that are not known show up by their words alone.
 #[derive(Clone, Copy)]
-enum Kind {
+pub(super) enum Kind {
     Held,
     Dependency,
     Begin,
@@ -203,7 +206,7 @@ enum Kind {
 }
 
 impl Kind {
-    fn of(reason: Reason) -> Self {
+    pub(super) fn of(reason: Reason) -> Self {
         const KNOWN: &[(Reason, Kind)] = &[
             (Reason::JobHeldUser, Kind::Held),
             (Reason::JobHeldAdmin, Kind::Held),

@@ -158,10 +158,13 @@ impl Bench {
     }
 
     fn submit(&mut self, options: &str) -> String {
-        let spec = options::job(options, ALICE, self.now);
+        let mut specs = options.split(" : ").map(|options| options::job(options, ALICE, self.now));
+        let spec = specs.next().expect("there is a job");
+        let components = specs.collect();
         let submission = Submission {
             by: self.by(spec.user),
             spec,
+            components,
             script: Bytes::from_static(b"#!/bin/sh\n"),
             environment: Bytes::new(),
         };
@@ -348,7 +351,8 @@ impl Bench {
 
     fn told(&self, plan: &Plan) -> String {
         let mut text = String::new();
-        for Allocation { job, task, places, time_limit, .. } in &plan.starts {
+        let starts = plan.starts.iter().flat_map(Allocation::all);
+        for Allocation { job, task, places, time_limit, .. } in starts {
             let places: Vec<String> = places.iter().map(place).collect();
             let task = task.map(|task| format!("_{task}")).unwrap_or_default();
             let limit = time_limit.map(|limit| format!(", for {}", limit.padded()));

@@ -4,6 +4,7 @@ use common::{
     config::Config,
     id::{ContentHash, JobId},
     job::{Constraint, Features, Place, Reason},
+    machine::Allocation,
 };
 use proptest::prelude::*;
 
@@ -70,6 +71,8 @@ fn options() -> impl Strategy<Value = String> {
 pub(crate) fn command() -> impl Strategy<Value = String> {
     prop_oneof![
         6 => options().prop_map(|options| format!("submit {options}")),
+        2 => proptest::collection::vec(options(), 2..4)
+            .prop_map(|parts| format!("submit {}", parts.join(" : "))),
         3 => Just("start".to_owned()),
         2 => (0..8_usize).prop_map(|which| format!("end-nth {which}")),
         1 => "node n[1-5] (drain|down|resume)",
@@ -99,9 +102,9 @@ fn in_a_row(config: &Config, places: &[Place]) -> bool {
     all.any(|row| row.iter().all(|node| names.contains(&node.name.as_str())))
 }
 
-/// The jobs that hold nodes now.
+/// The jobs that hold nodes now. Components end with their leaders.
 fn holding(bench: &Bench) -> Vec<JobId> {
-    let jobs = bench.state.jobs.iter().filter(|(_, job)| job.holding().is_some());
+    let jobs = bench.state.jobs.iter().filter(|(_, job)| job.holding().is_some() && !job.is_led());
     jobs.map(|(id, _)| *id).collect()
 }
 
@@ -134,7 +137,8 @@ proptest! {
             let conf = format!("SchedulerType=sched/{order}\n{conf}\n{select}");
             let mut bench = Bench::new(&conf);
             for command in &commands {
-                for start in bench.plan().starts {
+                let plan = bench.plan();
+                for start in plan.starts.iter().flat_map(Allocation::all) {
                     let asked = bench.state.jobs[&start.job].spec.constraint();
                     let config = bench.state.config.as_ref().expect("it is configured");
                     prop_assert!(meets(config, asked, &start.places), "{} {:?}", asked.text, start);
@@ -190,6 +194,9 @@ proptest! {
             let mut plan = bench.plan();
             for start in &mut plan.starts {
                 start.asked = sched::bare(&start.asked).into();
+                for other in &mut start.others {
+                    other.asked = sched::bare(&other.asked).into();
+                }
             }
             prop_assert_eq!(bench.plan_of(&inputs), plan);
             prop_assert!(inputs.blobs.is_empty() && inputs.requests.is_empty());

@@ -44,10 +44,13 @@ impl Ranked {
         }
         let Self { ranks, closed, .. } = self;
         let mut behind = |job: &Job| {
-            job.partition.each().all(|partition| {
-                let Some(key) = ranks.key(job, partition) else { return true };
-                closed.get(&PartitionName::from(partition)).is_some_and(|last| key > *last)
-            })
+            // A component stands in no queue, and may be what its leader waits for.
+            let counts = job.is_led() && job.is_pending();
+            !counts
+                && job.partition.each().all(|partition| {
+                    let Some(key) = ranks.key(job, partition) else { return true };
+                    closed.get(&PartitionName::from(partition)).is_some_and(|last| key > *last)
+                })
         };
         let same = self.seen.jobs.ptr_eq(&state.jobs)
             || self.seen.jobs.diff(&state.jobs).all(|item| match item {

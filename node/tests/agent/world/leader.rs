@@ -33,7 +33,7 @@ impl World {
     }
 
     fn launch_of(run: RunId) -> Order {
-        let launch = Launch { job: job(run), script: None, environment: None };
+        let launch = Launch { job: job(run), components: vec![], script: None, environment: None };
         Order::Launch(Box::new(launch))
     }
 

@@ -66,8 +66,14 @@ fn still(state: &State, now: Timestamp, event: Event) -> Option<Event> {
         let job = if waiting.len() == 1 { array } else { JobId(state.next_job) };
         return Some(Event::TaskSplit { array, index, job });
     }
+    let job = event.job().and_then(|job| state.jobs.get(&job))?;
+    let told = matches!(event, Event::ConditionSettled { .. });
+    if job.is_led() && !told {
+        // It follows at once of what was said of its leader.
+        return Some(event);
+    }
     // All others are about a job that waits.
-    let job = event.job().and_then(|job| state.jobs.get(&job)).filter(|job| job.is_pending())?;
+    let job = Some(job).filter(|job| job.is_pending())?;
     let Event::ConditionSettled { condition, .. } = event else { return Some(event) };
     let known = job.dependency.as_ref()?.conditions.get(condition as usize)?;
     let fate = match known.on {

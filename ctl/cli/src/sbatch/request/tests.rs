@@ -9,7 +9,10 @@ use proptest::prelude::*;
 use tempfile::TempDir;
 
 use super::*;
-use crate::sbatch::script;
+use crate::sbatch::{
+    script,
+    table::{self, Opt},
+};
 
 /// 2026-11-23T23:08:09Z, when the captures were taken.
 const NOW: Timestamp = Timestamp(1_795_475_289_000);
@@ -386,6 +389,67 @@ fn foreign_directives_are_not_taken_for_comments() {
     assert!(text.contains("#PBS -l walltime=1:00:00"), "{text}");
     assert!(world.prepare("--ignore-pbs ok.sh").is_ok());
     assert!(world.variable("SBATCH_IGNORE_PBS", "1").prepare("ok.sh").is_ok());
+}
+
+/// The specs of all components that the line asks for.
+fn components(world: &World, line: &str) -> Vec<wire::JobSpec> {
+    let request = world.prepare(line).unwrap_or_else(|wrong| panic!("{wrong:?}")).request;
+    request.spec.into_iter().chain(request.components).collect()
+}
+
+/// As the real one was seen to do.
+#[test]
+fn what_is_said_of_one_component_may_go_for_others() {
+    let world = World::new().script("#!/bin/sh\ntrue\n");
+    let asked = |line: &str| components(&world, line);
+    let tasks = |line: &str| asked(line).iter().map(tasks_of).collect::<Vec<_>>();
+    assert_eq!(tasks("-n1 : -n2 ok.sh"), [1, 2]);
+    assert_eq!(tasks("-n3 : : -n2 ok.sh a : b"), [3, 1, 2]);
+    assert_eq!(asked("-n3 ok.sh : -n2")[0].arguments, [":", "-n2"]);
+    assert_eq!(tasks("-n2 --wrap=true : -n4"), [2, 4]);
+    // What concerns the job as a whole goes for all.
+    for line in ["-J x -t 7 -n2 -p a : -c2 ok.sh", "-n2 -p a : -c2 -J x -t 7 ok.sh"] {
+        let [first, second] = &asked(line)[..] else { panic!("{line}") };
+        assert_eq!([&first.name, &second.name], ["x", "x"], "{line}");
+        assert_eq!([first.time_limit, second.time_limit], [Some(minutes(7)); 2], "{line}");
+        assert_eq!([&*first.partition, &*second.partition], ["a", ""], "{line}");
+        assert_eq!([tasks_of(first), tasks_of(second)], [2, 1], "{line}");
+        let cpus = [first, second].map(|spec| spec.layout.and_then(|all| all.cpus_per_task));
+        assert_eq!(cpus, [None, Some(2)], "{line}");
+    }
+    let memory = |line: &str| -> Vec<_> {
+        asked(line).iter().map(|spec| spec.memory.and_then(|memory| memory.amount)).collect()
+    };
+    use wire::memory_request::Amount::{PerCpu, PerNode};
+    assert_eq!(memory("--mem=5 : -n2 ok.sh"), [Some(PerNode(5)); 2]);
+    assert_eq!(memory("--mem-per-cpu=5 : ok.sh"), [Some(PerCpu(5)), None]);
+    assert_eq!(memory("--mem=5 : --mem-per-cpu=7 ok.sh"), [Some(PerNode(5)), Some(PerCpu(7))]);
+}
+
+fn tasks_of(spec: &wire::JobSpec) -> u32 {
+    spec.layout.map_or(0, |layout| layout.tasks)
+}
+
+fn minutes(minutes: u32) -> wire::TimeLimit {
+    wire::TimeLimit { minutes: Some(minutes) }
+}
+
+#[test]
+fn a_scripts_components_meet_those_of_the_command_line() {
+    let script = "#!/bin/sh\n#SBATCH -n2 -J first -t 5\n#SBATCH hetjob\n#SBATCH -n3 -c2\n\
+                  #SBATCH hetjob\n#SBATCH -N2 -p short -J third\ntrue\n";
+    let world = World::new().script(script);
+    let said = |line: &str| -> Vec<(String, u32)> {
+        components(&world, line).iter().map(|spec| (spec.name.clone(), tasks_of(spec))).collect()
+    };
+    let name = |name: &str, tasks| (name.to_owned(), tasks);
+    assert_eq!(said("ok.sh"), [name("first", 2), name("first", 3), name("third", 2)]);
+    let more = [name("h", 1), name("h", 2), name("third", 2)];
+    assert_eq!(said("-J h -n1 : -n2 ok.sh"), more);
+    assert_eq!(said(": : : -n7 ok.sh").len(), 4);
+    let limits: Vec<_> = components(&world, "ok.sh").iter().map(|spec| spec.time_limit).collect();
+    assert_eq!(limits, [Some(minutes(5)); 3]);
+    assert!(super::super::supposed("-n1 : -n2").is_err(), "not asked of what-if");
 }
 
 proptest! {

@@ -37,7 +37,13 @@ fn owner(record: &mut Record<'_>, job: &Job<'_>, details: bool) {
             record.pair("ArrayTaskThrottle", limit);
         }
     }
+    if let Some(part) = job.het() {
+        record.pair("HetJobId", part.leader).pair("HetJobOffset", part.offset);
+    }
     record.pair("JobName", &spec.name).line();
+    if let Some(set) = job.het_set() {
+        record.pair("HetJobIdSet", set).line();
+    }
     if details {
         record.pair("SLUID", "(null)").line();
     }

@@ -106,8 +106,8 @@ fn lines(state: &State, now: Timestamp, plan: Plan) -> Vec<Line<'_>> {
         its.flat_map(|one| &one.runs).map(|(run, _)| *run).collect::<Vec<JobId>>()
     };
     let mut started: BTreeMap<JobId, Vec<Allocation>> = BTreeMap::new();
-    for start in starts {
-        started.entry(start.job).or_default().push(start);
+    for start in starts.iter().flat_map(Allocation::all) {
+        started.entry(start.job).or_default().push(start.clone());
     }
     let mut lines = Vec::with_capacity(jobs.len());
     for (job, priority) in jobs {
@@ -208,7 +208,13 @@ fn text(inputs: &Inputs, lines: &[Line<'_>], zone: &TimeZone, in_colour: bool) -
     let mut table = plain(header, &[0, 3]);
     let mut styles = vec![HEADING];
     for Line { job, priority, tasks, reason, at, places, make_way } in lines {
-        let id = JobTarget { job: job.id.0, tasks: tasks.clone() }.to_string();
+        let id = match job.het() {
+            Some(part) => {
+                JobTarget { component: Some(part.offset), ..JobTarget::job(part.leader.0) }
+            }
+            None => JobTarget::tasks(job.id.0, tasks.clone()),
+        };
+        let id = id.to_string();
         let priority = priority.to_string();
         let at = at.map(|at| date::format(at, zone)).unwrap_or_default();
         let starts = !places.is_empty();
