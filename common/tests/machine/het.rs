@@ -330,4 +330,8 @@ fn who_can_never_start_takes_the_others_along() {
     assert_eq!(cluster.submit_all(ALICE, waits, plain()), Ok(JobId(4)));
     assert!(cluster.state.jobs.values().all(|job| job.end().is_some()));
     assert_eq!(cluster.state.jobs.len(), 6);
+    // Nor from coming back: then all are over again.
+    let by = cluster.by(ALICE);
+    cluster.send(Command::Requeue { by, job: JobId(4), hold: false }).expect("it is over");
+    assert!(cluster.state.jobs.values().all(|job| job.end().is_some()));
 }

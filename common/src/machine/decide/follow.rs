@@ -48,6 +48,7 @@ fn concerns_others(state: &State, event: &Event) -> bool {
         state.jobs.get(&job).is_some_and(|job| {
             let dependents = &state.dependents;
             job.dependency.is_some()
+                || job.het().is_some()
                 || dependents.of(job.id).next().is_some()
                 || job.array_id().is_some_and(|array| dependents.of(array).next().is_some())
                 || dependents.has_singles(job.spec.user, &job.spec.name)
@@ -349,7 +350,9 @@ fn killed(state: &State, job: &Job, now: Timestamp) -> Option<Event> {
         None => in_vain(job),
         Some(part) => {
             let all = part.all().map(|id| state.jobs.get(&id));
-            all.collect::<Option<Vec<_>>>()?.into_iter().any(|one| in_vain(one))
+            let all = all.collect::<Option<Vec<_>>>()?;
+            // While some have entered, or come back, and others not yet, it is too early.
+            all.iter().all(|one| one.is_pending()) && all.into_iter().any(|one| in_vain(one))
         }
     };
     let end = End {
