@@ -7,7 +7,7 @@ use common::{
     account::{self, Accounts},
     config::{Config, PartitionConf, PreemptMode, PreemptType, Preemption},
     id::JobId,
-    job::{EndState, ExitStatus, Hold, JobSpec},
+    job::{End, EndState, ExitStatus, Hold, JobSpec, Reason},
     machine::{Entry, Event, State},
     time::{Span, Timestamp},
 };
@@ -186,7 +186,10 @@ impl Preempted {
         }
         if let Event::JobRequeued { job, attempt, end, .. } = event {
             let run = RunId { job: *job, attempt: *attempt };
-            let preempted = end.as_ref().is_some_and(|end| end.state == EndState::Preempted);
+            // What could not begin waits again, whatever it was told.
+            let began = |end: &&End| end.reason != Some(Reason::JobLaunchFailure);
+            let end = end.as_ref().filter(began);
+            let preempted = end.is_some_and(|end| end.state == EndState::Preempted);
             let again = !preempted || before.jobs[job].end().is_some() || self.told[&run].requeue;
             assert!(again, "{run} was to be over, and waits again");
             self.ending.insert(run);
