@@ -1,5 +1,7 @@
 //! Licenses: what a cluster has so many of in all, on whichever nodes (`sbatch --licenses`).
 
+use std::collections::BTreeMap;
+
 /// So many of each.
 #[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Licenses {
@@ -41,6 +43,17 @@ impl Licenses {
         counts.retain(|(_, count)| *count > 0);
         counts.sort();
         Ok(Self { text: text.trim().to_owned(), counts })
+    }
+
+    /// What several ask for together. Saturates.
+    pub fn sum<'a>(all: impl IntoIterator<Item = &'a Self>) -> Self {
+        let mut sum = BTreeMap::<&str, u32>::new();
+        for (name, count) in all.into_iter().flat_map(|asked| &asked.counts) {
+            let all = sum.entry(name).or_default();
+            *all = all.saturating_add(*count);
+        }
+        let counts = sum.into_iter().map(|(name, count)| (name.to_owned(), count)).collect();
+        Self { text: String::new(), counts }
     }
 
     /// How many of one.

@@ -1,6 +1,6 @@
 //! What is done to a heterogeneous job, and to one of its components.
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::sync::Arc;
 
 use super::{
     asks::may_have_licenses,
@@ -37,7 +37,7 @@ pub(super) fn submit(
     let leader = next_job(state, config)?;
     let all = std::iter::once(spec).chain(components);
     let all: Vec<JobSpec> = all.collect();
-    may_have_licenses(state, &licenses(all.iter()))?;
+    may_have_licenses(state, &licenses(&all))?;
     let entered = in_turn(state, now, (0..).zip(all), |state, (offset, spec)| {
         may_be_component(&spec)?;
         let spec = JobSpec { het: Some(HetPart { leader, offset, size }), ..spec };
@@ -50,15 +50,8 @@ pub(super) fn submit(
 }
 
 /// What all of them together want of each license.
-fn licenses<'a>(all: impl Iterator<Item = &'a JobSpec>) -> Licenses {
-    let mut sum = BTreeMap::<String, u32>::new();
-    for spec in all {
-        for (name, count) in &spec.asks().licenses.counts {
-            let all = sum.entry(name.clone()).or_default();
-            *all = all.saturating_add(*count);
-        }
-    }
-    Licenses { text: String::new(), counts: sum.into_iter().collect() }
+fn licenses(all: &[JobSpec]) -> Licenses {
+    Licenses::sum(all.iter().map(|spec| &spec.asks().licenses))
 }
 
 /// What one after the other causes, each as if those before it had happened. Where one is refused,
@@ -136,7 +129,7 @@ pub(super) fn on(
             Some(_) | None => one.spec.as_ref().clone(),
         });
         let specs: Vec<JobSpec> = specs.collect();
-        may_have_licenses(state, &licenses(specs.iter()))?;
+        may_have_licenses(state, &licenses(&specs))?;
     }
     match act {
         // What becomes of the leader becomes of all.

@@ -83,7 +83,7 @@ impl<'a> Pass<'a> {
             self.found = parts[0].classes.first().map(|class| (*class, None));
             self.found_beside.clear();
         }
-        let licenses = licenses(all);
+        let licenses = Licenses::sum(all.iter().map(|job| &job.spec.asks().licenses));
         let limit = all.iter().map(|job| super::limit(job).unwrap_or(u64::MAX)).max();
         let limit = limit.filter(|limit| *limit < u64::MAX);
         let licensed = self.licenses.fit(&licenses, self.now.0, limit);
@@ -370,16 +370,4 @@ impl<'a> Pass<'a> {
         self.board.timeline = timeline;
         could
     }
-}
-
-/// What all of them want of each license.
-fn licenses(all: &[&Job]) -> Licenses {
-    let mut sum = Licenses::NONE;
-    for (name, count) in all.iter().flat_map(|job| &job.spec.asks().licenses.counts) {
-        match sum.counts.iter_mut().find(|(known, _)| known == name) {
-            Some((_, all)) => *all = all.saturating_add(*count),
-            None => sum.counts.push((name.clone(), *count)),
-        }
-    }
-    sum
 }
