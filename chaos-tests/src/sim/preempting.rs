@@ -59,7 +59,12 @@ QOS - 'urgent':MaxTRESPerUser=cpu=12:Preempt='normal,spare'
 Cluster - 'sim':QOS='normal,spare,urgent':DefaultQOS='normal'
 ";
 
-const PLAIN: &str = "QOS - 'normal':MaxTRESPerUser=cpu=12\nCluster - 'sim'\n";
+/// The second one is a partition's.
+const PLAIN: &str = "\
+QOS - 'normal':MaxTRESPerUser=cpu=12
+QOS - 'few':MaxJobsPerUser=2:GrpTRES=cpu=8
+Cluster - 'sim'
+";
 
 /// What the users may have: less than there is, and enough for each job of theirs.
 const USERS: &str = "\
@@ -86,7 +91,8 @@ pub(super) fn configure(config: &mut Config, making: Making) {
         let own = &mut config.partitions[0];
         own.preempt_mode = Some(PreemptMode::Requeue);
         let like = PartitionConf { default: false, preempt_mode: None, ..own.clone() };
-        let spare = PartitionConf { name: "spare".into(), grace_time: 6, ..like.clone() };
+        let few = Some("few".to_owned());
+        let spare = PartitionConf { name: "spare".into(), grace_time: 6, qos: few, ..like.clone() };
         let urgent = PartitionConf { name: "urgent".into(), priority_tier: 9, ..like };
         config.partitions.extend([spare, urgent]);
     }

@@ -68,6 +68,8 @@ pub struct Qos {
     pub priority: u32,
     /// `Flags=DenyOnLimit`: a job that can never start for a limit of its size is refused.
     pub deny_on_limit: bool,
+    /// `Flags=OverPartQOS`: its limits go before those of the partition's QOS.
+    pub over_partition: bool,
     pub limits: Limits,
     /// `Max...PerUser`.
     pub per_user: Most,
@@ -77,6 +79,17 @@ pub struct Qos {
     /// `UsageFactor`, in millionths: how much a run under it counts as used; none: as it is.
     pub usage_factor: Option<u32>,
     pub preemption: QosPreemption,
+}
+
+impl Qos {
+    /// `Flags`, as `sacctmgr` writes them.
+    #[must_use]
+    pub fn flags(&self) -> String {
+        let flags = [(self.deny_on_limit, "DenyOnLimit"), (self.over_partition, "OverPartQOS")];
+        let set: Vec<&str> =
+            flags.into_iter().filter(|(set, _)| *set).map(|(_, flag)| flag).collect();
+        set.join(",")
+    }
 }
 
 /// Who makes way for jobs of a QOS, and how its own do.

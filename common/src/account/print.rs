@@ -77,9 +77,7 @@ impl Options<'_, '_> {
 
     fn qos(&mut self, qos: &Qos) -> fmt::Result {
         self.quoted("Description", &qos.description)?;
-        if qos.deny_on_limit {
-            self.quoted("Flags", "DenyOnLimit")?;
-        }
+        self.quoted("Flags", &qos.flags())?;
         self.limits(&qos.limits)?;
         self.most("PerUser", &qos.per_user)?;
         self.most("PerAccount", &qos.per_account)?;

@@ -265,7 +265,7 @@ impl Config {
     /// The least format of the log ([`crate::machine::FORMAT`]) that can say all of it.
     #[must_use]
     pub fn format(&self) -> u32 {
-        let newer = |conf: &PartitionConf| conf.is_selective() || conf.bounds_sharing();
+        let newer = |conf: &PartitionConf| conf.has_rules() || conf.bounds_sharing();
         let newer = self.partitions.iter().any(newer);
         let accounts = self.enforce != Enforce::default();
         let newer = newer || !self.switches.is_empty();

@@ -40,6 +40,9 @@ pub struct PartitionConf {
     pub allow_qos: Vec<String>,
     /// Under which they may not, where no QOS is allowed by name.
     pub deny_qos: Vec<String>,
+    /// `QOS`, in small letters: its limits hold for all jobs in the partition, whatever QOS they
+    /// have, and go before those of theirs.
+    pub qos: Option<String>,
     /// What becomes of its jobs that make way. None: as the cluster says.
     pub preempt_mode: Option<PreemptMode>,
     /// Seconds that they are given to end.
@@ -87,8 +90,13 @@ impl PartitionConf {
         self.exclusive_user || self.lln || self.max_cpus_per_node.is_some()
     }
 
+    /// Whether it has a QOS, or is for some groups, accounts or QOS alone: nor that.
+    pub(super) fn has_rules(&self) -> bool {
+        self.qos.is_some() || self.is_selective()
+    }
+
     /// Whether it is for some groups, accounts or QOS alone.
-    pub(super) fn is_selective(&self) -> bool {
+    fn is_selective(&self) -> bool {
         let Self { allow_groups, allow_accounts, deny_accounts, allow_qos, deny_qos, .. } = self;
         [allow_groups, allow_accounts, deny_accounts, allow_qos, deny_qos]
             .iter()
@@ -150,6 +158,7 @@ impl PartitionConf {
             deny_accounts: vec![],
             allow_qos: vec![],
             deny_qos: vec![],
+            qos: None,
             preempt_mode: None,
             grace_time: 0,
             def_memory: None,

@@ -19,6 +19,7 @@
 
 mod apply;
 mod arrays;
+mod bounds;
 mod command;
 mod counting;
 mod decide;
@@ -39,6 +40,7 @@ mod suppose;
 mod tallies;
 mod timers;
 mod usage;
+mod wants;
 
 pub use arrays::{ArrayBook, Tasks};
 pub use command::{
@@ -52,9 +54,10 @@ pub use preempts::Preempts;
 pub use refusal::{Lacking, Refusal, Refused};
 pub use reserved::{Reservations, Way};
 pub use restore::{Restore, restored};
-pub use rules::{Rules, Wants};
+pub use rules::Rules;
 pub use sharing::few_switches;
 pub use state::{Authorities, Blob, Controller, QueueKey, Remembered, State, Token};
 pub use tallies::{Tallies, Tally, Whose};
 pub use timers::{next_alarm, timers};
 pub use usage::{Bucket, Owner, Usage};
+pub use wants::Wants;

@@ -1,8 +1,9 @@
 //! Which limits of associations and QOS hold for a job.
 //!
-//! The QOS comes first: what it limits, no association limits (Slurm's resource_limits guide). An
-//! association's limits of all together hold at each level of the tree; its limits of one job or
-//! of one user are the nearest that are set, upwards.
+//! The QOS of the partition comes first, then the job's, or the other way round where the job's has
+//! `OverPartQOS`: what one limits, nothing that comes later limits, and no association (Slurm's
+//! resource_limits guide). An association's limits of all together hold at each level of the tree;
+//! its limits of one job or of one user are the nearest that are set, upwards.
 //!
 //! Asked where a job enters, by the scheduler before it looks for nodes and once it has found some,
 //! and where a start is decided.
@@ -10,13 +11,13 @@
 use std::sync::Arc;
 
 use super::{
-    State,
-    tallies::{Tallies, Tally, Whose, labelled, number},
+    State, Wants,
+    bounds::Bound,
+    tallies::{Tables, Tallies, Whose, number},
 };
 use crate::{
     account::{Accounts, Association, Limits, Most, Qos, Tres, TresLimits},
-    config::Enforce,
-    gres::{Gres, Wanted},
+    config::{Config, Enforce},
     job::{Job, JobSpec, Place, Reason},
     time::TimeLimit,
 };
@@ -25,173 +26,79 @@ use crate::{
 #[derive(Clone, Debug)]
 pub struct Rules {
     accounts: Option<Arc<Accounts>>,
-    enforce: Enforce,
+    config: Arc<Config>,
     tallies: Tallies,
-}
-
-/// What a job would take.
-#[derive(Clone, Copy, Debug, Default)]
-pub struct Wants<'a> {
-    pub cpus: u64,
-    pub memory_mib: u64,
-    pub nodes: u64,
-    /// Where; empty where that is not known, and the amounts are the least that it may be.
-    pub places: &'a [Place],
-    /// Whose generic resources are asked for, where there are no places yet.
-    pub spec: Option<&'a JobSpec>,
-}
-
-impl<'a> Wants<'a> {
-    /// What the places come to.
-    #[must_use]
-    pub fn of(places: &'a [Place]) -> Self {
-        Self {
-            cpus: places.iter().map(|place| u64::from(place.held.cpus)).sum(),
-            memory_mib: places.iter().map(|place| place.held.memory_mib).sum(),
-            nodes: places.len() as u64,
-            places,
-            spec: None,
-        }
-    }
-
-    /// How much of a resource that is.
-    #[must_use]
-    pub fn amount(&self, tres: &Tres) -> u64 {
-        match tres {
-            Tres::Cpu => self.cpus,
-            Tres::Mem => self.memory_mib,
-            Tres::Node => self.nodes,
-            Tres::Gres(name) => self.gres(name),
-        }
-    }
-
-    /// How much of a generic resource, by its name or by its name and type.
-    fn gres(&self, name: &str) -> u64 {
-        let nodes = u32::try_from(self.nodes).unwrap_or(u32::MAX);
-        let asked = self.spec.map(|spec| spec.gres_in_all(nodes)).unwrap_or_default();
-        let asked = asked.into_iter().map(|wanted| {
-            let Wanted { name, kind, count } = wanted;
-            Gres { name, kind, count, ids: vec![] }
-        });
-        let asked: Vec<Gres> = asked.collect();
-        let given = self.places.iter().flat_map(|place| &place.gres);
-        let labels = given.chain(&asked).flat_map(labelled);
-        labels
-            .filter(|(label, _)| label == name)
-            .fold(0, |sum, (_, count)| u64::saturating_add(sum, count))
-    }
-
-    /// What those would have together, were it one of them. Of nodes, those count that they do
-    /// not hold yet.
-    fn beside(&self, tally: Option<&Tally>, tres: &Tres) -> u64 {
-        let has = tally.map_or(0, |tally| tally.amount(tres));
-        let more = match tres {
-            Tres::Node => {
-                let known = |place: &&Place| {
-                    tally.is_some_and(|tally| tally.nodes.contains_key(&place.node))
-                };
-                self.places.iter().filter(|place| !known(place)).count() as u64
-            }
-            Tres::Cpu | Tres::Mem | Tres::Gres(_) => self.amount(tres),
-        };
-        has + more
-    }
 }
 
 /// Where a job stands in the table.
 struct Standing<'a> {
-    qos: Option<(usize, &'a Qos)>,
+    /// The one that goes before the other first, by its place.
+    qos: Vec<(u32, &'a Qos)>,
     association: Option<(usize, &'a Association)>,
 }
 
-/// Whose limit of an amount it is, and of what.
-#[derive(Clone, Copy)]
-enum Bound {
-    AssocGrp,
-    AssocPerJob,
-    AssocPerNode,
-    QosGrp,
-    QosPerJob,
-    QosPerNode,
-    QosPerUser,
-    PerAccount,
-    QosMin,
+/// One of a job's QOS, and those that go before it.
+struct Layer<'a> {
+    at: u32,
+    qos: &'a Qos,
+    before: &'a [(u32, &'a Qos)],
 }
 
-impl Bound {
-    /// Slurm's word; its spelling follows no rule.
-    fn reason(self, tres: &Tres) -> Reason {
-        use Reason as R;
-        let [cpu, mem, node, gres] = match self {
-            Self::AssocGrp => {
-                [R::AssocGrpCpuLimit, R::AssocGrpMemLimit, R::AssocGrpNodeLimit, R::AssocGrpGres]
-            }
-            Self::AssocPerJob => [
-                R::AssocMaxCpuPerJobLimit,
-                R::AssocMaxMemPerJob,
-                R::AssocMaxNodePerJobLimit,
-                R::AssocMaxGresPerJob,
-            ],
-            Self::AssocPerNode => [
-                R::AssocMaxCpuPerNode,
-                R::AssocMaxMemPerNode,
-                R::AssocMaxUnknownPerNode,
-                R::AssocMaxGresPerNode,
-            ],
-            Self::QosGrp => {
-                [R::QosGrpCpuLimit, R::QosGrpMemLimit, R::QosGrpNodeLimit, R::QosGrpGres]
-            }
-            Self::QosPerJob => [
-                R::QosMaxCpuPerJobLimit,
-                R::QosMaxMemoryPerJob,
-                R::QosMaxNodePerJobLimit,
-                R::QosMaxGresPerJob,
-            ],
-            Self::QosPerNode => [
-                R::QosMaxCpuPerNode,
-                R::QosMaxMemoryPerNode,
-                R::QosMaxUnknownPerNode,
-                R::QosMaxGresPerNode,
-            ],
-            Self::QosPerUser => [
-                R::QosMaxCpuPerUserLimit,
-                R::QosMaxMemoryPerUser,
-                R::QosMaxNodePerUserLimit,
-                R::QosMaxGresPerUser,
-            ],
-            Self::PerAccount => [
-                R::MaxCpuPerAccount,
-                R::MaxMemoryPerAccount,
-                R::MaxNodePerAccount,
-                R::MaxGresPerAccount,
-            ],
-            Self::QosMin => {
-                [R::QosMinCpuNotSatisfied, R::QosMinMemory, R::QosMinNode, R::QosMinGres]
-            }
-        };
-        match tres {
-            Tres::Cpu => cpu,
-            Tres::Mem => mem,
-            Tres::Node => node,
-            Tres::Gres(_) => gres,
-        }
+impl Layer<'_> {
+    /// Its limit, where none before has set one.
+    fn own(&self, limit: impl Fn(&Qos) -> Option<u32>) -> Option<u32> {
+        let unset = self.before.iter().all(|(_, before)| limit(before).is_none());
+        limit(self.qos).filter(|_| unset)
     }
 
-    /// An error where an amount is above its limit.
+    /// Holds an amount against its limits, but for those that one before has set.
     fn hold(
-        self,
-        limits: &TresLimits,
-        masked: &TresLimits,
+        &self,
+        bound: Bound,
+        limits: impl Fn(&Qos) -> &TresLimits,
         amount: impl Fn(&Tres) -> u64,
     ) -> Result<(), Reason> {
-        let own = limits.0.iter().filter(|(tres, _)| !masked.0.contains_key(tres));
-        let mut above = own.filter(|(tres, most)| amount(tres) > **most);
-        above.next().map_or(Ok(()), |(tres, _)| Err(self.reason(tres)))
+        let set = |tres: &Tres| sets(self.before, &limits, tres);
+        bound.hold(limits(self.qos), set, amount)
+    }
+
+    /// Whether a job takes as much as it has to at least, once it is known what it takes.
+    fn hold_least(&self, wants: &Wants<'_>) -> Result<(), Reason> {
+        let least = |qos: &Qos, tres: &Tres| qos.min_tres_per_job.0.get(tres).copied();
+        let unset = |tres: &Tres| self.before.iter().all(|(_, qos)| least(qos, tres).is_none());
+        let mut rows = self.qos.min_tres_per_job.0.iter().filter(|_| !wants.places.is_empty());
+        let too_little =
+            |(tres, least): &(&Tres, &u64)| unset(tres) && wants.amount(tres) < **least;
+        let lacks = rows.find(too_little);
+        lacks.map_or(Ok(()), |(tres, _)| Err(Bound::QosMin.reason(tres)))
     }
 }
 
-/// No limits.
-static NONE: TresLimits = TresLimits(std::collections::BTreeMap::new());
+/// Whether one of them limits that.
+fn sets(all: &[(u32, &Qos)], limits: impl Fn(&Qos) -> &TresLimits, tres: &Tres) -> bool {
+    all.iter().any(|(_, qos)| limits(qos).0.contains_key(tres))
+}
+
+impl<'a> Standing<'a> {
+    fn layers(&self) -> impl Iterator<Item = Layer<'_>> {
+        let layer = |(rank, (at, qos)): (usize, &(u32, &'a Qos))| Layer {
+            at: *at,
+            qos,
+            before: &self.qos[..rank],
+        };
+        self.qos.iter().enumerate().map(layer)
+    }
+
+    /// The limit of the first QOS that sets one.
+    fn of_qos(&self, limit: impl Fn(&Qos) -> Option<u32>) -> Option<u32> {
+        self.qos.iter().find_map(|(_, qos)| limit(qos))
+    }
+
+    /// Whether a QOS limits that, so that no association does.
+    fn masks(&self, limits: impl Fn(&Qos) -> &TresLimits, tres: &Tres) -> bool {
+        sets(&self.qos, limits, tres)
+    }
+}
 
 fn within(count: u32, most: Option<u32>, reason: Reason) -> Result<(), Reason> {
     if most.is_some_and(|most| count > most) { Err(reason) } else { Ok(()) }
@@ -205,35 +112,48 @@ impl Rules {
     /// The rules that hold in this state; none where nothing is enforced.
     #[must_use]
     pub fn of(state: &State) -> Option<Self> {
-        let enforce = state.config.as_ref()?.enforce;
-        let rules =
-            || Self { accounts: state.accounts.clone(), enforce, tallies: state.tallies.clone() };
-        enforce.associations.then(rules)
+        let config = state.config.as_ref().filter(|config| config.enforce.associations)?;
+        let (accounts, tallies) = (state.accounts.clone(), state.tallies.clone());
+        Some(Self { accounts, config: Arc::clone(config), tallies })
+    }
+
+    fn enforce(&self) -> Enforce {
+        self.config.enforce
     }
 
     /// Counts a job as running that is to start.
     pub fn start(&mut self, job: &Job, places: &[Place]) {
-        if let Some(accounts) = &self.accounts {
-            self.tallies.start(accounts, job, places);
+        if let Some(tables) = Tables::of(self.accounts.as_deref(), Some(&self.config)) {
+            self.tallies.start(tables, job, places);
         }
     }
 
     /// Where a job of that spec stands.
     ///
     /// # Errors
-    /// `InvalidAccount` and `InvalidQOS`, where it has no association, or a QOS that is not for it.
+    /// `InvalidAccount` and `InvalidQOS`, where it has no association, or a QOS that is not for it,
+    /// or the partition one that is not there.
     fn standing(&self, spec: &JobSpec, partition: &str) -> Result<Standing<'_>, Reason> {
         let accounts = self.accounts.as_deref().ok_or(Reason::InvalidAccount)?;
         let account = spec.account.as_deref().ok_or(Reason::InvalidAccount)?;
         let association = accounts
             .association(&spec.user_name, account, partition)
             .ok_or(Reason::InvalidAccount)?;
-        let qos = spec.qos.as_deref().and_then(|name| accounts.qos(name));
-        if self.enforce.qos
-            && qos.is_none_or(|(_, qos)| !accounts.allows_qos(association.0, &qos.name))
-        {
+        let tables = Tables { accounts, config: Some(&self.config) };
+        let own = spec.qos.as_deref().and_then(|name| accounts.qos(name));
+        let of_partition = tables.qos_of(partition);
+        let no_such = self.enforce().limits && matches!(of_partition, Some(None));
+        let not_for_it = |qos: &(usize, &Qos)| !accounts.allows_qos(association.0, &qos.1.name);
+        if no_such || self.enforce().qos && own.as_ref().is_none_or(not_for_it) {
             return Err(Reason::InvalidQos);
         }
+        let over = own.is_some_and(|(_, own)| own.over_partition);
+        let mut qos: Vec<_> = of_partition.flatten().into_iter().chain(own).collect();
+        qos.dedup_by_key(|(at, _)| *at);
+        if over {
+            qos.reverse();
+        }
+        let qos = qos.into_iter().map(|(at, qos)| (number(at), qos)).collect();
         Ok(Standing { qos, association: Some(association) })
     }
 
@@ -288,15 +208,14 @@ impl Rules {
         wants: &Wants<'_>,
     ) -> Result<(), Reason> {
         let standing = self.standing(spec, partition)?;
-        if !self.enforce.limits {
+        if !self.enforce().limits {
             return Ok(());
         }
         self.may_be_submitted(spec, &standing, count)?;
-        let qos = standing.qos.map(|(_, qos)| qos);
-        let of_qos = qos.and_then(|qos| qos.limits.max_wall);
-        let deny = qos.filter(|qos| qos.deny_on_limit);
+        let of_qos = standing.of_qos(|qos| qos.limits.max_wall);
+        let deny = standing.qos.iter().any(|(_, qos)| qos.deny_on_limit);
         if let Some(limit) = limit {
-            if deny.is_some() && is_longer(limit, of_qos) {
+            if deny && is_longer(limit, of_qos) {
                 return Err(Reason::QosMaxWallDurationPerJobLimit);
             }
             let most = self.nearest(&standing, |limits, _| limits.max_wall);
@@ -304,17 +223,19 @@ impl Rules {
                 return Err(Reason::AssocMaxWallDurationPerJobLimit);
             }
         }
-        if let Some(qos) = deny {
-            self.hold_one(&standing, wants)?;
-            Bound::QosGrp.hold(&qos.limits.grp_tres, &NONE, |tres| wants.amount(tres))?;
-            Bound::QosPerUser.hold(&qos.per_user.tres, &NONE, |tres| wants.amount(tres))?;
-            Bound::PerAccount.hold(&qos.per_account.tres, &NONE, |tres| wants.amount(tres))?;
-            for (_, one) in self.upwards(&standing) {
-                let (own, masked) = (&one.limits.grp_tres, &qos.limits.grp_tres);
-                Bound::AssocGrp.hold(own, masked, |tres| wants.amount(tres))?;
-            }
+        if !deny {
+            return Ok(());
         }
-        Ok(())
+        self.hold_one(&standing, wants)?;
+        let amount = |tres: &Tres| wants.amount(tres);
+        for layer in standing.layers() {
+            layer.hold(Bound::QosGrp, |qos| &qos.limits.grp_tres, amount)?;
+            layer.hold(Bound::QosPerUser, |qos| &qos.per_user.tres, amount)?;
+            layer.hold(Bound::PerAccount, |qos| &qos.per_account.tres, amount)?;
+        }
+        let masked = |tres: &Tres| standing.masks(|qos| &qos.limits.grp_tres, tres);
+        let mut all = self.upwards(&standing);
+        all.try_for_each(|(_, one)| Bound::AssocGrp.hold(&one.limits.grp_tres, masked, amount))
     }
 
     fn may_be_submitted(
@@ -324,19 +245,20 @@ impl Rules {
         count: u32,
     ) -> Result<(), Reason> {
         let with = |whose| self.submitted(whose).saturating_add(count);
-        let (mut grp, mut one) = (None, None);
-        if let Some((at, Qos { limits, per_user, per_account, .. })) = standing.qos {
-            let at = number(at);
-            (grp, one) = (limits.grp_submit_jobs, per_user.submit_jobs.or(per_account.submit_jobs));
-            within(with(Whose::Qos(at)), grp, Reason::QosGrpSubmitJobsLimit)?;
+        for layer in standing.layers() {
+            let grp = layer.own(|qos| qos.limits.grp_submit_jobs);
+            within(with(Whose::Qos(layer.at)), grp, Reason::QosGrpSubmitJobsLimit)?;
             if let Some(account) = self.account(spec) {
-                let whose = Whose::QosAccount(at, account);
-                within(with(whose), per_account.submit_jobs, Reason::MaxSubmitJobsPerAccount)?;
+                let whose = Whose::QosAccount(layer.at, account);
+                let most = layer.own(|qos| qos.per_account.submit_jobs);
+                within(with(whose), most, Reason::MaxSubmitJobsPerAccount)?;
             }
-            let most = per_user.submit_jobs;
-            let whose = Whose::QosUser(at, spec.user);
+            let most = layer.own(|qos| qos.per_user.submit_jobs);
+            let whose = Whose::QosUser(layer.at, spec.user);
             within(with(whose), most, Reason::QosMaxSubmitJobPerUserLimit)?;
         }
+        let grp = standing.of_qos(|qos| qos.limits.grp_submit_jobs);
+        let one = standing.of_qos(|qos| qos.per_user.submit_jobs.or(qos.per_account.submit_jobs));
         for (at, Association { limits, .. }) in self.upwards(standing) {
             let most = limits.grp_submit_jobs.filter(|_| grp.is_none());
             let whose = Whose::Association(number(at));
@@ -355,8 +277,8 @@ impl Rules {
     /// The longest that a job may run which does not say.
     #[must_use]
     pub fn max_wall(&self, spec: &JobSpec, partition: &str) -> Option<TimeLimit> {
-        let standing = self.standing(spec, partition).ok().filter(|_| self.enforce.limits)?;
-        let of_qos = standing.qos.and_then(|(_, qos)| qos.limits.max_wall);
+        let standing = self.standing(spec, partition).ok().filter(|_| self.enforce().limits)?;
+        let of_qos = standing.of_qos(|qos| qos.limits.max_wall);
         let most = of_qos.or_else(|| self.nearest(&standing, |limits, _| limits.max_wall));
         most.map(TimeLimit::Minutes)
     }
@@ -367,26 +289,34 @@ impl Rules {
     /// What it waits for.
     pub fn may_start(&self, job: &Job) -> Result<(), Reason> {
         let standing = self.standing(&job.spec, job.partition.as_str())?;
-        if !self.enforce.limits {
+        if !self.enforce().limits {
             return Ok(());
         }
         let with = |whose| self.running(whose).saturating_add(1);
-        let (mut grp, mut one, mut wall) = (None, None, None);
-        if let Some((at, Qos { limits, per_user, per_account, .. })) = standing.qos {
-            let at = number(at);
-            (grp, one, wall) =
-                (limits.grp_jobs, per_user.jobs.or(per_account.jobs), limits.max_wall);
-            within(with(Whose::Qos(at)), grp, Reason::QosGrpJobsLimit)?;
+        for layer in standing.layers() {
+            let grp = layer.own(|qos| qos.limits.grp_jobs);
+            within(with(Whose::Qos(layer.at)), grp, Reason::QosGrpJobsLimit)?;
             if let Some(account) = self.account(&job.spec) {
-                let whose = Whose::QosAccount(at, account);
-                within(with(whose), per_account.jobs, Reason::MaxJobsPerAccount)?;
+                let whose = Whose::QosAccount(layer.at, account);
+                within(
+                    with(whose),
+                    layer.own(|qos| qos.per_account.jobs),
+                    Reason::MaxJobsPerAccount,
+                )?;
             }
-            let whose = Whose::QosUser(at, job.spec.user);
-            within(with(whose), per_user.jobs, Reason::QosMaxJobsPerUserLimit)?;
-            if is_longer(job.time_limit, wall) {
+            let whose = Whose::QosUser(layer.at, job.spec.user);
+            within(
+                with(whose),
+                layer.own(|qos| qos.per_user.jobs),
+                Reason::QosMaxJobsPerUserLimit,
+            )?;
+            if is_longer(job.time_limit, layer.own(|qos| qos.limits.max_wall)) {
                 return Err(Reason::QosMaxWallDurationPerJobLimit);
             }
         }
+        let grp = standing.of_qos(|qos| qos.limits.grp_jobs);
+        let one = standing.of_qos(|qos| qos.per_user.jobs.or(qos.per_account.jobs));
+        let wall = standing.of_qos(|qos| qos.limits.max_wall);
         for (level, (at, Association { limits, .. })) in self.upwards(&standing).enumerate() {
             let most = limits.grp_jobs.filter(|_| grp.is_none());
             let count = with(Whose::Association(number(at)));
@@ -410,33 +340,25 @@ impl Rules {
     /// The limit that it would exceed.
     pub fn may_have(&self, job: &Job, wants: &Wants<'_>) -> Result<(), Reason> {
         let standing = self.standing(&job.spec, job.partition.as_str())?;
-        if !self.enforce.limits {
+        if !self.enforce().limits {
             return Ok(());
         }
         let beside = |whose| {
             let tally = self.tallies.get(whose);
             move |tres: &Tres| wants.beside(tally, tres)
         };
-        let mut masked = &NONE;
-        if let Some((at, Qos { limits, per_user, per_account, min_tres_per_job, .. })) =
-            standing.qos
-        {
-            let at = number(at);
-            masked = &limits.grp_tres;
-            Bound::QosGrp.hold(&limits.grp_tres, &NONE, beside(Whose::Qos(at)))?;
-            let of_user = beside(Whose::QosUser(at, job.spec.user));
-            Bound::QosPerUser.hold(&per_user.tres, &NONE, of_user)?;
+        for layer in standing.layers() {
+            let of_all = beside(Whose::Qos(layer.at));
+            layer.hold(Bound::QosGrp, |qos| &qos.limits.grp_tres, of_all)?;
+            let of_user = beside(Whose::QosUser(layer.at, job.spec.user));
+            layer.hold(Bound::QosPerUser, |qos| &qos.per_user.tres, of_user)?;
             if let Some(account) = self.account(&job.spec) {
-                let of_account = beside(Whose::QosAccount(at, account));
-                Bound::PerAccount.hold(&per_account.tres, &NONE, of_account)?;
+                let of_account = beside(Whose::QosAccount(layer.at, account));
+                layer.hold(Bound::PerAccount, |qos| &qos.per_account.tres, of_account)?;
             }
-            let too_little = |(tres, least): &(&Tres, &u64)| wants.amount(tres) < **least;
-            let known = !wants.places.is_empty();
-            if let Some((tres, _)) = min_tres_per_job.0.iter().find(|row| known && too_little(row))
-            {
-                return Err(Bound::QosMin.reason(tres));
-            }
+            layer.hold_least(wants)?;
         }
+        let masked = |tres: &Tres| standing.masks(|qos| &qos.limits.grp_tres, tres);
         for (at, Association { limits, .. }) in self.upwards(&standing) {
             let of_all = beside(Whose::Association(number(at)));
             Bound::AssocGrp.hold(&limits.grp_tres, masked, of_all)?;
@@ -455,15 +377,15 @@ impl Rules {
             wants.places.iter().map(held).max().unwrap_or(0)
         };
         let of_job = |tres: &Tres| wants.amount(tres);
-        let (mut masked, mut masked_on_node) = (&NONE, &NONE);
-        if let Some((_, Qos { limits, .. })) = standing.qos {
-            (masked, masked_on_node) = (&limits.max_tres_per_job, &limits.max_tres_per_node);
-            Bound::QosPerJob.hold(masked, &NONE, of_job)?;
-            Bound::QosPerNode.hold(masked_on_node, &NONE, on_node)?;
+        for layer in standing.layers() {
+            layer.hold(Bound::QosPerJob, |qos| &qos.limits.max_tres_per_job, of_job)?;
+            layer.hold(Bound::QosPerNode, |qos| &qos.limits.max_tres_per_node, on_node)?;
         }
         let own = self.nearest_tres(standing, |limits| &limits.max_tres_per_job);
+        let masked = |tres: &Tres| standing.masks(|qos| &qos.limits.max_tres_per_job, tres);
         Bound::AssocPerJob.hold(&own, masked, of_job)?;
         let own = self.nearest_tres(standing, |limits| &limits.max_tres_per_node);
-        Bound::AssocPerNode.hold(&own, masked_on_node, on_node)
+        let masked = |tres: &Tres| standing.masks(|qos| &qos.limits.max_tres_per_node, tres);
+        Bound::AssocPerNode.hold(&own, masked, on_node)
     }
 }

@@ -14,7 +14,7 @@ use super::{
     refusal::Refused,
     reserved::Reservations,
     sharing::separates,
-    tallies::Tallies,
+    tallies::{Tables, Tallies},
     usage::Usage,
 };
 use crate::{
@@ -365,8 +365,8 @@ impl State {
         if let Some(old) = &old {
             self.unindex_job(old);
         }
-        if let Some(accounts) = &self.accounts {
-            self.tallies.follow(accounts, old.as_deref(), Some(&job));
+        if let Some(tables) = Tables::of(self.accounts.as_deref(), self.config.as_deref()) {
+            self.tallies.follow(tables, old.as_deref(), Some(&job));
         }
         self.digest = self.digest.wrapping_add(fingerprint_job(&job));
         self.take_licenses(&job);
@@ -399,16 +399,23 @@ impl State {
     pub(super) fn remove_job(&mut self, job: JobId) -> Arc<Job> {
         let old = self.jobs.remove(&job).expect("the log forgets jobs that are there");
         self.unindex_job(&old);
-        if let Some(accounts) = &self.accounts {
-            self.tallies.follow(accounts, Some(&old), None);
+        if let Some(tables) = Tables::of(self.accounts.as_deref(), self.config.as_deref()) {
+            self.tallies.follow(tables, Some(&old), None);
         }
         old
     }
 
-    /// Takes over a table of accounts: all jobs are counted anew.
+    /// Takes over a table of accounts.
     pub(super) fn set_accounts(&mut self, accounts: &Arc<Accounts>) {
-        self.tallies = Tallies::of(accounts, self.jobs.values().map(AsRef::as_ref));
         self.accounts = Some(Arc::clone(accounts));
+        self.count_anew();
+    }
+
+    /// Counts all jobs, after what says for whom they count was changed.
+    pub(super) fn count_anew(&mut self) {
+        let tables = Tables::of(self.accounts.as_deref(), self.config.as_deref());
+        let jobs = self.jobs.values().map(AsRef::as_ref);
+        self.tallies = tables.map_or_else(Tallies::default, |tables| Tallies::of(tables, jobs));
     }
 
     fn leave_queue(&mut self, partition: &PartitionName, key: &QueueKey) {

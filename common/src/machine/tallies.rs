@@ -1,12 +1,13 @@
-//! How much the jobs of each association and QOS have: kept for speed, and follows from the jobs
-//! and from the table of accounts.
+//! How much the jobs of each association and QOS have: kept for speed, and follows from the jobs,
+//! from the table of accounts, and from which partition has which QOS.
 //!
 //! Nothing is counted where no table was loaded.
 
 use imbl::OrdMap;
 
 use crate::{
-    account::{Accounts, Tres},
+    account::{Accounts, Qos, Tres},
+    config::Config,
     gres::Gres,
     id::{NodeName, UserId},
     job::{Job, Phase, Place},
@@ -17,6 +18,7 @@ use crate::{
 pub enum Whose {
     /// Of an association, and of all below it.
     Association(u32),
+    /// Of a QOS: those that have it, and those in a partition that has it.
     Qos(u32),
     /// Of a QOS, those of one user.
     QosUser(u32, UserId),
@@ -38,6 +40,48 @@ pub struct Tally {
     /// Generic resources by name, and by name and type: `gpu`, `gpu:a100`. In small letters, as in
     /// limits.
     pub gres: OrdMap<String, u64>,
+}
+
+/// What says for whom a job counts.
+#[derive(Clone, Copy)]
+pub(super) struct Tables<'a> {
+    pub(super) accounts: &'a Accounts,
+    pub(super) config: Option<&'a Config>,
+}
+
+impl<'a> Tables<'a> {
+    /// None where no table of accounts was loaded.
+    pub(super) fn of(accounts: Option<&'a Accounts>, config: Option<&'a Config>) -> Option<Self> {
+        accounts.map(|accounts| Self { accounts, config })
+    }
+
+    /// The QOS of a partition, and its place; `Some(None)` where it has one that is not there.
+    pub(super) fn qos_of(&self, partition: &str) -> Option<Option<(usize, &'a Qos)>> {
+        let name = self.config?.partition(partition)?.qos.as_deref()?;
+        Some(self.accounts.qos(name))
+    }
+
+    /// All that a job counts for. One that waits in several partitions counts in the first.
+    fn counted(&self, job: &Job) -> impl Iterator<Item = Whose> + use<> {
+        let mut all = Vec::with_capacity(8);
+        let (accounts, spec) = (self.accounts, &job.spec);
+        let account = spec.account.as_deref();
+        let partition = job.partition.first();
+        let own =
+            account.and_then(|account| accounts.association(&spec.user_name, account, partition));
+        if let Some((own, _)) = own {
+            all.extend(accounts.upwards(own).map(|(at, _)| Whose::Association(number(at))));
+        }
+        let account = account.and_then(|account| accounts.account(account)).map(number);
+        let own = spec.qos.as_deref().and_then(|name| accounts.qos(name)).map(|(at, _)| at);
+        let of_partition = self.qos_of(partition).flatten().map(|(at, _)| at);
+        for qos in own.into_iter().chain(of_partition.filter(|at| own != Some(*at))) {
+            let qos = number(qos);
+            all.extend([Whose::Qos(qos), Whose::QosUser(qos, spec.user)]);
+            all.extend(account.map(|account| Whose::QosAccount(qos, account)));
+        }
+        all.into_iter()
+    }
 }
 
 /// See the module. What has nothing is not in it.
@@ -129,10 +173,10 @@ impl Tally {
 
 impl Tallies {
     /// Counts all of `jobs`.
-    pub(super) fn of<'a>(accounts: &Accounts, jobs: impl Iterator<Item = &'a Job>) -> Self {
+    pub(super) fn of<'a>(tables: Tables<'_>, jobs: impl Iterator<Item = &'a Job>) -> Self {
         let mut tallies = Self::default();
         for job in jobs {
-            tallies.add(accounts, job, Part::of(job));
+            tallies.add(tables, job, Part::of(job));
         }
         tallies
     }
@@ -144,7 +188,7 @@ impl Tallies {
     }
 
     /// Follows a job's record from one to the next.
-    pub(super) fn follow(&mut self, accounts: &Accounts, old: Option<&Job>, new: Option<&Job>) {
+    pub(super) fn follow(&mut self, tables: Tables<'_>, old: Option<&Job>, new: Option<&Job>) {
         if let (Some(old), Some(new)) = (old, new)
             && same_place(old, new)
             && Part::of(old) == Part::of(new)
@@ -153,7 +197,7 @@ impl Tallies {
         }
         if let Some(old) = old {
             let part = Part::of(old);
-            for whose in counted_for(accounts, old).filter(|_| part.submitted > 0) {
+            for whose in tables.counted(old).filter(|_| part.submitted > 0) {
                 let tally = self.0.get_mut(&whose).expect("a job that is not over was counted");
                 tally.remove(part);
                 if tally.is_empty() {
@@ -162,20 +206,20 @@ impl Tallies {
             }
         }
         if let Some(new) = new {
-            self.add(accounts, new, Part::of(new));
+            self.add(tables, new, Part::of(new));
         }
     }
 
     /// Counts a job as running that is to start.
-    pub(super) fn start(&mut self, accounts: &Accounts, job: &Job, places: &[Place]) {
-        self.add(accounts, job, Part { submitted: 0, places: Some(places) });
+    pub(super) fn start(&mut self, tables: Tables<'_>, job: &Job, places: &[Place]) {
+        self.add(tables, job, Part { submitted: 0, places: Some(places) });
     }
 
-    fn add(&mut self, accounts: &Accounts, job: &Job, part: Part<'_>) {
+    fn add(&mut self, tables: Tables<'_>, job: &Job, part: Part<'_>) {
         if part.submitted == 0 && part.places.is_none() {
             return;
         }
-        for whose in counted_for(accounts, job) {
+        for whose in tables.counted(job) {
             self.0.entry(whose).or_default().add(part);
         }
     }
@@ -186,25 +230,6 @@ fn same_place(old: &Job, new: &Job) -> bool {
     let spec = |job: &Job| (job.spec.user, job.spec.account.clone(), job.spec.qos.clone());
     old.partition == new.partition
         && (std::sync::Arc::ptr_eq(&old.spec, &new.spec) || spec(old) == spec(new))
-}
-
-/// All that a job counts for.
-fn counted_for(accounts: &Accounts, job: &Job) -> impl Iterator<Item = Whose> {
-    let mut all = Vec::with_capacity(8);
-    let spec = &job.spec;
-    let account = spec.account.as_deref();
-    let own = account
-        .and_then(|account| accounts.association(&spec.user_name, account, job.partition.as_str()));
-    if let Some((own, _)) = own {
-        all.extend(accounts.upwards(own).map(|(at, _)| Whose::Association(number(at))));
-    }
-    if let Some((qos, _)) = spec.qos.as_deref().and_then(|name| accounts.qos(name)) {
-        let qos = number(qos);
-        all.extend([Whose::Qos(qos), Whose::QosUser(qos, spec.user)]);
-        let account = account.and_then(|account| accounts.account(account));
-        all.extend(account.map(|account| Whose::QosAccount(qos, number(account))));
-    }
-    all.into_iter()
 }
 
 /// A place in the table, as it is known by.

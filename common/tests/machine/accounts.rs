@@ -36,7 +36,7 @@ fn accounts(text: &str) -> Arc<Accounts> {
     Arc::new(parse(text).unwrap_or_else(|errors| panic!("{errors:?}")).accounts)
 }
 
-fn configured(enforce: Enforce) -> Config {
+pub(crate) fn configured(enforce: Enforce) -> Config {
     let mut config = config(&["n1", "n2"], 8);
     let other = PartitionConf {
         nodes: vec!["n1".into()],
@@ -77,14 +77,14 @@ impl Cluster {
         self.state.tallies.get(Whose::Association(at)).cloned().unwrap_or_default()
     }
 
-    fn of_qos(&self, name: &str) -> Tally {
+    pub(crate) fn of_qos(&self, name: &str) -> Tally {
         let all = self.state.accounts.as_ref().expect("they were loaded");
         let at = u32::try_from(all.qos(name).expect("it is there").0).expect("few");
         self.state.tallies.get(Whose::Qos(at)).cloned().unwrap_or_default()
     }
 }
 
-fn qos(name: &str) -> impl FnOnce(&mut JobSpec) {
+pub(crate) fn qos(name: &str) -> impl FnOnce(&mut JobSpec) {
     let name = name.to_owned();
     move |spec| spec.qos = Some(name)
 }

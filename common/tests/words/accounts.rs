@@ -230,6 +230,8 @@ fn line() -> impl Strategy<Value = String> {
         "(GrpTRES|MaxTRESPerJob|MaxTRESPerNode)=(cpu=1|mem=5G,node=2|gres/gpu=1)"
             .prop_map(|text| format!(":{text}")),
         Just(":MaxTRES='gres/gpu:a100=1'".to_owned()),
+        "Flags='(DenyOnLimit|OverPartQOS|DenyOnLimit,OverPartQOS)'"
+            .prop_map(|text| format!(":{text}")),
         "(QOS='(a|normal|a,normal)'|DefaultQOS='a'|Partition='[xy]'|Description=\"it's [a-z: ]*\")"
             .prop_map(|text| format!(":{text}")),
     ];

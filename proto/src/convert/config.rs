@@ -286,6 +286,7 @@ impl From<&PartitionConf> for wire::Partition {
             billing_weights: conf.billing_weights.clone(),
             allow_qos: conf.allow_qos.clone(),
             deny_qos: conf.deny_qos.clone(),
+            qos: conf.qos.clone(),
             preempt_mode: preemption::mode(conf.preempt_mode),
             grace_time: conf.grace_time,
         }
@@ -323,6 +324,7 @@ impl TryFrom<wire::Partition> for PartitionConf {
             billing_weights: wire.billing_weights,
             allow_qos: wire.allow_qos,
             deny_qos: wire.deny_qos,
+            qos: wire.qos,
             preempt_mode: preemption::mode_read(wire.preempt_mode)?,
             grace_time: wire.grace_time,
         })

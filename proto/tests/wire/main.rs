@@ -6,6 +6,7 @@ mod cpus;
 mod golden;
 mod gres;
 mod het;
+mod partition_qos;
 mod placing;
 mod preemption;
 mod properties;

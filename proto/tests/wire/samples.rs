@@ -20,7 +20,9 @@ use common::{
     time::{Span, TimeLimit, Timestamp},
 };
 
-use crate::{accounts, asks, cpus, gres, het, placing, preemption, reservations, usage};
+use crate::{
+    accounts, asks, cpus, gres, het, partition_qos, placing, preemption, reservations, usage,
+};
 
 /// The entry that holds `event` in the golden files.
 pub(crate) fn entry(event: Event) -> Entry {
@@ -101,6 +103,7 @@ pub(crate) fn events() -> Vec<Event> {
     events.extend(asks::times());
     events.push(cpus::asked());
     events.extend([preemption::events(), placing::events(), het::events()].concat());
+    events.extend(partition_qos::events());
     events
 }
 

@@ -335,7 +335,9 @@ fn flags(qos: &mut Qos, value: &str) -> Result<Found, String> {
     for flag in value.split(',').filter(|flag| !flag.is_empty()) {
         if is(flag, &["DenyOnLimit"]) {
             qos.deny_on_limit = true;
-        } else if is(flag, &["NoDecay", "OverPartQOS"]) {
+        } else if is(flag, &["OverPartQOS"]) {
+            qos.over_partition = true;
+        } else if is(flag, &["NoDecay"]) {
             found = Found::Idle("Flags");
         } else {
             return Err(format!("Flags={flag} is refused: it would have no effect here"));

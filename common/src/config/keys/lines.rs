@@ -103,7 +103,7 @@ pub(in crate::config) static PARTITION: &[Key] = &[
     alias("Priority", "PriorityTier"),
     honoured("PriorityJobFactor"),
     honoured("PriorityTier"),
-    refused("QOS", "the limits of the QOS would not be enforced"),
+    honoured("QOS"),
     unless("ReqResv", &["NO"], "a job may always be without a reservation"),
     idle("ResumeTimeout", POWER),
     honoured("RootOnly"),

@@ -1,10 +1,10 @@
 //! How nodes and the configuration follow the log.
 
-use std::sync::Arc;
+use std::{collections::BTreeSet, sync::Arc};
 
 use super::super::{NodeChange, State};
 use crate::{
-    config::{Config, ConfiguredState, NodeConf},
+    config::{Config, ConfiguredState, NodeConf, PartitionConf},
     cpus::CpuSet,
     id::{NodeName, UserId},
     node::{Availability, Inventory, Node, NodeReason},
@@ -40,7 +40,15 @@ impl State {
             };
             self.put_node(Arc::new(node));
         }
+        let qos = |config: &Config| {
+            let of = |conf: &PartitionConf| Some((conf.name.clone(), conf.qos.clone()?));
+            config.partitions.iter().filter_map(of).collect::<BTreeSet<_>>()
+        };
+        let as_before = self.config.as_deref().map(qos).unwrap_or_default() == qos(config);
         self.config = Some(Arc::clone(config));
+        if !as_before {
+            self.count_anew();
+        }
         self.find_positions();
     }
 

@@ -7,7 +7,7 @@ use crate::{
     account::Accounts,
     config::{Config, MemoryPer, PartitionConf},
     job::{ArrayPart, Job, JobChanges, JobSpec, MemoryRequest, Reason},
-    machine::{By, Event, Refusal, Rules, State, Wants},
+    machine::{By, Event, Refusal, Rules, State, Wants, tallies::Tables},
     time::TimeLimit,
 };
 
@@ -57,15 +57,15 @@ pub(super) fn admit_change(
     rules.may_enter(spec, partition, 0, limit, &Wants::default()).map_err(refusal)
 }
 
-/// Whether a job that waits may count for another account, or with another QOS. Completes their
-/// names.
+/// Whether a job that waits may count for another account, with another QOS, or in other
+/// partitions. Completes the names.
 pub(super) fn admit_elsewhere(
     state: &State,
     partitions: &[&PartitionConf],
     job: &Job,
     changes: &mut JobChanges,
 ) -> Result<(), Refusal> {
-    if changes.account.is_none() && changes.qos.is_none() {
+    if changes.account.is_none() && changes.qos.is_none() && changes.partition.is_none() {
         return Ok(());
     }
     if !job.is_pending() {
@@ -78,8 +78,8 @@ pub(super) fn admit_elsewhere(
     spec.qos = changes.qos.clone().or(spec.qos);
     // There it is not counted yet, and no longer here.
     let mut without = state.clone();
-    if let Some(accounts) = &state.accounts {
-        without.tallies.follow(accounts, Some(job), None);
+    if let Some(tables) = Tables::of(state.accounts.as_deref(), state.config.as_deref()) {
+        without.tallies.follow(tables, Some(job), None);
     }
     let count = match &job.array {
         Some(ArrayPart::Waiting(tasks)) => tasks.len(),

@@ -242,7 +242,7 @@ impl Table {
         let qos = |(at, one): (usize, &Qos)| {
             json!({
                 "name": one.name, "description": one.description, "priority": one.priority,
-                "deny_on_limit": one.deny_on_limit,
+                "deny_on_limit": one.deny_on_limit, "over_partition": one.over_partition,
                 "limits": pairs(&of_qos(one)), "has": of(self.of_qos.get(at)),
             })
         };
@@ -328,9 +328,8 @@ fn of_qos(qos: &Qos) -> Vec<String> {
     texts.extend(of_most("PerUser", &qos.per_user));
     texts.extend(of_most("PerAccount", &qos.per_account));
     texts.extend(text("MinTRESPerJob", &qos.min_tres_per_job));
-    if qos.deny_on_limit {
-        texts.push("Flags=DenyOnLimit".to_owned());
-    }
+    let flags = qos.flags();
+    texts.extend((!flags.is_empty()).then(|| format!("Flags={flags}")));
     texts
 }
 

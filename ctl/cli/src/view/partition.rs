@@ -101,7 +101,7 @@ impl<'a> Partition<'a> {
             "qos": {
                 "allowed": self.conf.allow_qos.join(","),
                 "deny": self.conf.deny_qos.join(","),
-                "assigned": "",
+                "assigned": self.conf.qos.as_deref().unwrap_or_default(),
             },
             "alternate": "",
             "tres": { "billing_weights": self.conf.billing_weights, "configured": self.tres() },

@@ -53,7 +53,8 @@ fn limits(record: &mut Record<'_>, partition: &Partition<'_>) {
     } else {
         record.pair("AllowQos", all_or(&conf.allow_qos)).line();
     }
-    record.pair("AllocNodes", "ALL").pair("Default", yes(conf.default)).pair("QoS", "N/A").line();
+    let qos = conf.qos.as_deref().unwrap_or("N/A");
+    record.pair("AllocNodes", "ALL").pair("Default", yes(conf.default)).pair("QoS", qos).line();
     let default = partition.default_time().map(TimeLimit::padded);
     record
         .pair("DefaultTime", default.as_deref().unwrap_or("NONE"))
