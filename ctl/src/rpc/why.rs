@@ -39,7 +39,8 @@ pub(super) async fn why(shared: &Shared, request: Request<WhyRequest>) -> Result
     let ranks = ranks.as_ref();
     let viewer = Viewer { state: &state, config: &config, waits: &waits, now, whole: false, ranks };
     let filter = Filter { jobs: vec![job], ..Filter::default() };
-    let view = viewer.page(&filter, job, 1).0.pop();
+    // Tasks of an array, and components, come after it.
+    let view = viewer.page(&filter, job, 1).0.into_iter().next();
     let found = aside(shared, move || sched::why::why(&state, now, job)).await?;
     Ok(WhyReply { now: now.0, job: view, waiting: found.map(waiting) })
 }
@@ -80,7 +81,8 @@ fn room(room: &Room) -> wire::Room {
         let found = room.short.iter().find(|(short, _)| *short == kind);
         found.map_or(0, |(_, nodes)| *nodes)
     };
-    let Room { nodes, down, drained, barred, fit, short: _, kept_off, needs, tasks } = room;
+    let Room { nodes, down, drained, barred, fit, short: _, named: _, kept_off, needs, tasks } =
+        room;
     wire::Room {
         nodes: *nodes,
         down: *down,

@@ -6,10 +6,11 @@ mod cpus;
 mod golden;
 mod gres;
 mod het;
-mod partition_qos;
+
 mod placing;
 mod preemption;
 mod properties;
+mod qos;
 mod refusals;
 mod reservations;
 mod samples;

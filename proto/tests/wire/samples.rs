@@ -20,9 +20,7 @@ use common::{
     time::{Span, TimeLimit, Timestamp},
 };
 
-use crate::{
-    accounts, asks, cpus, gres, het, partition_qos, placing, preemption, reservations, usage,
-};
+use crate::{accounts, asks, cpus, gres, het, placing, preemption, qos, reservations, usage};
 
 /// The entry that holds `event` in the golden files.
 pub(crate) fn entry(event: Event) -> Entry {
@@ -102,8 +100,7 @@ pub(crate) fn events() -> Vec<Event> {
     events.extend(usage::events());
     events.extend(asks::times());
     events.push(cpus::asked());
-    events.extend([preemption::events(), placing::events(), het::events()].concat());
-    events.extend(partition_qos::events());
+    events.extend([preemption::events(), placing::events(), het::events(), qos::events()].concat());
     events
 }
 

@@ -75,6 +75,21 @@ pub(super) fn adapted(file: &Path, controllers: &[Controller], host: &str) -> Re
     Ok(format!("{ours}{text}").replace(BLANK, host))
 }
 
+/// The files that are read beside a `slurm.conf`, where they are there.
+const BESIDE: &[&str] = &["gres.conf", "topology.conf"];
+
+/// Copies what is read beside the configuration in `file` to where the adapted one is.
+pub(super) fn bring(file: &Path, folder: &Path) -> Result<()> {
+    for name in BESIDE {
+        let from = file.with_file_name(name);
+        if from.is_file() {
+            let to = folder.join(name);
+            fs::copy(&from, &to).with_context(|| format!("{}", from.display()))?;
+        }
+    }
+    Ok(())
+}
+
 fn adapt(file: &Path, folder: &Path, depth: usize, text: &mut String) -> Result<()> {
     if depth > INCLUDES_MAX {
         bail!("{} is included by itself", file.display());
@@ -170,6 +185,16 @@ mod tests {
                         NodeName=here # NodeName=no\nNodeName=a[1-2],b\nMpiDefault=none\n";
         assert_eq!(text, expected);
         assert_eq!(node_lists(&text), ["here", "a[1-2],b"]);
+    }
+
+    #[test]
+    fn what_is_read_beside_it_comes_along() {
+        let [given, ours] = [(); 2].map(|()| tempfile::tempdir().expect("a folder"));
+        fs::write(given.path().join("topology.conf"), "SwitchName=s1 Nodes=n1\n").expect("written");
+        bring(&given.path().join("slurm.conf"), ours.path()).expect("brought");
+        let brought = fs::read_to_string(ours.path().join("topology.conf")).expect("it is there");
+        assert_eq!(brought, "SwitchName=s1 Nodes=n1\n");
+        assert!(!ours.path().join("gres.conf").exists(), "there was none");
     }
 
     #[test]

@@ -298,6 +298,7 @@ fn configure(folder: &Folder, plan: &Plan, controllers: &[Controller]) -> Result
     let host = nix::unistd::gethostname()?.to_string_lossy().into_owned();
     let text = conf::adapted(given, controllers, &host)?;
     fs::write(&path, &text)?;
+    conf::bring(given, folder.root())?;
     let mut named = Vec::new();
     for list in conf::node_lists(&text) {
         let mut expand = folder.command("scontrol");

@@ -14,7 +14,7 @@ use common::{
 
 use super::{
     Waiting,
-    component::blamed,
+    component::{self, blamed},
     room::{self, Kind as Lack, Room},
 };
 use crate::reached::{Considered, Reached};
@@ -69,8 +69,21 @@ pub(super) fn peel(view: &State, now: Timestamp, id: JobId) -> Peeled {
         if last || peeled.supposed.contains(&reason) {
             break;
         }
-        let job = blamed(&peeled.view, &job, reason);
-        let text = text(reason, &peeled, &config, &job);
+        let short = Some(reason).filter(|reason| *reason == Reason::Resources);
+        let short = short.and_then(|_| component::short(&peeled.view, now, &job));
+        let each_has_room = reason == Reason::Resources && job.het().is_some() && short.is_none();
+        let job = match short {
+            Some((component, room)) => {
+                peeled.room = Some(room);
+                component
+            }
+            None => blamed(&peeled.view, &job, reason),
+        };
+        let text = if each_has_room {
+            "its components have room one by one, and not all together".to_owned()
+        } else {
+            text(reason, &peeled, &config, &job)
+        };
         let text = if job.id == id { text } else { format!("of component {}: {text}", job.id) };
         let until = until(reason, &peeled, &job);
         peeled.obstacles.push(Obstacle { reason, text, until });
@@ -454,7 +467,7 @@ fn lacks(room: &Room, job: &Job) -> String {
 
 /// `needs 4 nodes, and 2 have room now; 3 have too few CPUs free, 1 is drained`
 fn shortage(room: &Room) -> String {
-    let Room { down, drained, barred, fit, short, kept_off, needs, tasks, .. } = room;
+    let Room { down, drained, barred, fit, short, named, kept_off, needs, tasks, .. } = room;
     let mut text = match tasks {
         Some((tasks, _)) => format!("needs {} for {tasks} tasks", nodes(u64::from(*needs))),
         None => format!("needs {}", nodes(u64::from(*needs))),
@@ -484,6 +497,11 @@ fn shortage(room: &Room) -> String {
     }
     if !rest.is_empty() {
         let _ = write!(text, "; {}", rest.join(", "));
+    }
+    if !named.is_empty() {
+        let has = if named.len() == 1 { "has" } else { "have" };
+        let names = Hostlist::from_names(named.iter().map(|name| name.as_str()));
+        let _ = write!(text, "; {names}, which it names, {has} none");
     }
     text
 }

@@ -1,6 +1,6 @@
 //! How many nodes have room for a job now, and what the others lack.
 
-use common::machine::State;
+use common::{id::NodeName, machine::State};
 
 use crate::{placement::need, reached::Reached, timeline::ClassId};
 
@@ -31,6 +31,8 @@ pub struct Room {
     pub fit: u32,
     /// And that have too little of a kind; a node may lack several.
     pub short: Vec<(Kind, u32)>,
+    /// Those without room that the job names (`--nodelist`), so that others are of no use to it.
+    pub named: Vec<NodeName>,
     /// Where others' jobs are in the way (`--exclusive=user`).
     pub kept_off: u32,
     /// How many it needs at least.
@@ -54,6 +56,7 @@ pub(super) fn room(reached: &Reached<'_>, view: &State, class: ClassId) -> Room 
         barred: 0,
         fit: 0,
         short: vec![],
+        named: vec![],
         kept_off: 0,
         needs: need.nodes_min,
         tasks: elastic.then_some((need.tasks, 0)),
@@ -61,6 +64,7 @@ pub(super) fn room(reached: &Reached<'_>, view: &State, class: ClassId) -> Room 
     let mut short = [0; 3];
     for at in line.nodes.iter().copied() {
         let node = view.nodes.get(&shares[at].name).expect("the board's nodes are there");
+        let fit = room.fit;
         if !node.is_usable() {
             let out = if node.drain { &mut room.drained } else { &mut room.down };
             *out += 1;
@@ -78,6 +82,9 @@ pub(super) fn room(reached: &Reached<'_>, view: &State, class: ClassId) -> Room 
             for (short, lacks) in short.iter_mut().zip(lacking) {
                 *short += u32::from(lacks);
             }
+        }
+        if room.fit == fit && job.spec.required_nodes.contains(&node.name) {
+            room.named.push(node.name.clone());
         }
     }
     room.short = Kind::ALL.into_iter().zip(short).filter(|(_, nodes)| *nodes > 0).collect();
