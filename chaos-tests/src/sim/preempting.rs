@@ -62,7 +62,7 @@ Cluster - 'sim':QOS='normal,spare,urgent':DefaultQOS='normal'
 /// The second one is a partition's.
 const PLAIN: &str = "\
 QOS - 'normal':MaxTRESPerUser=cpu=12
-QOS - 'few':MaxJobsPerUser=2:GrpTRES=cpu=8
+QOS - 'few':MaxJobsPerUser=3:GrpTRES=cpu=10
 Cluster - 'sim'
 ";
 
