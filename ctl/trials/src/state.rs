@@ -3,7 +3,7 @@
 use std::{fmt::Write as _, sync::Arc};
 
 use common::{
-    config::{Config, NodeConf, PartitionConf},
+    config::{Config, NodeConf, PartitionConf, SwitchConf},
     cpus::CpuSet,
     gres::{self, GPU, Gres, GresRequest, Wanted},
     id::{Attempt, Incarnation, JobId, NodeName, PartitionName, Term, UserId},
@@ -78,11 +78,11 @@ pub fn state(hundreds: usize, pending: u32, random: &mut Rng) -> State {
 /// The same, where priorities come from factors: each user has an association, and has used
 /// something.
 pub fn weigh(state: &mut State) {
-    let mut config = state.config.as_deref().expect("it was configured").clone();
-    for key in ["Age", "Assoc", "FairShare", "JobSize", "Partition", "QOS"] {
-        config.settings.insert(format!("PriorityWeight{key}"), "1000".to_owned());
-    }
-    state.config = Some(Arc::new(config));
+    reconfigure(state, |config| {
+        for key in ["Age", "Assoc", "FairShare", "JobSize", "Partition", "QOS"] {
+            config.settings.insert(format!("PriorityWeight{key}"), "1000".to_owned());
+        }
+    });
     let mut table = "Cluster - 'test'\n".to_owned();
     for account in 0..10 {
         let line = format!("Parent - 'root'\nAccount - 'a{account}'\nParent - 'a{account}'\n");
@@ -104,6 +104,33 @@ pub fn weigh(state: &mut State) {
     });
     state.jobs = jobs.collect();
     state.rebuild();
+}
+
+/// The same, with each hundred nodes beside a switch, and one switch above them.
+pub fn join_by_switches(state: &mut State) {
+    let change = |config: &mut Config| {
+        let leaf = |(at, nodes): (usize, &[NodeConf])| SwitchConf {
+            name: format!("s{at}"),
+            switches: vec![],
+            nodes: nodes.iter().map(|node| node.name.clone()).collect(),
+        };
+        let leaves: Vec<_> = config.nodes.chunks(100).enumerate().map(leaf).collect();
+        let switches = leaves.iter().map(|leaf| leaf.name.clone()).collect();
+        let top = SwitchConf { name: "top".to_owned(), switches, nodes: vec![] };
+        config.switches = leaves.into_iter().chain([top]).collect();
+    };
+    reconfigure(state, change);
+}
+
+/// The same, where all jobs get the least loaded nodes (`LLN`).
+pub fn level(state: &mut State) {
+    reconfigure(state, |config| config.partitions.iter_mut().for_each(|conf| conf.lln = true));
+}
+
+fn reconfigure(state: &mut State, change: impl FnOnce(&mut Config)) {
+    let mut config = state.config.as_deref().expect("it was configured").clone();
+    change(&mut config);
+    state.config = Some(Arc::new(config));
 }
 
 fn owned((id, job): (&JobId, &Arc<Job>)) -> (JobId, Arc<Job>) {

@@ -15,7 +15,7 @@ use crate::workspace::output;
 
 /// Beside it, the real Slurm's backfill on such nodes, where there is to be a `rival`.
 pub(super) fn measure(beds: &Beds, sizes: &[u32], rival: bool, json: bool) -> Result<()> {
-    let (mut passes, mut events, mut lines) = (Vec::new(), Vec::new(), Vec::new());
+    let (mut passes, mut chosen, mut events, mut lines) = (vec![], vec![], vec![], vec![]);
     for pending in sizes {
         beds.interrupt.check()?;
         let said = output(Command::new(beds.built.join("rafter-queue")).arg(pending.to_string()))?;
@@ -43,6 +43,13 @@ pub(super) fn measure(beds: &Beds, sizes: &[u32], rival: bool, json: bool) -> Re
             of_state("/state/weighed_front_s")?,
         ]);
         let mut row = vec![grouped(f64::from(*pending))];
+        for how in ["", "tree_", "level_"] {
+            for what in ["whole_s", "front_s"] {
+                row.push(of_state(&format!("/state/{how}{what}"))?);
+            }
+        }
+        chosen.push(row);
+        let mut row = vec![grouped(f64::from(*pending))];
         for event in ["submitted", "ended"] {
             for at in ["p50_s", "p99_s", "max_s"] {
                 row.push(time(&format!("/events/{event}/{at}"))?);
@@ -65,6 +72,9 @@ pub(super) fn measure(beds: &Beds, sizes: &[u32], rival: bool, json: bool) -> Re
         "by factors",
     ];
     table("Plans of the whole queue on 10,000 nodes that are full, one thread", &heads, &passes);
+    let heads =
+        ["pending", "first fit", "its front", "topology/tree", "its front", "LLN", "its front"];
+    table("Plans of a state, by how its nodes are chosen", &heads, &chosen);
     let heads =
         ["pending", "submit p50", "submit p99", "submit max", "end p50", "end p99", "end max"];
     table("One event on a plan that is kept: a job is submitted, a run ends", &heads, &events);

@@ -6,10 +6,11 @@
 use std::{fs, time::Duration};
 
 use anyhow::{Context as _, Result, bail};
+use common::machine::State;
 use fastrand::Rng;
 use nix::time::ClockId;
 use sched::{standing::Standing, timeline::Timeline};
-use serde_json::json;
+use serde_json::{Value, json};
 use trials::mix::{self, Cluster, Job};
 
 /// Hundreds of nodes.
@@ -41,24 +42,9 @@ fn main() -> Result<()> {
     let events = events(standing, &cluster, &mut random)?;
     let after_ends = gone(&queue, &mut random)?;
 
-    let state = if pending <= STATE_MOST {
-        let mut state = trials::state::state(HUNDREDS, pending, &mut random);
-        let (took, plan) = timed(|| sched::plan(&state, trials::state::NOW))?;
-        let (front, _) = timed(|| sched::plan_front(&state, trials::state::NOW, 50))?;
-        let last = *state.jobs.keys().next_back().context("there are jobs")?;
-        let (why, _) = timed(|| sched::why::why(&state, trials::state::NOW, last))?;
-        trials::state::weigh(&mut state);
-        let (weighed, _) = timed(|| sched::plan_front(&state, trials::state::NOW, 50))?;
-        json!({
-            "why_s": why.as_secs_f64(),
-            "weighed_front_s": weighed.as_secs_f64(),
-            "whole_s": took.as_secs_f64(),
-            "front_s": front.as_secs_f64(),
-            "starts": plan.starts.len(),
-            "planned": plan.estimates.len(),
-        })
-    } else {
-        serde_json::Value::Null
+    let state = match pending {
+        ..=STATE_MOST => of_state(pending, &mut random)?,
+        _ => Value::Null,
     };
     let result = json!({
         "pending": pending,
@@ -81,6 +67,40 @@ fn main() -> Result<()> {
     });
     println!("{result}");
     Ok(())
+}
+
+/// The same nodes and as long a queue as a state of the machine's.
+fn of_state(pending: u32, random: &mut Rng) -> Result<Value> {
+    let mut state = trials::state::state(HUNDREDS, pending, random);
+    let plans = |state: &State| {
+        let (whole, plan) = timed(|| sched::plan(state, trials::state::NOW))?;
+        let (front, _) = timed(|| sched::plan_front(state, trials::state::NOW, 50))?;
+        Ok::<_, anyhow::Error>((whole.as_secs_f64(), front.as_secs_f64(), plan))
+    };
+    let choosing = |change: fn(&mut State)| {
+        let mut state = state.clone();
+        change(&mut state);
+        plans(&state)
+    };
+    let (whole, front, plan) = plans(&state)?;
+    let tree = choosing(trials::state::join_by_switches)?;
+    let level = choosing(trials::state::level)?;
+    let last = *state.jobs.keys().next_back().context("there are jobs")?;
+    let (why, _) = timed(|| sched::why::why(&state, trials::state::NOW, last))?;
+    trials::state::weigh(&mut state);
+    let (weighed, _) = timed(|| sched::plan_front(&state, trials::state::NOW, 50))?;
+    Ok(json!({
+        "why_s": why.as_secs_f64(),
+        "weighed_front_s": weighed.as_secs_f64(),
+        "whole_s": whole,
+        "front_s": front,
+        "tree_whole_s": tree.0,
+        "tree_front_s": tree.1,
+        "level_whole_s": level.0,
+        "level_front_s": level.1,
+        "starts": plan.starts.len(),
+        "planned": plan.estimates.len(),
+    }))
 }
 
 fn in_words(jobs: u32) -> Result<()> {
