@@ -133,3 +133,19 @@ fn counts(record: &Record) -> String {
         record.faults.len()
     )
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn little_need_be_said() {
+        for words in ["", "--minutes 1", "--seed 7 --minutes 1", "--seed 7 --leader-faults 9"] {
+            let words = ["rafter-chaos", "run", "--programs", "bin"]
+                .into_iter()
+                .chain(words.split_whitespace());
+            let door = Door::try_parse_from(words).unwrap_or_else(|error| panic!("{error}"));
+            assert!(matches!(door.verb, Verb::Run(_)));
+        }
+    }
+}

@@ -28,7 +28,6 @@ mod world;
 
 use std::{
     fs,
-    path::PathBuf,
     sync::{
         Arc,
         atomic::{AtomicBool, Ordering},
@@ -69,13 +68,11 @@ enum Schedule {
 pub fn run(mut options: Options) -> Result<Outcome> {
     let seed = options.seed.unwrap_or_else(|| u64::from(Rng::new().u32(..)));
     let schedule = schedule(&mut options, seed)?;
-    if options.out.as_os_str().is_empty() {
-        options.out = PathBuf::from(format!("chaos-{seed}"));
+    let out = options.out(seed);
+    if fs::read_dir(&out).is_ok_and(|mut entries| entries.next().is_some()) {
+        bail!("{} is not empty: a record needs a folder of its own", out.display());
     }
-    if fs::read_dir(&options.out).is_ok_and(|mut entries| entries.next().is_some()) {
-        bail!("{} is not empty: a record needs a folder of its own", options.out.display());
-    }
-    fs::create_dir_all(&options.out)?;
+    fs::create_dir_all(&out)?;
     let interrupt = Arc::new(AtomicBool::new(false));
     for signal in [signal_hook::consts::SIGINT, signal_hook::consts::SIGTERM] {
         signal_hook::flag::register(signal, Arc::clone(&interrupt))?;
@@ -83,7 +80,7 @@ pub fn run(mut options: Options) -> Result<Outcome> {
     let progress = Progress::new();
     progress.say(&options.command(seed));
     progress.phase("raising the cluster", None);
-    let world = World::raise(&options, interrupt)?;
+    let world = World::raise(&options, &out, interrupt)?;
     say_what_lacks(&world, &progress);
     if let Schedule::Plan(plan) = &schedule {
         fs::write(world.notes.path("plan.txt"), plan.to_string())?;

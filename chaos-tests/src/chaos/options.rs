@@ -44,8 +44,8 @@ pub struct Options {
     #[arg(long, value_name = "N", default_value_t = 5.0)]
     pub rate: f64,
     /// Where the record is written; it must be new or empty [default: chaos-SEED]
-    #[arg(long, value_name = "DIR", default_value = "")]
-    pub out: PathBuf,
+    #[arg(long, value_name = "DIR")]
+    pub out: Option<PathBuf>,
     /// Use the programs in this folder
     #[arg(long, value_name = "DIR")]
     pub programs: PathBuf,
@@ -63,6 +63,11 @@ pub(super) const SLURMD_TIMEOUT: u64 = 20;
 impl Options {
     pub(super) fn xtask(&self) -> PathBuf {
         self.xtask.clone().unwrap_or_else(|| self.programs.join("xtask"))
+    }
+
+    /// Where the record is written.
+    pub(super) fn out(&self, seed: u64) -> PathBuf {
+        self.out.clone().unwrap_or_else(|| PathBuf::from(format!("chaos-{seed}")))
     }
 
     /// More lines for the cluster's configuration.

@@ -68,9 +68,9 @@ impl World {
     ///
     /// # Errors
     /// Where something is missing here, or the cluster does not come up. Nothing is left.
-    pub(super) fn raise(options: &Options, interrupt: Arc<AtomicBool>) -> Result<Self> {
+    pub(super) fn raise(options: &Options, out: &Path, interrupt: Arc<AtomicBool>) -> Result<Self> {
         check_machine(options)?;
-        let out = std::path::absolute(&options.out)?;
+        let out = std::path::absolute(out)?;
         sweep::sweep();
         let prefix = sweep::prefix();
         let mark = Mark::set(&prefix, &out.join("disks"))?;
