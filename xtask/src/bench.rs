@@ -31,8 +31,11 @@ use crate::{
 
 #[derive(clap::Args)]
 pub(crate) struct Options {
-    /// Only these parts, separated by commas
-    #[arg(long, value_name = "PART", value_delimiter = ',')]
+    /// Only these parts
+    #[arg(value_name = "PART", value_delimiter = ',')]
+    parts: Vec<Part>,
+    /// The same
+    #[arg(long, value_name = "PART", value_delimiter = ',', hide = true)]
     only: Vec<Part>,
     /// Measure this one, too. Its commands must be on the PATH, and its cluster must run; but for
     /// the scheduler's part, which raises a controller of it
@@ -98,10 +101,11 @@ enum Rival {
 /// # Errors
 /// Where something can't be measured, or a job was lost.
 pub(crate) fn run_parts(options: &Options) -> Result<()> {
+    let only = [options.parts.as_slice(), &options.only].concat();
     let built = match &options.programs {
         Some(folder) => std::path::absolute(folder)?,
         // The planner needs no cluster.
-        None if options.only == [Part::Sched] => {
+        None if only == [Part::Sched] => {
             run(&mut sim::trials())?;
             target()?.join("release")
         }
@@ -113,10 +117,10 @@ pub(crate) fn run_parts(options: &Options) -> Result<()> {
         None => target()?.join("bench"),
     };
     std::fs::create_dir_all(&folder)?;
-    let wanted = |part: Part| options.only.is_empty() || options.only.contains(&part);
+    let wanted = |part: Part| only.is_empty() || only.contains(&part);
     let rival = match options.against {
         // For the scheduler's part one is raised.
-        Some(Rival::Slurm) if options.only != [Part::Sched] => Some(Subject::slurm()?),
+        Some(Rival::Slurm) if only != [Part::Sched] => Some(Subject::slurm()?),
         Some(Rival::Slurm) | None => None,
     };
     let against = rival.as_ref().map(Subject::version).transpose()?;
