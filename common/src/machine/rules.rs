@@ -12,7 +12,7 @@ use std::sync::Arc;
 
 use super::{
     State, Wants,
-    bounds::Bound,
+    bounds::{Bound, Exceeded, Limit, What, few_enough, short_enough},
     tallies::{Tables, Tallies, Whose, number},
 };
 use crate::{
@@ -32,9 +32,17 @@ pub struct Rules {
 
 /// Where a job stands in the table.
 struct Standing<'a> {
-    /// The one that goes before the other first, by its place.
+    /// Its own and its partition's, each with its place in the table: first the one that goes
+    /// before the other.
     qos: Vec<(u32, &'a Qos)>,
-    association: Option<(usize, &'a Association)>,
+    association: usize,
+}
+
+/// For whom a job counts under a QOS.
+struct Standings {
+    qos: Whose,
+    user: Whose,
+    account: Option<Whose>,
 }
 
 /// One of a job's QOS, and those that go before it.
@@ -51,26 +59,20 @@ impl Layer<'_> {
         limit(self.qos).filter(|_| unset)
     }
 
+    fn hold_wall(&self, limit: TimeLimit) -> Result<(), Exceeded> {
+        let most = self.own(|qos| qos.limits.max_wall);
+        short_enough(Whose::Qos(self.at), limit, most, Reason::QosMaxWallDurationPerJobLimit)
+    }
+
     /// Holds an amount against its limits, but for those that one before has set.
     fn hold(
         &self,
-        bound: Bound,
+        (bound, whose): (Bound, Whose),
         limits: impl Fn(&Qos) -> &TresLimits,
         amount: impl Fn(&Tres) -> u64,
-    ) -> Result<(), Reason> {
+    ) -> Result<(), Exceeded> {
         let set = |tres: &Tres| sets(self.before, &limits, tres);
-        bound.hold(limits(self.qos), set, amount)
-    }
-
-    /// Whether a job takes as much as it has to at least, once it is known what it takes.
-    fn hold_least(&self, wants: &Wants<'_>) -> Result<(), Reason> {
-        let least = |qos: &Qos, tres: &Tres| qos.min_tres_per_job.0.get(tres).copied();
-        let unset = |tres: &Tres| self.before.iter().all(|(_, qos)| least(qos, tres).is_none());
-        let mut rows = self.qos.min_tres_per_job.0.iter().filter(|_| !wants.places.is_empty());
-        let too_little =
-            |(tres, least): &(&Tres, &u64)| unset(tres) && wants.amount(tres) < **least;
-        let lacks = rows.find(too_little);
-        lacks.map_or(Ok(()), |(tres, _)| Err(Bound::QosMin.reason(tres)))
+        bound.hold(whose, limits(self.qos), set, amount)
     }
 }
 
@@ -89,6 +91,11 @@ impl<'a> Standing<'a> {
         self.qos.iter().enumerate().map(layer)
     }
 
+    /// Its own association.
+    fn own(&self) -> Whose {
+        Whose::Association(number(self.association))
+    }
+
     /// The limit of the first QOS that sets one.
     fn of_qos(&self, limit: impl Fn(&Qos) -> Option<u32>) -> Option<u32> {
         self.qos.iter().find_map(|(_, qos)| limit(qos))
@@ -98,14 +105,6 @@ impl<'a> Standing<'a> {
     fn masks(&self, limits: impl Fn(&Qos) -> &TresLimits, tres: &Tres) -> bool {
         sets(&self.qos, limits, tres)
     }
-}
-
-fn within(count: u32, most: Option<u32>, reason: Reason) -> Result<(), Reason> {
-    if most.is_some_and(|most| count > most) { Err(reason) } else { Ok(()) }
-}
-
-fn is_longer(limit: TimeLimit, most: Option<u32>) -> bool {
-    most.is_some_and(|most| limit > TimeLimit::Minutes(most))
 }
 
 impl Rules {
@@ -154,7 +153,7 @@ impl Rules {
             qos.reverse();
         }
         let qos = qos.into_iter().map(|(at, qos)| (number(at), qos)).collect();
-        Ok(Standing { qos, association: Some(association) })
+        Ok(Standing { qos, association: association.0 })
     }
 
     fn running(&self, whose: Whose) -> u32 {
@@ -167,8 +166,7 @@ impl Rules {
 
     fn upwards(&self, standing: &Standing<'_>) -> impl Iterator<Item = (usize, &Association)> {
         let accounts = self.accounts.as_deref();
-        let own = standing.association.map(|(at, _)| at);
-        accounts.zip(own).into_iter().flat_map(|(accounts, own)| accounts.upwards(own))
+        accounts.into_iter().flat_map(|accounts| accounts.upwards(standing.association))
     }
 
     /// The nearest limit that is set, upwards.
@@ -207,21 +205,28 @@ impl Rules {
         limit: Option<TimeLimit>,
         wants: &Wants<'_>,
     ) -> Result<(), Reason> {
+        self.enters(spec, partition, count, limit, wants).map_err(|exceeded| exceeded.reason)
+    }
+
+    fn enters(
+        &self,
+        spec: &JobSpec,
+        partition: &str,
+        count: u32,
+        limit: Option<TimeLimit>,
+        wants: &Wants<'_>,
+    ) -> Result<(), Exceeded> {
         let standing = self.standing(spec, partition)?;
         if !self.enforce().limits {
             return Ok(());
         }
         self.may_be_submitted(spec, &standing, count)?;
-        let of_qos = standing.of_qos(|qos| qos.limits.max_wall);
         let deny = standing.qos.iter().any(|(_, qos)| qos.deny_on_limit);
         if let Some(limit) = limit {
-            if deny && is_longer(limit, of_qos) {
-                return Err(Reason::QosMaxWallDurationPerJobLimit);
+            for layer in standing.layers().filter(|_| deny) {
+                layer.hold_wall(limit)?;
             }
-            let most = self.nearest(&standing, |limits, _| limits.max_wall);
-            if of_qos.is_none() && is_longer(limit, most) {
-                return Err(Reason::AssocMaxWallDurationPerJobLimit);
-            }
+            self.hold_wall(&standing, limit)?;
         }
         if !deny {
             return Ok(());
@@ -229,13 +234,18 @@ impl Rules {
         self.hold_one(&standing, wants)?;
         let amount = |tres: &Tres| wants.amount(tres);
         for layer in standing.layers() {
-            layer.hold(Bound::QosGrp, |qos| &qos.limits.grp_tres, amount)?;
-            layer.hold(Bound::QosPerUser, |qos| &qos.per_user.tres, amount)?;
-            layer.hold(Bound::PerAccount, |qos| &qos.per_account.tres, amount)?;
+            let Standings { qos, user, account } = self.counted(&layer, spec);
+            layer.hold((Bound::QosGrp, qos), |qos| &qos.limits.grp_tres, amount)?;
+            layer.hold((Bound::QosPerUser, user), |qos| &qos.per_user.tres, amount)?;
+            if let Some(account) = account {
+                layer.hold((Bound::PerAccount, account), |qos| &qos.per_account.tres, amount)?;
+            }
         }
         let masked = |tres: &Tres| standing.masks(|qos| &qos.limits.grp_tres, tres);
-        let mut all = self.upwards(&standing);
-        all.try_for_each(|(_, one)| Bound::AssocGrp.hold(&one.limits.grp_tres, masked, amount))
+        self.upwards(&standing).try_for_each(|(at, one)| {
+            let whose = Whose::Association(number(at));
+            Bound::AssocGrp.hold(whose, &one.limits.grp_tres, masked, amount)
+        })
     }
 
     fn may_be_submitted(
@@ -243,30 +253,46 @@ impl Rules {
         spec: &JobSpec,
         standing: &Standing<'_>,
         count: u32,
-    ) -> Result<(), Reason> {
+    ) -> Result<(), Exceeded> {
         let with = |whose| self.submitted(whose).saturating_add(count);
+        let hold = |whose, name, most, reason| few_enough((whose, name), with(whose), most, reason);
         for layer in standing.layers() {
-            let grp = layer.own(|qos| qos.limits.grp_submit_jobs);
-            within(with(Whose::Qos(layer.at)), grp, Reason::QosGrpSubmitJobsLimit)?;
-            if let Some(account) = self.account(spec) {
-                let whose = Whose::QosAccount(layer.at, account);
+            let Standings { qos, user, account } = self.counted(&layer, spec);
+            let most = layer.own(|qos| qos.limits.grp_submit_jobs);
+            hold(qos, "GrpSubmitJobs", most, Reason::QosGrpSubmitJobsLimit)?;
+            if let Some(account) = account {
                 let most = layer.own(|qos| qos.per_account.submit_jobs);
-                within(with(whose), most, Reason::MaxSubmitJobsPerAccount)?;
+                let name = "MaxSubmitJobsPerAccount";
+                hold(account, name, most, Reason::MaxSubmitJobsPerAccount)?;
             }
             let most = layer.own(|qos| qos.per_user.submit_jobs);
-            let whose = Whose::QosUser(layer.at, spec.user);
-            within(with(whose), most, Reason::QosMaxSubmitJobPerUserLimit)?;
+            hold(user, "MaxSubmitJobsPerUser", most, Reason::QosMaxSubmitJobPerUserLimit)?;
         }
         let grp = standing.of_qos(|qos| qos.limits.grp_submit_jobs);
         let one = standing.of_qos(|qos| qos.per_user.submit_jobs.or(qos.per_account.submit_jobs));
         for (at, Association { limits, .. }) in self.upwards(standing) {
             let most = limits.grp_submit_jobs.filter(|_| grp.is_none());
             let whose = Whose::Association(number(at));
-            within(with(whose), most, Reason::AssocGrpSubmitJobsLimit)?;
+            hold(whose, "GrpSubmitJobs", most, Reason::AssocGrpSubmitJobsLimit)?;
         }
         let most = self.nearest(standing, |_, most| most.submit_jobs).filter(|_| one.is_none());
-        let own = standing.association.map_or(0, |(at, _)| with(Whose::Association(number(at))));
-        within(own, most, Reason::AssocMaxSubmitJobLimit)
+        hold(standing.own(), "MaxSubmitJobs", most, Reason::AssocMaxSubmitJobLimit)
+    }
+
+    /// For whom a job counts under one of its QOS.
+    fn counted(&self, layer: &Layer<'_>, spec: &JobSpec) -> Standings {
+        Standings {
+            qos: Whose::Qos(layer.at),
+            user: Whose::QosUser(layer.at, spec.user),
+            account: self.account(spec).map(|account| Whose::QosAccount(layer.at, account)),
+        }
+    }
+
+    /// The longest that its association lets a job run, where no QOS says it.
+    fn hold_wall(&self, standing: &Standing<'_>, limit: TimeLimit) -> Result<(), Exceeded> {
+        let by_qos = standing.of_qos(|qos| qos.limits.max_wall).is_some();
+        let most = self.nearest(standing, |limits, _| limits.max_wall).filter(|_| !by_qos);
+        short_enough(standing.own(), limit, most, Reason::AssocMaxWallDurationPerJobLimit)
     }
 
     fn account(&self, spec: &JobSpec) -> Option<u32> {
@@ -288,50 +314,7 @@ impl Rules {
     /// # Errors
     /// What it waits for.
     pub fn may_start(&self, job: &Job) -> Result<(), Reason> {
-        let standing = self.standing(&job.spec, job.partition.as_str())?;
-        if !self.enforce().limits {
-            return Ok(());
-        }
-        let with = |whose| self.running(whose).saturating_add(1);
-        for layer in standing.layers() {
-            let grp = layer.own(|qos| qos.limits.grp_jobs);
-            within(with(Whose::Qos(layer.at)), grp, Reason::QosGrpJobsLimit)?;
-            if let Some(account) = self.account(&job.spec) {
-                let whose = Whose::QosAccount(layer.at, account);
-                within(
-                    with(whose),
-                    layer.own(|qos| qos.per_account.jobs),
-                    Reason::MaxJobsPerAccount,
-                )?;
-            }
-            let whose = Whose::QosUser(layer.at, job.spec.user);
-            within(
-                with(whose),
-                layer.own(|qos| qos.per_user.jobs),
-                Reason::QosMaxJobsPerUserLimit,
-            )?;
-            if is_longer(job.time_limit, layer.own(|qos| qos.limits.max_wall)) {
-                return Err(Reason::QosMaxWallDurationPerJobLimit);
-            }
-        }
-        let grp = standing.of_qos(|qos| qos.limits.grp_jobs);
-        let one = standing.of_qos(|qos| qos.per_user.jobs.or(qos.per_account.jobs));
-        let wall = standing.of_qos(|qos| qos.limits.max_wall);
-        for (level, (at, Association { limits, .. })) in self.upwards(&standing).enumerate() {
-            let most = limits.grp_jobs.filter(|_| grp.is_none());
-            let count = with(Whose::Association(number(at)));
-            within(count, most, Reason::AssocGrpJobsLimit)?;
-            if level > 0 {
-                continue;
-            }
-            let most = self.nearest(&standing, |_, most| most.jobs).filter(|_| one.is_none());
-            within(count, most, Reason::AssocMaxJobsLimit)?;
-            let most = self.nearest(&standing, |limits, _| limits.max_wall);
-            if wall.is_none() && is_longer(job.time_limit, most) {
-                return Err(Reason::AssocMaxWallDurationPerJobLimit);
-            }
-        }
-        Ok(())
+        self.starts(job).map_err(|exceeded| exceeded.reason)
     }
 
     /// Whether a job may have so much.
@@ -339,6 +322,74 @@ impl Rules {
     /// # Errors
     /// The limit that it would exceed.
     pub fn may_have(&self, job: &Job, wants: &Wants<'_>) -> Result<(), Reason> {
+        self.has(job, wants).map_err(|exceeded| exceeded.reason)
+    }
+
+    /// For people: which limit keeps a job from having so much, whose it is, and by how much.
+    #[must_use]
+    pub fn exceeded(&self, job: &Job, wants: &Wants<'_>) -> Option<String> {
+        let exceeded = self.starts(job).and_then(|()| self.has(job, wants)).err()?;
+        exceeded.limit.map(|limit| self.told(&limit))
+    }
+
+    /// `GrpTRES=cpu=4 of account physics, and with this job there would be 6`
+    fn told(&self, limit: &Limit) -> String {
+        let Limit { whose, name, what, most, would_be } = limit;
+        let whose = self.accounts.as_deref().map(|accounts| whose.told(accounts));
+        let of = format!("of {}", whose.unwrap_or_default());
+        let minutes = |minutes: u64| {
+            u32::try_from(minutes).map_or(TimeLimit::Unlimited, TimeLimit::Minutes).padded()
+        };
+        match what {
+            What::Jobs => {
+                format!("{name}={most} {of}, and with this job there would be {would_be}")
+            }
+            What::Shared(tres) => {
+                format!("{name}={tres}={most} {of}, and with this job there would be {would_be}")
+            }
+            What::Own(tres) => format!("{name}={tres}={most} {of}, and it would have {would_be}"),
+            What::Wall => {
+                format!("{name}={} {of}, and it asks for {}", minutes(*most), minutes(*would_be))
+            }
+        }
+    }
+
+    fn starts(&self, job: &Job) -> Result<(), Exceeded> {
+        let standing = self.standing(&job.spec, job.partition.as_str())?;
+        if !self.enforce().limits {
+            return Ok(());
+        }
+        let with = |whose| self.running(whose).saturating_add(1);
+        let hold = |whose, name, most, reason| few_enough((whose, name), with(whose), most, reason);
+        for layer in standing.layers() {
+            let Standings { qos, user, account } = self.counted(&layer, &job.spec);
+            let most = layer.own(|qos| qos.limits.grp_jobs);
+            hold(qos, "GrpJobs", most, Reason::QosGrpJobsLimit)?;
+            if let Some(account) = account {
+                let most = layer.own(|qos| qos.per_account.jobs);
+                hold(account, "MaxJobsPerAccount", most, Reason::MaxJobsPerAccount)?;
+            }
+            let most = layer.own(|qos| qos.per_user.jobs);
+            hold(user, "MaxJobsPerUser", most, Reason::QosMaxJobsPerUserLimit)?;
+            layer.hold_wall(job.time_limit)?;
+        }
+        let grp = standing.of_qos(|qos| qos.limits.grp_jobs);
+        let one = standing.of_qos(|qos| qos.per_user.jobs.or(qos.per_account.jobs));
+        for (level, (at, Association { limits, .. })) in self.upwards(&standing).enumerate() {
+            let most = limits.grp_jobs.filter(|_| grp.is_none());
+            let whose = Whose::Association(number(at));
+            hold(whose, "GrpJobs", most, Reason::AssocGrpJobsLimit)?;
+            if level > 0 {
+                continue;
+            }
+            let most = self.nearest(&standing, |_, most| most.jobs).filter(|_| one.is_none());
+            hold(whose, "MaxJobs", most, Reason::AssocMaxJobsLimit)?;
+            self.hold_wall(&standing, job.time_limit)?;
+        }
+        Ok(())
+    }
+
+    fn has(&self, job: &Job, wants: &Wants<'_>) -> Result<(), Exceeded> {
         let standing = self.standing(&job.spec, job.partition.as_str())?;
         if !self.enforce().limits {
             return Ok(());
@@ -348,26 +399,33 @@ impl Rules {
             move |tres: &Tres| wants.beside(tally, tres)
         };
         for layer in standing.layers() {
-            let of_all = beside(Whose::Qos(layer.at));
-            layer.hold(Bound::QosGrp, |qos| &qos.limits.grp_tres, of_all)?;
-            let of_user = beside(Whose::QosUser(layer.at, job.spec.user));
-            layer.hold(Bound::QosPerUser, |qos| &qos.per_user.tres, of_user)?;
-            if let Some(account) = self.account(&job.spec) {
-                let of_account = beside(Whose::QosAccount(layer.at, account));
-                layer.hold(Bound::PerAccount, |qos| &qos.per_account.tres, of_account)?;
+            let Standings { qos, user, account } = self.counted(&layer, &job.spec);
+            layer.hold((Bound::QosGrp, qos), |qos| &qos.limits.grp_tres, beside(qos))?;
+            layer.hold((Bound::QosPerUser, user), |qos| &qos.per_user.tres, beside(user))?;
+            if let Some(account) = account {
+                let of_account = beside(account);
+                layer.hold(
+                    (Bound::PerAccount, account),
+                    |qos| &qos.per_account.tres,
+                    of_account,
+                )?;
             }
-            layer.hold_least(wants)?;
+            // What it takes is known only once there are nodes.
+            if !wants.places.is_empty() {
+                let amount = |tres: &Tres| wants.amount(tres);
+                layer.hold((Bound::QosMin, qos), |qos| &qos.min_tres_per_job, amount)?;
+            }
         }
         let masked = |tres: &Tres| standing.masks(|qos| &qos.limits.grp_tres, tres);
         for (at, Association { limits, .. }) in self.upwards(&standing) {
-            let of_all = beside(Whose::Association(number(at)));
-            Bound::AssocGrp.hold(&limits.grp_tres, masked, of_all)?;
+            let whose = Whose::Association(number(at));
+            Bound::AssocGrp.hold(whose, &limits.grp_tres, masked, beside(whose))?;
         }
         self.hold_one(&standing, wants)
     }
 
     /// The limits of one job by itself.
-    fn hold_one(&self, standing: &Standing<'_>, wants: &Wants<'_>) -> Result<(), Reason> {
+    fn hold_one(&self, standing: &Standing<'_>, wants: &Wants<'_>) -> Result<(), Exceeded> {
         let on_node = |tres: &Tres| {
             let held = |place: &Place| match tres {
                 Tres::Cpu => u64::from(place.held.cpus),
@@ -378,14 +436,15 @@ impl Rules {
         };
         let of_job = |tres: &Tres| wants.amount(tres);
         for layer in standing.layers() {
-            layer.hold(Bound::QosPerJob, |qos| &qos.limits.max_tres_per_job, of_job)?;
-            layer.hold(Bound::QosPerNode, |qos| &qos.limits.max_tres_per_node, on_node)?;
+            let whose = Whose::Qos(layer.at);
+            layer.hold((Bound::QosPerJob, whose), |qos| &qos.limits.max_tres_per_job, of_job)?;
+            layer.hold((Bound::QosPerNode, whose), |qos| &qos.limits.max_tres_per_node, on_node)?;
         }
         let own = self.nearest_tres(standing, |limits| &limits.max_tres_per_job);
         let masked = |tres: &Tres| standing.masks(|qos| &qos.limits.max_tres_per_job, tres);
-        Bound::AssocPerJob.hold(&own, masked, of_job)?;
+        Bound::AssocPerJob.hold(standing.own(), &own, masked, of_job)?;
         let own = self.nearest_tres(standing, |limits| &limits.max_tres_per_node);
         let masked = |tres: &Tres| standing.masks(|qos| &qos.limits.max_tres_per_node, tres);
-        Bound::AssocPerNode.hold(&own, masked, on_node)
+        Bound::AssocPerNode.hold(standing.own(), &own, masked, on_node)
     }
 }

@@ -26,6 +26,24 @@ pub enum Whose {
     QosAccount(u32, u32),
 }
 
+impl Whose {
+    /// `account physics`
+    pub(super) fn told(self, accounts: &Accounts) -> String {
+        match self {
+            Self::Association(at) => {
+                let own = &accounts.associations()[at as usize];
+                match &own.user {
+                    Some(user) => format!("user {user} in account {}", own.account),
+                    None => format!("account {}", own.account),
+                }
+            }
+            Self::Qos(at) | Self::QosUser(at, _) | Self::QosAccount(at, _) => {
+                format!("QOS {}", accounts.parts().qos[at as usize].name)
+            }
+        }
+    }
+}
+
 /// What they have together.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Tally {

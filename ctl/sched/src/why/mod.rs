@@ -10,6 +10,7 @@ mod freed;
 mod obstacle;
 mod room;
 mod sooner;
+mod told;
 
 use common::{
     config::{Config, PartitionConf},
