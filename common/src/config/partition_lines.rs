@@ -138,9 +138,7 @@ fn access(partition: &mut PartitionConf, record: &Record, report: &mut Report) {
     record.set("DenyAccounts", &mut partition.deny_accounts, report, names);
     record.set("AllowQos", &mut partition.allow_qos, report, names);
     record.set("DenyQos", &mut partition.deny_qos, report, names);
-    record.set("QOS", &mut partition.qos, report, |value| {
-        Ok(Some(value.trim().to_lowercase()).filter(|name| !name.is_empty()))
-    });
+    record.set("QOS", &mut partition.qos, report, |value| Ok(Some(value.to_lowercase())));
     record.set("TRESBillingWeights", &mut partition.billing_weights, report, |value| {
         priority::weights(value).map(|_| value.to_owned())
     });

@@ -370,7 +370,7 @@ fn running(
     let mut running = Vec::with_capacity(jobs.len());
     for job in jobs {
         let job = view.jobs.get(&job).expect("check: who holds nodes is there");
-        let until = until_with_leader(view, job, now, shortly(config));
+        let until = until(view, job, now, shortly(config));
         let run = job.holding().expect("check: who holds nodes has a run");
         let held = held_by(run, config, by_name, shares);
         running.extend(held.map(|(node, amounts)| Held { node, amounts, until }));
@@ -435,20 +435,20 @@ fn settle(
             let places = job.holding().map_or(&[][..], |run| &run.places);
             let own = places.iter().filter(|place| place.node == *node);
             let cpus = own.map(|place| u64::from(place.held.cpus)).sum();
-            timeline.settle(*at, tenant, until(job, now, shortly(config)), cpus);
+            timeline.settle(*at, tenant, until(view, job, now, shortly(config)), cpus);
         }
     }
 }
 
-/// The same of a run that ends with its leader's, at the latest.
-fn until_with_leader(view: &State, job: &Job, now: Timestamp, shortly: Span) -> u64 {
+/// Until when the job's run is taken to hold its nodes; `u64::MAX`: for ever. A component's ends
+/// with its leader's, at the latest.
+pub(crate) fn until(view: &State, job: &Job, now: Timestamp, shortly: Span) -> u64 {
     let leader = job.led_by().and_then(|leader| view.jobs.get(&leader));
-    let theirs = leader.map_or(u64::MAX, |leader| until(leader, now, shortly));
-    theirs.min(until(job, now, shortly))
+    let theirs = leader.map_or(u64::MAX, |leader| until_alone(leader, now, shortly));
+    theirs.min(until_alone(job, now, shortly))
 }
 
-/// Until when the job's run is taken to hold its nodes; `u64::MAX`: for ever.
-pub(crate) fn until(job: &Job, now: Timestamp, shortly: Span) -> u64 {
+fn until_alone(job: &Job, now: Timestamp, shortly: Span) -> u64 {
     let shortly = now + shortly.max(Span(1));
     match &job.phase {
         Phase::Active(run) => match run.deadline {

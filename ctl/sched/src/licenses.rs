@@ -45,7 +45,7 @@ impl Pool {
         let mut pool = Self { profiles, ..Self::default() };
         if !pool.profiles.is_empty() && !view.licenses.is_empty() {
             for job in holders(view) {
-                pool.take(&job.spec.asks().licenses, 0, until(job, now, shortly));
+                pool.take(&job.spec.asks().licenses, 0, until(view, job, now, shortly));
             }
         }
         pool

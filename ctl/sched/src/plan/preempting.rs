@@ -273,7 +273,7 @@ impl<'a> Pass<'a> {
                     attempt: victim.attempt,
                     rank: rules.rank(victim),
                     started: run.started,
-                    until: board::until(victim, self.now, shortly),
+                    until: board::until(self.view, victim, self.now, shortly),
                     notice: notice.0.max(1),
                     held: self.board.held_by(run, self.config),
                     visits: self.board.visits_of((victim, run), self.config),

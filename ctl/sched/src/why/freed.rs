@@ -63,7 +63,7 @@ pub(super) fn freed(
     }
     for node in full.iter().map(name) {
         for job in view.holding.get(&node).into_iter().flatten() {
-            let until = board::until(&view.jobs[job], pass.now, shortly);
+            let until = board::until(view, &view.jobs[job], pass.now, shortly);
             if counts(until) {
                 add(&mut freed, *job, true, until, node.clone());
             }
@@ -81,7 +81,7 @@ pub(super) fn freed(
     let shares =
         |other: &Job| asked.iter().any(|(name, _)| other.spec.asks().licenses.count(name) > 0);
     for other in holders(view).filter(|other| !asked.is_empty() && shares(other)) {
-        let until = board::until(other, pass.now, shortly);
+        let until = board::until(view, other, pass.now, shortly);
         let run = other.holding().filter(|_| counts(until));
         for place in run.iter().flat_map(|run| &run.places) {
             add(&mut freed, other.id, true, until, place.node.clone());
