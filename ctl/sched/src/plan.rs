@@ -202,8 +202,8 @@ pub(crate) struct Pass<'a> {
     pub(crate) wanted: Option<JobId>,
     /// What was found for it.
     pub(crate) found: Option<(ClassId, Option<Start>)>,
-    /// What was found for the other components, where it is a heterogeneous job.
-    pub(crate) found_beside: Vec<(Start, Vec<Place>)>,
+    /// What was found for all components of a heterogeneous one, its own first.
+    pub(crate) found_together: Vec<(Start, Vec<Place>)>,
     /// What was taken for those before it.
     pub(crate) booked: Vec<(JobId, Start)>,
 }
@@ -233,7 +233,7 @@ impl<'a> Pass<'a> {
             preempting: Preempting::of(view),
             wanted: None,
             found: None,
-            found_beside: vec![],
+            found_together: vec![],
             sides: BTreeMap::new(),
             booked: vec![],
         }

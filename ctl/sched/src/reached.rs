@@ -87,14 +87,16 @@ impl<'a> Reached<'a> {
         Considered { class, start, reason, passed_over }
     }
 
-    /// The same, with what the other components of a heterogeneous job take.
+    /// What the start takes; of a heterogeneous job, what all its components take.
     pub(crate) fn all_places(&self, job: &Job, start: &Start) -> Vec<Place> {
-        let beside = self.pass.found_beside.iter().flat_map(|(_, places)| places);
-        self.places(job, start).into_iter().chain(beside.cloned()).collect()
+        if job.het().is_some() {
+            let together = self.pass.found_together.iter();
+            return together.flat_map(|(_, places)| places.clone()).collect();
+        }
+        self.places(job, start)
     }
 
-    /// What the start takes.
-    pub(crate) fn places(&self, job: &Job, start: &Start) -> Vec<Place> {
+    fn places(&self, job: &Job, start: &Start) -> Vec<Place> {
         let need = need(self.pass.config, self.line().conf, job);
         self.pass.board.places(&need, start)
     }

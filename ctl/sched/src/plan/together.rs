@@ -81,7 +81,7 @@ impl<'a> Pass<'a> {
         let wanted = self.wanted == Some(leader.id);
         if wanted {
             self.found = parts[0].classes.first().map(|class| (*class, None));
-            self.found_beside.clear();
+            self.found_together.clear();
         }
         let licenses = Licenses::sum(all.iter().map(|job| &job.spec.asks().licenses));
         let limit = all.iter().map(|job| super::limit(job).unwrap_or(u64::MAX)).max();
@@ -307,11 +307,10 @@ impl<'a> Pass<'a> {
         licensed: bool,
     ) -> Verdict {
         found.sort_by_key(|one| one.which);
-        let mut found = found.into_iter();
-        let leader = found.next().expect("there are components");
+        let leader = found.first().expect("there are components");
         let now = leader.start.at == self.now.0;
-        self.found = Some((leader.class, Some(leader.start)));
-        self.found_beside = found.map(|one| (one.start, one.places)).collect();
+        self.found = Some((leader.class, Some(leader.start.clone())));
+        self.found_together = found.into_iter().map(|one| (one.start, one.places)).collect();
         let own = parts.iter().find_map(|part| part.own).filter(|_| !now);
         match own {
             Some(reason) => {

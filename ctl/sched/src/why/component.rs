@@ -3,7 +3,7 @@
 use std::{iter::once, sync::Arc};
 
 use common::{
-    job::{Hold, Job, JobSpec, Reason},
+    job::{Hold, Job, JobSpec, Licenses, Reason},
     machine::State,
     time::Timestamp,
 };
@@ -41,6 +41,13 @@ pub(super) fn blamed(view: &State, job: &Arc<Job>, reason: Reason) -> Arc<Job> {
     let mut led = job.het().into_iter().flat_map(|part| view.led(part));
     let other = led.find(|led| applies(led)).filter(|_| !applies(job));
     Arc::clone(other.unwrap_or(job))
+}
+
+/// The licenses of a job, with those of the components that it leads.
+pub(super) fn licenses(view: &State, job: &Job) -> Licenses {
+    let led = job.het().into_iter().flat_map(|part| view.led(part));
+    let all = once(job).chain(led.map(AsRef::as_ref).filter(|_| !job.is_led()));
+    Licenses::sum(all.map(|one| &one.spec.asks().licenses))
 }
 
 /// Of a heterogeneous job, the first component that could not start now if there were no others,

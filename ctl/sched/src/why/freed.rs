@@ -7,6 +7,7 @@ use common::{
     time::Timestamp,
 };
 
+use super::component;
 use crate::{
     board,
     licenses::holders,
@@ -46,8 +47,7 @@ pub(super) fn freed(
     let mut full: Vec<usize> = start.nodes.iter().filter(full).map(|(node, _)| *node).collect();
     if job.het().is_some() {
         // Components may leave each other no room, where each has some for itself.
-        let beside = pass.found_beside.iter().map(|(start, _)| start);
-        let nodes = std::iter::once(start).chain(beside).flat_map(|start| &start.nodes);
+        let nodes = pass.found_together.iter().flat_map(|(start, _)| &start.nodes);
         full = nodes.map(|(node, _)| *node).collect();
         full.sort_unstable();
         full.dedup();
@@ -75,7 +75,7 @@ pub(super) fn freed(
             add(&mut freed, *job, false, theirs.until, name(node));
         }
     }
-    let asked = job.spec.asks().licenses.counts.iter();
+    let asked = component::licenses(view, job).counts.into_iter();
     let asked: Vec<_> =
         asked.filter(|(name, count)| !pass.licenses.has(name, *count, before)).collect();
     let shares =

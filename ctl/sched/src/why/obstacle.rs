@@ -91,7 +91,8 @@ pub(super) fn peel(view: &State, now: Timestamp, id: JobId) -> Peeled {
         if reason == Reason::Licenses && licensed.is_none() {
             // They come with time. But nodes may be lacking, too.
             licensed = Some((config.licenses.clone(), peeled.alone));
-            suppose_licenses(&mut peeled.view, &job.spec.asks().licenses);
+            let asked = component::licenses(&peeled.view, &job);
+            suppose_licenses(&mut peeled.view, &asked);
             continue;
         }
         if !lift(reason, &mut peeled.view, &job) {

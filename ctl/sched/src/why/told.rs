@@ -10,7 +10,10 @@ use common::{
     node::{Availability, Node},
 };
 
-use super::room::{Kind as Lack, Room};
+use super::{
+    component,
+    room::{Kind as Lack, Room},
+};
 use crate::{limits::least, placement::need};
 
 /// Which limit of whom, where that does not depend on the nodes that it would get.
@@ -30,7 +33,8 @@ pub(super) fn licenses(view: &State, config: &Config, job: &Job) -> String {
         let more = if free >= *count { ", and others are to have them" } else { "" };
         format!("asks for {name}:{count}, of which {free} of {total} are free now{more}")
     };
-    let parts: Vec<String> = job.spec.asks().licenses.counts.iter().map(license).collect();
+    let asked = component::licenses(view, job);
+    let parts: Vec<String> = asked.counts.iter().map(license).collect();
     parts.join("; ")
 }
 

@@ -31,8 +31,10 @@ proptest! {
             let starts: BTreeSet<JobId> = plan.starts.iter().map(|start| start.job).collect();
             for job in bench.state.jobs.values().filter(|job| job.is_pending()) {
                 let told = why(&bench.state, now, job.id).expect("it waits");
-                let found = || plan.waits.get(&job.id).copied().unwrap_or(Reason::Priority);
-                let reason = sched::reason(&config, job, now, found);
+                // Of a component it is told what holds its leader.
+                let whole = job.led_by().unwrap_or(job.id);
+                let found = || plan.waits.get(&whole).copied().unwrap_or(Reason::Priority);
+                let reason = sched::reason(&config, &bench.state.jobs[&whole], now, found);
                 let told_of: Vec<Reason> = told.obstacles.iter().map(|it| it.reason).collect();
                 if job.partition.is_several() {
                     // It is told of one of them, as if it waited there alone.
@@ -41,7 +43,6 @@ proptest! {
                     prop_assert!(!known || told.planned.is_some(), "{:?}", told);
                     continue;
                 }
-                let whole = job.led_by().unwrap_or(job.id);
                 if starts.contains(&whole) {
                     prop_assert_eq!(told_of, []);
                     let planned = told.planned.expect("it starts");
