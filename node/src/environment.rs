@@ -142,6 +142,9 @@ impl Variables {
         if let Some(name) = &spec.account {
             self.set("SLURM_JOB_ACCOUNT", name);
         }
+        if let Some(name) = &spec.qos {
+            self.set("SLURM_JOB_QOS", name);
+        }
         if let Some(dependency) = &spec.dependency {
             self.set("SLURM_JOB_DEPENDENCY", dependency);
         }

@@ -29,6 +29,7 @@ pub(super) fn enter(
 ) -> Result<(Vec<Event>, JobId), Refusal> {
     let config = state.config.as_ref().ok_or(Refusal::Disabled)?;
     may_submit(state, by, &spec)?;
+    check_array(state, config, &spec)?;
     let tasks = spec.array.as_ref().map_or(1, |array| array.tasks.len());
     if state.job_count() + u64::from(tasks) > u64::from(config.max_job_count) {
         return Err(Refusal::TooManyJobs);
@@ -55,7 +56,6 @@ pub(super) fn enter(
     partitions::check(state, config, &partitions, &spec)?;
     may_reserve(state, now, &spec)?;
     check_dependency(state, &mut spec)?;
-    check_array(state, config, &spec)?;
     let time_limit = longest(first.time_limit(spec.time_limit), spec.time_limit, max_wall);
     may_take(now, &spec, time_limit)?;
     let job = next_job(state, config)?;

@@ -160,6 +160,13 @@ pub(super) fn release(session: &mut Session<'_>, words: &[&str]) -> u8 {
 }
 
 pub(super) fn requeue(session: &mut Session<'_>, words: &[&str], hold: bool) -> u8 {
+    let marks = |word: &&&str| {
+        let word = word.to_ascii_lowercase();
+        word.starts_with("state=") || word == "incomplete"
+    };
+    if let Some(mark) = words.iter().find(marks) {
+        return session.complain(&format!("scontrol: error: {mark} is not supported\n"));
+    }
     each(session, words, None, |session, target| {
         let (request, job, tasks) = (client::request_id(), target.job, target.runs());
         session.change(&REQUEUE, &RequeueRequest { request, job, hold, tasks })

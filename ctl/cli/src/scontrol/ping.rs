@@ -1,9 +1,13 @@
 //! `scontrol ping`: which controllers answer.
 
+use std::{collections::BTreeMap, time::Duration};
+
+use futures::future::join_all;
+use proto::ctl::StatusReply;
 use serde_json::{Value, json};
 
 use super::session::Session;
-use crate::{fetch, render::json, say};
+use crate::{client::Client, fetch, render::json, say};
 
 /// A controller, and whether it answers.
 pub(super) struct Pinged {
@@ -12,22 +16,41 @@ pub(super) struct Pinged {
     leads: bool,
 }
 
-/// Asks the controllers of each other. Where none answers, all are down.
+/// How long a controller may take to answer.
+const PATIENCE: Duration = Duration::from_secs(2);
+
+/// Asks each controller for itself: what one says of another may be old.
 pub(super) fn pinged(session: &mut Session<'_>) -> Result<Vec<Pinged>, u8> {
-    let status = session.call(async |client| fetch::status(client, true).await)?;
-    let down = |name: &str| Pinged { name: name.to_owned(), up: false, leads: false };
-    Ok(match status {
-        Ok(status) => status
-            .controllers
-            .into_iter()
-            .map(|controller| Pinged {
-                up: controller.role != "unreachable",
-                leads: controller.name == status.leader,
-                name: controller.name,
-            })
-            .collect(),
-        Err(_) => session.client()?.controllers().iter().map(|name| down(name)).collect(),
-    })
+    let client = session.client()?;
+    let names = client.controllers();
+    let mut known: BTreeMap<String, StatusReply> = client.block_on(replies(names.clone()));
+    // Who leads knows who they are; else any that answers, else what stands in this host's files.
+    let leads = |(name, status): &(&String, &StatusReply)| status.leader == **name;
+    let leader = known.iter().find(leads).or_else(|| known.iter().next());
+    let members = leader.map_or_else(
+        || names.clone(),
+        |(_, status)| status.controllers.iter().map(|one| one.name.clone()).collect::<Vec<_>>(),
+    );
+    let others = members.iter().filter(|name| !names.contains(name)).cloned().collect::<Vec<_>>();
+    if !others.is_empty() {
+        known.extend(client.block_on(replies(others)));
+    }
+    let pinged = |name: String| {
+        let status = known.get(&name);
+        let leads = status.is_some_and(|status| status.leader == name);
+        Pinged { up: status.is_some(), leads, name }
+    };
+    Ok(members.into_iter().map(pinged).collect())
+}
+
+/// What those say that answer, all asked at the same time.
+async fn replies(names: Vec<String>) -> BTreeMap<String, StatusReply> {
+    let ask = async |name: String| {
+        let client = Client::open_to(&name).ok()?;
+        let reply = tokio::time::timeout(PATIENCE, fetch::status(&client, true)).await;
+        Some((name, reply.ok()?.ok()?))
+    };
+    join_all(names.into_iter().map(ask)).await.into_iter().flatten().collect()
 }
 
 /// A line for each controller, in Slurm's words.

@@ -39,9 +39,14 @@ pub(super) fn create(session: &mut Session<'_>, words: &[&str]) -> u8 {
     }
     let now = now();
     let zone = TimeZone::system();
-    // `reservation start=...` has no name, as `reservation=` has none.
-    let name = Some(pair.text().to_owned()).filter(|name| !name.is_empty());
-    let asked = parse(rest, now, &zone).and_then(Asked::complete);
+    // Behind the bare word the name is one of the parameters, or there is none.
+    let bare = pair.value.is_none();
+    let (names, rest): (Vec<&str>, Vec<&str>) =
+        rest.iter().partition(|word| bare && is_named(&Pair::of(word)));
+    let last = names.last().map(|word| Pair::of(word));
+    let name = last.as_ref().unwrap_or(&pair).text().to_owned();
+    let name = Some(name).filter(|name| !name.is_empty());
+    let asked = parse(&rest, now, &zone).and_then(Asked::complete);
     let asked = match asked {
         Ok(asked) => asked,
         Err(wrong) => {
