@@ -275,7 +275,7 @@ impl Way<'_> {
 
 /// Moves the moment at which a run has to be over.
 fn shift(job: &mut Job, before: Timestamp, after: Timestamp) {
-    let limit = job.time_limit;
+    let limit = job.granted_limit();
     let Phase::Active(run) = &mut job.phase else { return };
     let Some(stay) = &mut run.stay else { return };
     stay.until = stay.until.map(|until| (until + after.since(before)) - before.since(after));

@@ -193,7 +193,7 @@ impl Rules {
         all
     }
 
-    /// Whether a job that counts for so many may enter.
+    /// Whether a job that counts for so many may enter. One that is in counts for none.
     ///
     /// # Errors
     /// The limit that it would exceed, or `InvalidAccount`, or `InvalidQOS`.
@@ -220,7 +220,9 @@ impl Rules {
         if !self.enforce().limits {
             return Ok(());
         }
-        self.may_be_submitted(spec, &standing, count)?;
+        if count > 0 {
+            self.may_be_submitted(spec, &standing, count)?;
+        }
         let deny = standing.qos.iter().any(|(_, qos)| qos.deny_on_limit);
         if let Some(limit) = limit {
             for layer in standing.layers().filter(|_| deny) {

@@ -105,3 +105,21 @@ fn there_may_come_to_be_fewer_than_are_in_use() {
     cluster.exits("n1", first, 1, 0);
     assert_eq!(cluster.allocate(second, "n2", 1), Ok(()));
 }
+
+/// Tasks that run take together what is free for one of them.
+#[test]
+fn tasks_that_run_do_not_take_the_same_licenses() {
+    let mut cluster = cluster();
+    let array = common::job::ArraySpec::parse("0-1", 10).expect("well formed");
+    let array = JobSpec { array: Some(array.into()), ..spec(ALICE) };
+    let array = cluster.submit(ALICE, array).expect("it may enter");
+    for task in 0..2 {
+        let held = common::resources::Resources { cpus: 1, memory_mib: 0 };
+        let places = vec![common::job::Place::of("n1".into(), held, 1)];
+        let start = common::machine::Allocation::of(&cluster.state.jobs[&array], places);
+        let start = common::machine::Allocation { task: Some(task), ..start };
+        cluster.send(Command::Allocate(start)).expect("there is room");
+    }
+    let _ = update(&mut cluster, ROOT, array, "matlab:3");
+    assert!(used(&cluster) <= 4, "{} of four", used(&cluster));
+}

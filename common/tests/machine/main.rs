@@ -11,6 +11,7 @@ mod het;
 mod licenses;
 mod limits;
 mod members;
+mod moves;
 mod partition_qos;
 mod partitions;
 mod preempt;

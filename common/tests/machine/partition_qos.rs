@@ -168,3 +168,18 @@ fn a_partition_s_qos_that_is_not_there_lets_nothing_in() {
     cluster.asks(ALICE, in_gpu(None)).expect("it may enter");
     cluster.allocate(job, "n1", 1).expect("it may start");
 }
+
+/// A job counts in the first of its partitions alone, when it enters and when it moves.
+#[test]
+fn a_job_moves_where_it_could_enter() {
+    let mut cluster = with_qos(&LAYERS.replace(":GrpSubmitJobs=2\nParent", "\nParent"), "room");
+    cluster.asks(ALICE, in_gpu(None)).expect("one");
+    cluster.asks(BOB, in_gpu(None)).expect("two");
+    let entered = cluster.asks(ALICE, |spec| spec.partition = PartitionName::from("cpu,gpu"));
+    let plain = cluster.asks(BOB, |spec| spec.partition = PartitionName::from("cpu"));
+    let changes = JobChanges { partition: Some("cpu,gpu".into()), ..JobChanges::default() };
+    let (by, changes) = (cluster.by(ROOT), Box::new(changes));
+    let job = plain.expect("it may enter");
+    let moved = cluster.send(Command::UpdateJob { by, job, changes }).map(|_| ());
+    assert_eq!((entered.map(|_| ()), moved), (Ok(()), Ok(())));
+}

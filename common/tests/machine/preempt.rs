@@ -200,3 +200,60 @@ fn a_job_that_asks_for_something_else_has_no_place_kept() {
     assert!(!cluster.state.jobs[&high].preemptor);
     assert!(cluster.state.preemptors.is_empty());
 }
+
+/// What makes way when a copy of the log is gone on from may have ended since.
+#[test]
+fn a_run_that_makes_way_is_not_requeued_after_a_restore() {
+    use common::{
+        id::{ControllerName, Term},
+        machine::{Entry, Restore, restored},
+    };
+    let mut cluster = cluster(|config| config.partitions[0].grace_time = 60);
+    let low = running(&mut cluster, 8);
+    let high = urgent(&mut cluster);
+    preempt(&mut cluster, high, 8, &[low]).expect("it may");
+    let restore = Restore {
+        cluster: cluster.state.cluster.expect("it is formed"),
+        index: 7,
+        job_ids: 1_000,
+        nothing_since: false,
+        controller: ControllerName::from("ctl9"),
+        raft_id: 99,
+        address: "10.0.0.9:6817".to_owned(),
+        lost: std::collections::BTreeSet::new(),
+    };
+    let events = restored(&cluster.state, cluster.state.at, &restore);
+    cluster.term = Term(2);
+    let entry = Entry {
+        at: cluster.state.at,
+        term: Term(2),
+        sequence: 1,
+        digest: cluster.state.digest,
+        request: None,
+        events,
+    };
+    cluster.state.apply(&entry);
+    cluster.state.check();
+    assert!(!cluster.state.jobs[&low].requeue, "it is not tried again");
+    cluster.pass(61);
+    ring(&mut cluster);
+    ended(&mut cluster, low, 1);
+    let job = &cluster.state.jobs[&low];
+    assert!(!job.is_pending(), "it may have run to its end: attempt {:?}", job.attempt);
+}
+
+/// The same where its owner says meanwhile that it is not to be requeued.
+#[test]
+fn a_run_that_makes_way_is_not_requeued_if_it_may_not_be() {
+    let mut cluster = cluster(|config| config.partitions[0].grace_time = 60);
+    let low = running(&mut cluster, 8);
+    let high = urgent(&mut cluster);
+    preempt(&mut cluster, high, 8, &[low]).expect("it may");
+    let changes = Box::new(JobChanges { requeue: Some(false), ..JobChanges::default() });
+    let by = cluster.by(ALICE);
+    cluster.send(Command::UpdateJob { by, job: low, changes }).expect("her own");
+    cluster.pass(61);
+    ring(&mut cluster);
+    ended(&mut cluster, low, 1);
+    assert!(!cluster.state.jobs[&low].is_pending(), "it waits again");
+}

@@ -236,3 +236,31 @@ fn a_job_that_is_requeued_does_not_wait_for_a_reservation_that_is_gone() {
     assert_eq!(cluster.state.jobs[&job].spec.reservations, [""; 0]);
     assert_eq!(tick(&mut cluster), 0);
 }
+
+/// A run with a shortened limit keeps it when its reservation is changed.
+#[test]
+fn a_shortened_run_stays_short_when_its_reservation_ends_later() {
+    use common::{
+        job::{Asks, Place},
+        machine::Allocation,
+        resources::Resources,
+    };
+    let mut cluster = Cluster::new(&["n1"], 4);
+    let made = asked(&cluster, &["n1"]);
+    let made = ReservationChanges { start: Some(cluster.now), ..made };
+    reserve(&mut cluster, "one", made).expect("nobody runs");
+    cluster.pass(1);
+    let asks = Asks { time_min: Some(TimeLimit::Minutes(5)), ..Asks::NONE };
+    let spec = JobSpec { asks: Some(asks.into()), ..of(ALICE, 50, &["one"]) };
+    let job = cluster.submit(ALICE, spec).expect("she may");
+    let held = Resources { cpus: 1, memory_mib: 0 };
+    let start = Allocation::of(&cluster.state.jobs[&job], vec![Place::of("n1".into(), held, 1)]);
+    let start = Allocation { time_limit: Some(TimeLimit::Minutes(5)), ..start };
+    cluster.send(Command::Allocate(start)).expect("there is room");
+    let deadline = |cluster: &Cluster| cluster.state.jobs[&job].run().and_then(|run| run.deadline);
+    let before = deadline(&cluster);
+    let longer = Some(Span::from_seconds(2 * HOUR));
+    let longer = ReservationChanges { length: longer, ..ReservationChanges::default() };
+    change(&mut cluster, "one", longer).expect("it may be longer");
+    assert_eq!(deadline(&cluster), before);
+}

@@ -45,29 +45,39 @@ pub(super) fn admit(
     Ok(rules.max_wall(spec, &partition.name))
 }
 
-/// Whether a job that is in may go to a partition, or run so long.
-pub(super) fn admit_change(
+/// Whether a job may wait in one more partition. It counts in its first alone.
+pub(super) fn admit_beside(
     state: &State,
-    partition: &str,
+    config: &Config,
+    partition: &PartitionConf,
     spec: &JobSpec,
-    limit: Option<TimeLimit>,
 ) -> Result<(), Refusal> {
     let Some(rules) = Rules::of(state) else { return Ok(()) };
-    // It is counted already.
-    rules.may_enter(spec, partition, 0, limit, &Wants::default()).map_err(refusal)
+    let wants = least(config, partition, spec);
+    rules.may_enter(spec, &partition.name, 0, spec.time_limit, &wants).map_err(refusal)
+}
+
+/// Whether a job that is in, and is counted, may run so long.
+pub(super) fn admit_limit(
+    state: &State,
+    partition: &PartitionConf,
+    spec: &JobSpec,
+    limit: TimeLimit,
+) -> Result<(), Refusal> {
+    let Some(rules) = Rules::of(state) else { return Ok(()) };
+    let wants = Wants::default();
+    rules.may_enter(spec, &partition.name, 0, Some(limit), &wants).map_err(refusal)
 }
 
 /// Whether a job that waits may count for another account, with another QOS, or in other
-/// partitions. Completes the names.
+/// partitions, and run so long there. Completes the names.
 pub(super) fn admit_elsewhere(
     state: &State,
     partitions: &[&PartitionConf],
     job: &Job,
     changes: &mut JobChanges,
+    longer: Option<TimeLimit>,
 ) -> Result<(), Refusal> {
-    if changes.account.is_none() && changes.qos.is_none() && changes.partition.is_none() {
-        return Ok(());
-    }
     if !job.is_pending() {
         return Err(Refusal::NotPending(job.id));
     }
@@ -85,11 +95,12 @@ pub(super) fn admit_elsewhere(
         Some(ArrayPart::Waiting(tasks)) => tasks.len(),
         Some(ArrayPart::Task { .. }) | None => 1,
     };
-    for partition in partitions {
+    for (at, partition) in partitions.iter().enumerate() {
         fill(state, partition, &mut spec)?;
         if let Some(rules) = Rules::of(&without) {
-            let wants = Wants::default();
-            rules.may_enter(&spec, &partition.name, count, None, &wants).map_err(refusal)?;
+            // It counts in the first of them.
+            let (count, wants) = (if at == 0 { count } else { 0 }, Wants::default());
+            rules.may_enter(&spec, &partition.name, count, longer, &wants).map_err(refusal)?;
         }
     }
     changes.account = changes.account.is_some().then_some(spec.account).flatten();

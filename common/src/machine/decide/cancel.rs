@@ -144,7 +144,7 @@ pub(super) fn time_up(state: &State, now: Timestamp, job: JobId, attempt: Attemp
         return vec![];
     }
     if run.preempted.is_some_and(|preempted| preempted.until <= now) {
-        let (id, end, requeue) = (job.id, preempt::end(now), preempt::requeue(run, now));
+        let (id, end, requeue) = (job.id, preempt::end(now), preempt::requeue(job, run, now));
         return vec![Event::JobCompleting { job: id, attempt, end, requeue }];
     }
     let end = End {

@@ -1,6 +1,6 @@
 //! What is done to a heterogeneous job, and to one of its components.
 
-use std::sync::Arc;
+use std::{ops::Range, sync::Arc};
 
 use super::{
     asks::may_have_licenses,
@@ -10,7 +10,7 @@ use super::{
 };
 use crate::{
     id::JobId,
-    job::{HetPart, Job, JobChanges, JobSpec, Licenses, Phase, SignalScope, Stage},
+    job::{Condition, HetPart, Job, JobChanges, JobSpec, Licenses, On, Phase, SignalScope, Stage},
     machine::{Allocation, By, Event, Refusal, State, Submission, TaskAct},
     time::Timestamp,
 };
@@ -40,6 +40,9 @@ pub(super) fn submit(
     may_have_licenses(state, &licenses(&all))?;
     let entered = in_turn(state, now, (0..).zip(all), |state, (offset, spec)| {
         may_be_component(&spec)?;
+        if waits_for_one_of(&spec, leader..JobId(leader.0.saturating_add(size))) {
+            return Err(Refusal::Dependency);
+        }
         let spec = JobSpec { het: Some(HetPart { leader, offset, size }), ..spec };
         let content = (script.clone(), environment.clone());
         let (events, job) = enter(state, now, &by, spec, content)?;
@@ -70,6 +73,15 @@ fn in_turn<T>(
         events.extend(more);
     }
     Ok(events)
+}
+
+/// Components start together: none waits for another.
+fn waits_for_one_of(spec: &JobSpec, own: Range<JobId>) -> bool {
+    let one = |condition: &Condition| match condition.on {
+        On::Job { job, .. } => own.contains(&job),
+        On::Singleton => false,
+    };
+    spec.dependency.as_ref().is_some_and(|all| all.conditions.iter().any(one))
 }
 
 /// What components can't ask for.

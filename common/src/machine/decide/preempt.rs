@@ -9,7 +9,7 @@ use super::{
 use crate::{
     config::PreemptMode,
     id::{Attempt, JobId},
-    job::{End, EndState, ExitStatus, Job, Phase, Place, Requeue, Run},
+    job::{End, EndState, ExitStatus, Job, Phase, Place, Preempted, Requeue, Run},
     machine::{Event, Preemption, Preempts, Refusal, State},
     time::{Span, Timestamp},
 };
@@ -24,8 +24,7 @@ pub(super) fn preempt(
     let Preemption { mut start, runs } = preemption;
     let waits = waiting(state, now, &start)?;
     let (conf, job) = may_have(state, waits, start.partition.as_ref(), &start.places)?;
-    let (_, deadline) = stay(state, now, &job, &start.places)?;
-    if runs.is_empty() || !is_in_time(&job, deadline) {
+    if runs.is_empty() {
         return Err(Refusal::Stale);
     }
     let preempts = Preempts::of(state).filter(|_| state.format >= 2).ok_or(Refusal::Stale)?;
@@ -47,6 +46,11 @@ pub(super) fn preempt(
             let requeue = requeue.then(|| again(now));
             events.push(Event::JobCompleting { job: id, attempt, end: end(now), requeue });
         }
+    }
+    // It starts once they are gone: what is reserved then counts.
+    let (_, deadline) = stay(state, gone, &job, &start.places)?;
+    if !is_in_time(&job, deadline) {
+        return Err(Refusal::Stale);
     }
     let leaves = |job: &Job| {
         let makes_way = job.makes_way().is_some_and(|preempted| preempted.by == waits.id);
@@ -92,9 +96,10 @@ fn without(
     left
 }
 
-/// That the run waits again once it has made way, if it does.
-pub(super) fn requeue(run: &Run, now: Timestamp) -> Option<Requeue> {
-    run.preempted.filter(|preempted| preempted.requeue).map(|_| again(now))
+/// That the run waits again once it has made way, if it does, and still may.
+pub(super) fn requeue(job: &Job, run: &Run, now: Timestamp) -> Option<Requeue> {
+    let again_then = |preempted: &Preempted| preempted.requeue && job.requeue;
+    run.preempted.filter(again_then).map(|_| again(now))
 }
 
 fn again(now: Timestamp) -> Requeue {

@@ -96,7 +96,7 @@ fn over(job: &Job, end: End) -> Event {
         }
         Phase::Active(run)
             if end.state == EndState::Preempted
-                && let Some(requeue) = super::preempt::requeue(run, end.at) =>
+                && let Some(requeue) = super::preempt::requeue(job, run, end.at) =>
         {
             Event::JobRequeued { job: id, attempt, requeue, end: Some(end) }
         }

@@ -328,7 +328,10 @@ fn is_busy(state: &State, made: &Reservation, node: &NodeName) -> bool {
     jobs.any(|job| {
         let Some(run) = job.holding() else { return false };
         let own = run.stay.as_ref().is_some_and(|stay| stay.name == made.name);
-        !own && run.deadline.is_none_or(|deadline| deadline > made.start)
+        // A component is over with its leader.
+        let leader = job.led_by().and_then(|leader| state.jobs.get(&leader)?.holding()?.deadline);
+        let ends = run.deadline.into_iter().chain(leader).min();
+        !own && ends.is_none_or(|ends| ends > made.start)
     })
 }
 

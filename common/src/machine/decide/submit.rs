@@ -5,7 +5,7 @@ use std::{collections::BTreeSet, sync::Arc};
 use bytes::Bytes;
 
 use super::{
-    accounts::{admit, admit_change},
+    accounts::{admit, admit_beside},
     asks::{may_ask, may_take, widen_for_constraint},
     fit::{cpus_on_node, lacking, members},
     gres, partitions,
@@ -47,7 +47,7 @@ pub(super) fn enter(
     spec.limits.retain(|limit| config.propagates(limit.resource));
     let max_wall = admit(state, config, first, &mut spec)?;
     for partition in &partitions[1..] {
-        admit_change(state, &partition.name, &spec, spec.time_limit)?;
+        admit_beside(state, config, partition, &spec)?;
     }
     if spec.time_limit.is_none() && partitions.len() > 1 && max_wall.is_some() {
         // It holds wherever the job starts.

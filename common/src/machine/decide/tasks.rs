@@ -25,9 +25,15 @@ pub(super) fn on_tasks(
     let mut events = Vec::new();
     let mut refusal = Refusal::NoSuchJob(array);
     let mut done = false;
-    let mut note = |result: Result<Vec<Event>, Refusal>| match result {
+    // What is asked for counts for the next one, too: they may be too many together.
+    let together = matches!(act, TaskAct::Update { .. });
+    let mut turn = state.clone();
+    let mut note = |turn: &mut State, result: Result<Vec<Event>, Refusal>| match result {
         Ok(more) => {
             done = true;
+            for event in more.iter().filter(|_| together) {
+                turn.apply_event(now, state.term, event);
+            }
             events.extend(more);
         }
         Err(why) => refusal = why,
@@ -35,18 +41,19 @@ pub(super) fn on_tasks(
     if let Some((job, waiting)) = state.waiting(array) {
         let named = tasks.map_or_else(|| waiting.clone(), |tasks| waiting.common(tasks));
         if named.len() == waiting.len() {
-            note(carry_out(state, now, by, job, act));
+            note(&mut turn, carry_out(state, now, by, job, act));
         } else if !named.is_empty() {
-            note(on_some(state, now, by, job, named, act));
+            note(&mut turn, on_some(state, now, by, job, named, act));
         }
     } else if let Some(job) = state.jobs.get(&array).filter(|_| tasks.is_none())
         && matches!(job.array, Some(ArrayPart::Waiting(_)))
     {
-        note(carry_out(state, now, by, job, act));
+        note(&mut turn, carry_out(state, now, by, job, act));
     }
     for (index, job) in state.tasks(array) {
         if tasks.is_none_or(|tasks| tasks.contains(index)) {
-            note(carry_out(state, now, by, job, act));
+            let result = carry_out(&turn, now, by, job, act);
+            note(&mut turn, result);
         }
     }
     if done { Ok(events) } else { Err(refusal) }
@@ -80,7 +87,13 @@ fn on_some(
     tasks: TaskSet,
     act: &TaskAct,
 ) -> Result<Vec<Event>, Refusal> {
-    let events = carry_out(state, now, by, job, act)?;
+    let mut alone = state.clone();
+    if let TaskAct::Update { .. } = act {
+        // What the others ask for, and count for, is no matter of theirs.
+        let array = Some(ArrayPart::Waiting(tasks.clone()));
+        alone.suppose_job(Job { array, ..job.clone() });
+    }
+    let events = carry_out(&alone, now, by, job, act)?;
     if let TaskAct::Cancel { .. } = act {
         let tasks = Arc::new(tasks);
         let cancelled = |event| {

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::{
-    accounts::{admit_change, admit_elsewhere},
+    accounts::{admit_elsewhere, admit_limit},
     asks::{may_have_licenses, may_take},
     circles::{names_itself, waits_for_itself},
     partitions,
@@ -100,12 +100,14 @@ pub(super) fn update_job(
         targets = partitions::admitting(state, config, targets, by.user, job.spec.user)?;
         changes.partition = Some(partitions::joined(&targets));
     }
-    admit_elsewhere(state, &targets, job, &mut changes)?;
     let longer = changes.time_limit.filter(|_| !operator);
-    if changes.partition.is_some() || longer.is_some() {
-        for target in &targets {
-            admit_change(state, &target.name, &job.spec, longer)?;
-        }
+    let others = changes.account.is_some() || changes.qos.is_some();
+    if others || changes.partition.is_some() {
+        // The limits of others hold for what it has, too.
+        let limit = longer.or(Some(job.time_limit).filter(|_| others && !operator));
+        admit_elsewhere(state, &targets, job, &mut changes, limit)?;
+    } else if let Some(longer) = longer {
+        targets.iter().try_for_each(|target| admit_limit(state, target, &job.spec, longer))?;
     }
     if changes_layout(&changes) {
         partitions::check(state, config, &targets, &changed(&job.spec, &changes))?;

@@ -37,7 +37,9 @@ pub(super) fn shortened(job: &Job, start: &Start) -> Option<TimeLimit> {
     // A reservation may end a run sooner, too.
     let may = job.least_limit() < job.time_limit;
     let shorter = may && whole.unwrap_or(u64::MAX) > start.until;
-    shorter.then(|| TimeLimit::Minutes(u32::try_from(minutes).unwrap_or(u32::MAX)))
+    // Where the reservation leaves less than the least, it ends the run all the same.
+    let left = || TimeLimit::Minutes(u32::try_from(minutes).unwrap_or(u32::MAX));
+    shorter.then(|| left().max(job.least_limit()))
 }
 
 impl<'a> Pass<'a> {

@@ -92,8 +92,11 @@ impl<'a> Pass<'a> {
             return self.no_start(line, &parts, licensed);
         };
         let at = found[0].start.at;
+        // In the order in which the machine decides them.
+        let mut in_order: Vec<&Found> = found.iter().collect();
+        in_order.sort_by_key(|one| one.which);
         let places: Vec<(&Job, &[Place])> =
-            found.iter().map(|one| (parts[one.which].job, one.places.as_slice())).collect();
+            in_order.iter().map(|one| (parts[one.which].job, one.places.as_slice())).collect();
         let rules = self.limits.as_ref().map(|limits| limits.together(&places)).transpose();
         let rules = match rules {
             Ok(rules) => rules.filter(|_| at == self.now.0 && !wanted),

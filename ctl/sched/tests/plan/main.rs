@@ -33,12 +33,14 @@
 
 mod accounts;
 mod bench;
+mod everything;
 mod explained;
 mod options;
 mod preempting;
 mod priorities;
 mod properties;
 mod reserved;
+mod stories;
 mod told;
 
 use std::{fmt::Write, fs, path::Path};
