@@ -50,7 +50,7 @@ fn run(invocation: &Invocation) -> u8 {
         Ok(submitter) => submitter,
         Err(text) => {
             say::error(&text);
-            return 1;
+            return error_exit();
         }
     };
     let zone = TimeZone::system();
@@ -59,7 +59,12 @@ fn run(invocation: &Invocation) -> u8 {
     let prepared = match request::prepare(invocation.called(), words, &submitter, setting) {
         Ok(Outcome::Submit(prepared)) => *prepared,
         Ok(Outcome::Answer(id)) => return options::answered(&table::described(), id).unwrap_or(0),
-        Err(complaint) => return complaint.say(),
+        Err(complaint) => {
+            return match complaint.say() {
+                1 => error_exit(),
+                exit => exit,
+            };
+        }
     };
     for remark in &prepared.asked.remarks {
         say::info(remark);
@@ -86,7 +91,13 @@ fn failed(trouble: &Trouble) -> u8 {
     } else {
         trouble.report_error(FAILED);
     }
-    1
+    error_exit()
+}
+
+/// What sbatch(1) ends with where something is wrong: `SLURM_EXIT_ERROR`, else 1.
+fn error_exit() -> u8 {
+    let asked = std::env::var("SLURM_EXIT_ERROR").ok().and_then(|text| text.parse().ok());
+    asked.filter(|exit| *exit != 0).unwrap_or(1)
 }
 
 fn submit(client: &Client, mut request: SubmitRequest, asked: &Asked) -> u8 {

@@ -77,6 +77,8 @@ pub(super) enum Opt {
     Verbose,
     Wait,
     Wrap,
+    /// Refused with the reason, but for this value, which is what is done anyway.
+    Only(&'static str, &'static str),
     /// Known to Slurm, and refused with the reason.
     Unsupported(&'static str),
 }

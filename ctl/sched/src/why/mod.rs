@@ -129,7 +129,9 @@ pub fn why(view: &State, now: Timestamp, job: JobId) -> Option<Waiting> {
         | Change::NoNodeList
         | Change::NoExclude
         | Change::NoConstraint
-        | Change::NoLicenses => false,
+        | Change::NoLicenses
+        | Change::NoDeadline
+        | Change::NoSwitches => false,
     };
     waiting.sooner.retain(|sooner| !known(&sooner.change));
     Some(waiting)
@@ -174,18 +176,22 @@ fn why_there(view: &State, now: Timestamp, job: JobId) -> Option<Waiting> {
         let start = waiting.planned.as_ref().map(|planned| planned.at);
         sooner::sooner(&free, now, own, reached, start)
     } else {
-        // As things are it has no start, and another request may have one.
+        // As things are it starts later or never, and another request may be better off.
         let mut reached = Reached::new(view, now, job);
         let starts = |conf: &PartitionConf| conf.state.starts();
-        let more = match &mut reached {
-            Some(reached) => obstacle::at_turn(&reached.consider(asked)),
-            None if config.partition(asked.partition.as_str()).is_some_and(starts) => {
-                obstacle::never(&waiting, asked)
+        let (more, start) = match &mut reached {
+            Some(reached) => {
+                let considered = reached.consider(asked);
+                let start = considered.start.as_ref().map(|start| Timestamp(start.at));
+                (obstacle::at_turn(&considered), start)
             }
-            None => None,
+            None if config.partition(asked.partition.as_str()).is_some_and(starts) => {
+                (obstacle::never(&waiting, asked), None)
+            }
+            None => (None, None),
         };
         add(&mut obstacles, more);
-        sooner::sooner(view, now, asked, reached, None)
+        sooner::sooner(view, now, asked, reached, start)
     };
     (waiting.obstacles, waiting.sooner, waiting.all_tried) = (obstacles, sooner, all_tried);
     Some(waiting)

@@ -12,7 +12,7 @@ use common::{
     job::{Asks, Job, JobSpec, Licenses, MemoryRequest},
     machine::State,
     size::Mib,
-    time::{TimeLimit, Timestamp},
+    time::{Span, TimeLimit, Timestamp},
 };
 
 use crate::{
@@ -49,6 +49,8 @@ pub enum Change {
     NoExclude,
     NoConstraint,
     NoLicenses,
+    NoDeadline,
+    NoSwitches,
     Partition(PartitionName),
 }
 
@@ -71,6 +73,8 @@ impl Change {
             Self::NoExclude => "without --exclude".to_owned(),
             Self::NoConstraint => "without --constraint".to_owned(),
             Self::NoLicenses => "without --licenses".to_owned(),
+            Self::NoDeadline => "without --deadline".to_owned(),
+            Self::NoSwitches => "without --switches".to_owned(),
             Self::Partition(name) => format!("--partition={name}"),
         }
     }
@@ -101,18 +105,14 @@ impl Change {
             Self::NoBegin => (changed.begin, spec.begin) = (None, None),
             Self::NotExclusive => {
                 spec.exclusive = false;
-                let mut asks = spec.asks().clone();
-                asks.placing.user_alone = false;
-                spec.asks = (asks != Asks::NONE).then(|| Arc::new(asks));
+                ask(spec, |asks| asks.placing.user_alone = false);
             }
             Self::NoNodeList => spec.required_nodes.clear(),
             Self::NoExclude => spec.excluded_nodes.clear(),
             Self::NoConstraint => spec.constraint = None,
-            Self::NoLicenses => {
-                let mut asks = spec.asks().clone();
-                asks.licenses = Licenses::NONE;
-                spec.asks = Some(Arc::new(asks));
-            }
+            Self::NoLicenses => ask(spec, |asks| asks.licenses = Licenses::NONE),
+            Self::NoDeadline => ask(spec, |asks| asks.deadline = None),
+            Self::NoSwitches => ask(spec, |asks| asks.placing.switches = None),
             Self::Partition(name) => {
                 changed.partition = name.clone();
                 spec.partition = name.clone();
@@ -120,6 +120,12 @@ impl Change {
         }
         changed
     }
+}
+
+fn ask(spec: &mut JobSpec, change: impl FnOnce(&mut Asks)) {
+    let mut asks = spec.asks().clone();
+    change(&mut asks);
+    spec.asks = (asks != Asks::NONE).then(|| Arc::new(asks));
 }
 
 /// What would start the job sooner than `planned`, the soonest first; and whether all was tried.
@@ -147,6 +153,12 @@ pub(super) fn sooner(
     (found, all_tried)
 }
 
+/// Less than a minute is not worth a change, but to start now.
+fn is_sooner(start: Timestamp, planned: Option<Timestamp>, now: Timestamp) -> bool {
+    let least = if start > now { Span::from_seconds(60) } else { Span(1) };
+    planned.is_none_or(|planned| start + least <= planned)
+}
+
 struct Search<'a, 'b> {
     reached: &'a mut Reached<'b>,
     now: Timestamp,
@@ -162,7 +174,7 @@ impl Search<'_, '_> {
     }
 
     fn helps(&self, start: Option<Timestamp>) -> Option<Timestamp> {
-        start.filter(|start| self.planned.is_none_or(|planned| *start < planned))
+        start.filter(|start| is_sooner(*start, self.planned, self.now))
     }
 
     fn note(&mut self, change: Change, start: Timestamp) {
@@ -254,7 +266,8 @@ impl Search<'_, '_> {
     fn without(&mut self, conf: &PartitionConf) {
         let JobSpec { layout, exclusive, required_nodes, excluded_nodes, constraint, .. } =
             &*self.job.spec;
-        let alone = self.job.spec.asks().placing.user_alone;
+        let asks = self.job.spec.asks();
+        let alone = asks.placing.user_alone;
         let asked = [
             (self.job.begin.is_some_and(|begin| begin > self.now), Change::NoBegin),
             (*exclusive && !conf.exclusive || alone && !conf.exclusive_user, Change::NotExclusive),
@@ -262,7 +275,9 @@ impl Search<'_, '_> {
             (!required_nodes.is_empty(), Change::NoNodeList),
             (!excluded_nodes.is_empty(), Change::NoExclude),
             (constraint.is_some(), Change::NoConstraint),
-            (!self.job.spec.asks().licenses.is_empty(), Change::NoLicenses),
+            (!asks.licenses.is_empty(), Change::NoLicenses),
+            (asks.deadline.is_some(), Change::NoDeadline),
+            (asks.placing.switches.is_some(), Change::NoSwitches),
         ];
         for (_, change) in asked.into_iter().filter(|(asked, _)| *asked) {
             let start = self.start(&change);
@@ -302,7 +317,7 @@ fn elsewhere(
         let changed = &view.jobs[&job.id];
         let start = Reached::new(&view, now, job.id).and_then(|mut it| it.consider(changed).start);
         let start = start.map(|start| Timestamp(start.at));
-        let helps = |start: &Timestamp| planned.is_none_or(|planned| *start < planned);
+        let helps = |start: &Timestamp| is_sooner(*start, planned, now);
         if let Some(start) = start.filter(helps) {
             found.push(Sooner { change, start });
         }

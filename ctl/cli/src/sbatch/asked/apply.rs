@@ -149,6 +149,7 @@ impl Asked {
             Opt::Verbose => self.verbose += 1,
             Opt::Wait => self.wait = true,
             Opt::Wrap => self.wrap(level, text)?,
+            Opt::Only(anyway, why) => only(anyway, text, (long, why))?,
             Opt::Unsupported(why) => return Err(Complaint::unsupported(long, why)),
         }
         let count = (row.opt == Opt::Verbose).then(|| self.verbose.to_string());
@@ -333,4 +334,9 @@ fn identity(long: &str, setting: Setting<'_>) -> Complaint {
         return Complaint::unsupported(long, "become that user first, with su or runuser");
     }
     Complaint::senseless(format!("--{long} only permitted by root user"))
+}
+
+/// Refuses a value that asks for more than what is done anyway.
+fn only(anyway: &str, text: &str, (long, why): (&str, &str)) -> Result<(), Complaint> {
+    if text == anyway { Ok(()) } else { Err(Complaint::unsupported(long, why)) }
 }

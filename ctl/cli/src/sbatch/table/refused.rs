@@ -26,8 +26,7 @@ pub(super) const REFUSED: &[Row] = &[
     Row::value("container-type", "", CONTAINER).or(&["SBATCH_CONTAINER_TYPE"]),
     Row::value("context", "", Opt::Unsupported("jobs have no security context of SELinux")),
     Row::value("cpu-freq", "", Opt::Unsupported("the frequency of CPUs is not set")),
-    Row::value("delay-boot", "", Opt::Unsupported("nodes are not booted"))
-        .or(&["SBATCH_DELAY_BOOT"]),
+    Row::value("delay-boot", "", Opt::Only("0", "nodes are not booted")).or(&["SBATCH_DELAY_BOOT"]),
     Row::value("distribution", "", PLACEMENT).short('m').or(&["SBATCH_DISTRIBUTION"]),
     Row::flag("external", Opt::Unsupported("each job has a batch script")),
     Row::value("extra", "", Opt::Unsupported("nodes have no extra texts to choose by")),
@@ -63,7 +62,7 @@ pub(super) const REFUSED: &[Row] = &[
     Row::flag("stepmgr", Opt::Unsupported("a job's steps have no manager of their own")),
     Row::value("tres-bind", "", GPUS).or(&["SBATCH_TRES_BIND"]),
     Row::value("tres-per-task", "", GPUS).or(&["SBATCH_TRES_PER_TASK"]),
-    Row::value("wait-all-nodes", "", Opt::Unsupported("a script starts when its node is ready"))
+    Row::value("wait-all-nodes", "", Opt::Only("0", "a script starts when its node is ready"))
         .or(&["SBATCH_WAIT_ALL_NODES"]),
     Row::value("wckey", "", Opt::Unsupported("jobs have no workload key")).or(&["SBATCH_WCKEY"]),
 ];

@@ -13,6 +13,10 @@ use crate::{fetch, say};
 /// All switches, or those of that name and those above a node of it. Of a flat network nothing is
 /// said.
 pub(super) fn run(session: &mut Session<'_>, id: Option<&str>) -> Result<u8, u8> {
+    if session.flags.json {
+        let text = "scontrol: error: --json is not supported for show topology\n";
+        return Err(session.complain(text));
+    }
     let stale_ok = session.flags.stale_ok;
     let reply = session
         .ask("slurm_load_topo error: ", async |client| fetch::config(client, stale_ok).await)?;
