@@ -18,7 +18,7 @@ use crate::{
 
 #[derive(Debug, Default)]
 pub(crate) struct Several {
-    /// How many are to start of each such job: itself, or tasks of an array.
+    /// How many are to start of each such job, and of each array: itself, or tasks.
     started: BTreeMap<JobId, usize>,
     /// What one of the partitions keeps for a job.
     kept: BTreeMap<JobId, Booking>,
@@ -26,12 +26,13 @@ pub(crate) struct Several {
 
 impl Several {
     pub(crate) fn starts(&mut self, job: &Job) {
-        if job.partition.is_several() {
+        // An array may have had a turn before its own.
+        if job.partition.is_several() || job.array.is_some() {
             *self.started.entry(job.id).or_default() += 1;
         }
     }
 
-    /// What an entry of a queue stands for that is not to start from another queue.
+    /// What an entry of a queue stands for that is not to start from another queue, or already.
     pub(crate) fn left<'a>(&self, job: &'a Job) -> Turn<'a> {
         let mut left = tasks(job);
         if let Some(started) = self.started.get(&job.id) {

@@ -26,6 +26,10 @@ pub(super) fn most_urgent<'a, 'b>(
 impl<'a> Pass<'a> {
     /// Counts the job, if the policy's caps let it be planned at all.
     pub(super) fn may_be_looked_at(&mut self, line: &mut Line<'a>, job: &Job) -> bool {
+        if self.preempting.at_once {
+            // It starts, or counts in its own turn.
+            return true;
+        }
         let Policy { jobs_of_user, jobs_of_partition, jobs_of_user_in_partition, .. } = self.policy;
         let full = |count: u32, most: Option<u32>| most.is_some_and(|most| count >= most);
         let user = job.spec.user;

@@ -40,7 +40,7 @@ pub(crate) struct Preempting<'a> {
     making: BTreeSet<JobId>,
     /// For whom some make way by this plan.
     helped: BTreeSet<JobId>,
-    /// Who was looked at before all others.
+    /// Who was looked at before all others, and has no other turn.
     seen: BTreeSet<JobId>,
     /// Who would make way for the one that is asked about, and on which nodes.
     asked: Vec<(JobId, Vec<usize>)>,
@@ -111,7 +111,9 @@ impl<'a> Pass<'a> {
                     break;
                 }
             }
-            if starts || !self.preempting.at_once {
+            // Others made way for one task of an array: the others have their own turn.
+            let left = self.turn.take().is_some();
+            if !left && (starts || !self.preempting.at_once) {
                 self.preempting.seen.insert(*id);
             }
         }
@@ -129,8 +131,7 @@ impl<'a> Pass<'a> {
     ) -> bool {
         let name = lines[at].conf.name.as_str();
         let verdict = self.entry(&mut lines[at], job);
-        // The other tasks of an array have their own turn, and those behind it, too.
-        self.turn = None;
+        // Those behind it have their own turn.
         lines[at].headed = false;
         let starts = matches!(verdict, Verdict::Start(_));
         match verdict {
@@ -385,7 +386,7 @@ impl Way<'_, '_, '_> {
     fn with(&mut self, one: &Candidate) {
         self.shift(one, (self.leave, one.until));
         for (node, amounts) in &one.held {
-            self.pass.board.timeline.take(*node, *amounts, self.leave, one.until);
+            self.pass.board.timeline.hold(*node, *amounts, self.leave, one.until);
         }
     }
 

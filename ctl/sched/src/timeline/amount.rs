@@ -31,6 +31,18 @@ impl Amounts {
         Self(std::array::from_fn(|kind| self.0[kind].min(other.0[kind])))
     }
 
+    /// Both together.
+    #[must_use]
+    pub fn plus(self, other: Self) -> Self {
+        Self(std::array::from_fn(|kind| self.0[kind].saturating_add(other.0[kind])))
+    }
+
+    /// What is left of each kind; nothing where the other has more.
+    #[must_use]
+    pub fn without(self, other: Self) -> Self {
+        Self(std::array::from_fn(|kind| self.0[kind].saturating_sub(other.0[kind])))
+    }
+
     /// As much of each kind, so many times over. Saturates.
     #[must_use]
     pub fn times(self, times: u32) -> Self {

@@ -35,7 +35,13 @@ mod veil;
 
 use std::collections::BTreeMap;
 
-use self::{amount::Packing, ask::Packed, search::Class, slot::Slot, tenants::Tenants};
+use self::{
+    amount::Packing,
+    ask::Packed,
+    search::Class,
+    slot::{Given, Slot},
+    tenants::Tenants,
+};
 pub use self::{
     amount::{Amounts, KINDS},
     ask::{Ask, ClassId, InSteps, Manner, MaskId, Portion, Shape, ShapeId, Start},
@@ -160,12 +166,11 @@ impl Timeline {
         }
         let mut ending: Vec<&Held> = running.iter().collect();
         ending.sort_by_key(|held| held.until);
-        let free = |node: usize, used: Amounts| {
-            let total = self.capacities[self.capacity[node]].0;
-            let left = std::array::from_fn(|kind| total[kind].saturating_sub(used.0[kind]));
-            self.packing.there(Amounts(left))
+        let set = |slot: &mut Slot, node: usize, used: Amounts| {
+            let total = self.capacities[self.capacity[node]];
+            slot.free[node] = self.packing.there(total.without(used));
+            slot.set_beyond(node, used.without(total));
         };
-        let first: Vec<u64> = used.iter().enumerate().map(|(at, used)| free(at, *used)).collect();
         let ends = ending.iter().map(|held| held.until).filter(|until| *until < u64::MAX);
         let mut slots: Vec<Slot> = Vec::new();
         let mut ending = ending.iter().peekable();
@@ -176,7 +181,11 @@ impl Timeline {
         for begin in borders {
             let mut slot = match slots.last() {
                 Some(before) => before.again(begin),
-                None => Slot::new(begin, first.clone()),
+                None => {
+                    let mut first = Slot::new(begin, vec![0; used.len()]);
+                    used.iter().enumerate().for_each(|(at, used)| set(&mut first, at, *used));
+                    first
+                }
             };
             // At this moment a run still holds what it has, even if its time is over.
             while !slots.is_empty()
@@ -186,7 +195,7 @@ impl Timeline {
                 for (used, less) in amounts.iter_mut().zip(held.amounts.0) {
                     *used -= less;
                 }
-                slot.free[held.node] = free(held.node, used[held.node]);
+                set(&mut slot, held.node, used[held.node]);
             }
             slots.push(slot);
         }
@@ -303,8 +312,17 @@ impl Timeline {
         }
     }
 
-    /// Gives back what was taken of nodes from `from` until `until`, both borders. Classes look
-    /// again at whatever would still run then.
+    /// Takes again what was released.
+    pub fn hold(&mut self, node: usize, amounts: Amounts, from: u64, until: u64) {
+        let (from, to) = (self.position(from), self.end(until));
+        for slot in &mut self.slots[from..to] {
+            slot.hold(node, amounts, &self.packing);
+        }
+    }
+
+    /// Gives back what was taken of nodes from `from` until `until`, both borders; what was held
+    /// beyond all that a node has, is not there. Classes look again at whatever would still run
+    /// then.
     pub fn release(
         &mut self,
         held: impl IntoIterator<Item = (usize, Amounts)>,
@@ -325,11 +343,11 @@ impl Timeline {
         until: u64,
     ) {
         let (from, to) = (self.position(from), self.end(until));
-        let packed = |(node, amounts)| {
-            let amounts = self.packing.asked(amounts).expect("what was taken can be packed");
-            (node, self.capacity[node], amounts)
+        let given = |(node, amounts)| {
+            let (capacity, packed) = (self.capacity[node], self.packing.asked(amounts));
+            Given { node, capacity, amounts, packed }
         };
-        let nodes: Vec<_> = held.into_iter().map(packed).collect();
+        let nodes: Vec<_> = held.into_iter().map(given).collect();
         for slot in &mut self.slots[from..to] {
             slot.give_back(&nodes, &self.totals, &self.shapes, &self.packing);
         }

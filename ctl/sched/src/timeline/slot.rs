@@ -1,6 +1,22 @@
 //! One stretch of time, in which what is free stays the same.
 
-use super::{Sight, amount::Packing, ask::Packed};
+use std::collections::BTreeMap;
+
+use super::{
+    Sight,
+    amount::{Amounts, Packing},
+    ask::Packed,
+};
+
+/// What is given back of a node.
+pub(super) struct Given {
+    pub(super) node: usize,
+    /// The node's place among the capacities.
+    pub(super) capacity: usize,
+    pub(super) amounts: Amounts,
+    /// The same, if it is no more than nodes have.
+    pub(super) packed: Option<u64>,
+}
 
 /// What is known of where one shape fits.
 #[derive(Clone, Copy, Debug)]
@@ -17,6 +33,8 @@ pub(super) struct Slot {
     pub(super) begin: u64,
     /// By node, packed.
     pub(super) free: Vec<u64>,
+    /// By node, what runs hold beyond all that it has, since it has become smaller.
+    beyond: BTreeMap<usize, Amounts>,
     /// How many nodes' shares were taken since the beginning of the plan.
     pub(super) changes: u32,
     /// What is seen through each veil.
@@ -28,7 +46,8 @@ pub(super) struct Slot {
 
 impl Slot {
     pub(super) fn new(begin: u64, free: Vec<u64>) -> Self {
-        Self { begin, free, changes: 0, sights: vec![], known: vec![], bits: vec![] }
+        let (beyond, sights, known, bits) = (BTreeMap::new(), vec![], vec![], vec![]);
+        Self { begin, free, beyond, changes: 0, sights, known, bits }
     }
 
     /// The same from another moment on.
@@ -101,23 +120,53 @@ impl Slot {
         }
     }
 
-    /// Gives back amounts of nodes of that capacity, and sets the bits of the shapes that fit.
+    pub(super) fn set_beyond(&mut self, node: usize, amounts: Amounts) {
+        if amounts == Amounts::NONE {
+            self.beyond.remove(&node);
+        } else {
+            self.beyond.insert(node, amounts);
+        }
+    }
+
+    /// What the node has of what is given back.
+    fn of_its_own(&mut self, given: &Given) -> Amounts {
+        let Some(beyond) = self.beyond.get(&given.node).copied() else { return given.amounts };
+        self.set_beyond(given.node, beyond.without(given.amounts));
+        given.amounts.without(beyond)
+    }
+
+    /// Takes amounts of a node; what there is not, is held beyond what it has.
+    pub(super) fn hold(&mut self, node: usize, amounts: Amounts, packing: &Packing) {
+        let there = amounts.min(packing.unpacked(self.free[node]));
+        self.free[node] -= packing.asked(there).expect("as much is free");
+        self.changes += 1;
+        let known = self.beyond.get(&node).copied().unwrap_or(Amounts::NONE);
+        self.set_beyond(node, known.plus(amounts.without(there)));
+    }
+
+    /// Gives back amounts of nodes, and sets the bits of the shapes that fit.
     pub(super) fn give_back(
         &mut self,
-        nodes: &[(usize, usize, u64)],
+        nodes: &[Given],
         totals: &[u64],
         shapes: &[Packed],
         packing: &Packing,
     ) {
         let words = self.words();
-        for (node, capacity, amounts) in nodes {
-            let free = &mut self.free[*node];
-            *free = packing.plus(*free, *amounts, totals[*capacity]);
+        for given in nodes {
+            let packed = if self.beyond.is_empty() {
+                given.packed
+            } else {
+                packing.asked(self.of_its_own(given))
+            };
+            let packed = packed.expect("what was taken can be packed");
+            let free = &mut self.free[given.node];
+            *free = packing.plus(*free, packed, totals[given.capacity]);
         }
         let made = self.known.iter_mut().enumerate().filter(|(_, known)| known.made.is_some());
         for (shape, known) in made {
             let bits = &mut self.bits[shape * words..][..words];
-            for (node, capacity, _) in nodes {
+            for Given { node, capacity, .. } in nodes {
                 let (word, bit) = (&mut bits[node / 64], 1 << (node % 64));
                 let least = shapes[shape].least[*capacity];
                 if *word & bit == 0

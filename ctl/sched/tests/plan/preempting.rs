@@ -1,5 +1,7 @@
 //! What must hold of any plan by which some make way.
 
+use std::sync::Arc;
+
 use common::{
     config::PreemptMode,
     job::{EndState, Job, Phase},
@@ -83,5 +85,29 @@ proptest! {
                 check(&bench);
             }
         }
+    }
+}
+
+/// Runs hold more CPUs than the node has from now on: what one gives back of those is not there.
+#[test]
+fn enough_make_way_on_a_node_that_has_shrunk() {
+    let cases = [(4, 8, 1), (4, 6, 2), (4, 4, 2), (8, 4, 1), (2, 6, 3), (2, 4, 4)];
+    for (held, kept, victims) in cases {
+        let mut bench = Bench::new(
+            "PreemptType=preempt/partition_prio\nPreemptMode=CANCEL\nNodeName=n1 CPUs=8\n\
+            PartitionName=low Nodes=ALL Default=YES\nPartitionName=high Nodes=ALL PriorityTier=5\n\
+            SelectTypeParameters=CR_CPU",
+        );
+        for _ in 0..8 / held {
+            bench.run(&format!("submit -n={held} -t=100"));
+        }
+        bench.run("start");
+        let mut config = bench.state.config.as_deref().expect("it was formed").clone();
+        (config.nodes[0].cpus, config.nodes[0].cores_per_socket) = (kept, kept);
+        bench.send(Command::SetConfig { config: Arc::new(config) }).expect("it can be used");
+        bench.run("submit -p=high -n=4 -t=10");
+        let [preemption] = &bench.plan().preempts[..] else { panic!("nobody makes way") };
+        assert_eq!(preemption.runs.len(), victims, "{kept} CPUs are left");
+        bench.send(Command::Preempt(preemption.clone())).expect("the plan was made of this state");
     }
 }
