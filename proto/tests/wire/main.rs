@@ -6,7 +6,6 @@ mod cpus;
 mod golden;
 mod gres;
 mod het;
-
 mod placing;
 mod preemption;
 mod properties;
