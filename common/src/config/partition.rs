@@ -92,15 +92,9 @@ impl PartitionConf {
 
     /// Whether it has a QOS, or is for some groups, accounts or QOS alone: nor that.
     pub(super) fn has_rules(&self) -> bool {
-        self.qos.is_some() || self.is_selective()
-    }
-
-    /// Whether it is for some groups, accounts or QOS alone.
-    fn is_selective(&self) -> bool {
         let Self { allow_groups, allow_accounts, deny_accounts, allow_qos, deny_qos, .. } = self;
-        [allow_groups, allow_accounts, deny_accounts, allow_qos, deny_qos]
-            .iter()
-            .any(|names| !names.is_empty())
+        let lists = [allow_groups, allow_accounts, deny_accounts, allow_qos, deny_qos];
+        self.qos.is_some() || lists.iter().any(|names| !names.is_empty())
     }
 
     /// Whether jobs of the account may run in it (`AllowAccounts`, else `DenyAccounts`).

@@ -44,6 +44,12 @@ impl From<Reason> for Exceeded {
     }
 }
 
+impl From<Exceeded> for Reason {
+    fn from(exceeded: Exceeded) -> Self {
+        exceeded.reason
+    }
+}
+
 /// An error where there would be more jobs than there may be.
 pub(super) fn few_enough(
     (whose, name): (Whose, &'static str),

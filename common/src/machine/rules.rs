@@ -205,17 +205,6 @@ impl Rules {
         limit: Option<TimeLimit>,
         wants: &Wants<'_>,
     ) -> Result<(), Reason> {
-        self.enters(spec, partition, count, limit, wants).map_err(|exceeded| exceeded.reason)
-    }
-
-    fn enters(
-        &self,
-        spec: &JobSpec,
-        partition: &str,
-        count: u32,
-        limit: Option<TimeLimit>,
-        wants: &Wants<'_>,
-    ) -> Result<(), Exceeded> {
         let standing = self.standing(spec, partition)?;
         if !self.enforce().limits {
             return Ok(());
@@ -244,10 +233,11 @@ impl Rules {
             }
         }
         let masked = |tres: &Tres| standing.masks(|qos| &qos.limits.grp_tres, tres);
-        self.upwards(&standing).try_for_each(|(at, one)| {
+        for (at, one) in self.upwards(&standing) {
             let whose = Whose::Association(number(at));
-            Bound::AssocGrp.hold(whose, &one.limits.grp_tres, masked, amount)
-        })
+            Bound::AssocGrp.hold(whose, &one.limits.grp_tres, masked, amount)?;
+        }
+        Ok(())
     }
 
     fn may_be_submitted(
@@ -316,7 +306,7 @@ impl Rules {
     /// # Errors
     /// What it waits for.
     pub fn may_start(&self, job: &Job) -> Result<(), Reason> {
-        self.starts(job).map_err(|exceeded| exceeded.reason)
+        Ok(self.starts(job)?)
     }
 
     /// Whether a job may have so much.
@@ -324,7 +314,7 @@ impl Rules {
     /// # Errors
     /// The limit that it would exceed.
     pub fn may_have(&self, job: &Job, wants: &Wants<'_>) -> Result<(), Reason> {
-        self.has(job, wants).map_err(|exceeded| exceeded.reason)
+        Ok(self.has(job, wants)?)
     }
 
     /// For people: which limit keeps a job from having so much, whose it is, and by how much.

@@ -76,7 +76,7 @@ pub(super) fn admit_elsewhere(
     partitions: &[&PartitionConf],
     job: &Job,
     changes: &mut JobChanges,
-    longer: Option<TimeLimit>,
+    limit: Option<TimeLimit>,
 ) -> Result<(), Refusal> {
     if !job.is_pending() {
         return Err(Refusal::NotPending(job.id));
@@ -100,7 +100,7 @@ pub(super) fn admit_elsewhere(
         if let Some(rules) = Rules::of(&without) {
             // It counts in the first of them.
             let (count, wants) = (if at == 0 { count } else { 0 }, Wants::default());
-            rules.may_enter(&spec, &partition.name, count, longer, &wants).map_err(refusal)?;
+            rules.may_enter(&spec, &partition.name, count, limit, &wants).map_err(refusal)?;
         }
     }
     changes.account = changes.account.is_some().then_some(spec.account).flatten();

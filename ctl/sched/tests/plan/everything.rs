@@ -13,7 +13,10 @@ use common::{
 };
 use proptest::prelude::*;
 
-use crate::bench::{Bench, OPERATOR};
+use crate::{
+    bench::{Bench, OPERATOR},
+    properties::NEVER,
+};
 
 const BASE: &str = "GresTypes=gpu\nLicenses=l:3,m:1\nKillWait=5\n\
     NodeName=DEFAULT CoresPerSocket=2 ThreadsPerCore=2\n\
@@ -188,22 +191,13 @@ fn come_to_an_end(bench: &mut Bench, turns: usize) {
 
 /// Whether a job may wait for that though nothing runs.
 fn may_never_run(bench: &Bench, job: &Job, reason: Reason) -> bool {
-    let never = [
-        Reason::PartitionConfig,
-        Reason::PartitionNodeLimit,
-        Reason::NodesNotAvail,
-        Reason::ReqNodeNotAvail,
-        Reason::BadConstraints,
-        Reason::Dependency,
-        Reason::JobHeldUser,
-        Reason::JobHeldAdmin,
-    ];
+    let kept_out = [Reason::Dependency, Reason::JobHeldUser, Reason::JobHeldAdmin];
     // Of components, there may be more than run at a time, or one that does not come.
     let component = |part| {
         let waits = |job: &Job| job.hold != Hold::None || !job.is_independent();
         bench.state.components(part).any(|job| waits(job)) || reason.as_str().contains("Jobs")
     };
-    never.contains(&reason) || job.het().is_some_and(component)
+    NEVER.contains(&reason) || kept_out.contains(&reason) || job.het().is_some_and(component)
 }
 
 proptest! {

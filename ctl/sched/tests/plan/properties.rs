@@ -30,6 +30,15 @@ pub(crate) fn shared() -> String {
     format!("{shared}{tree}")
 }
 
+/// Why a job may wait though all nodes are idle.
+pub(crate) const NEVER: [Reason; 5] = [
+    Reason::PartitionConfig,
+    Reason::PartitionNodeLimit,
+    Reason::NodesNotAvail,
+    Reason::ReqNodeNotAvail,
+    Reason::BadConstraints,
+];
+
 /// More lines, which let accounts limit jobs.
 pub(crate) const LIMITS: &str = "\nAccountingStorageEnforce=limits\nCluster - 'test'\n\
     User - 'alice':MaxJobs=3:GrpTRES=cpu=14:MaxTRESPerJob=node=3";
@@ -229,14 +238,7 @@ proptest! {
         let plan = bench.plan();
         prop_assert_eq!(plan.starts, []);
         for (job, reason) in plan.waits {
-            let never = [
-                Reason::PartitionConfig,
-                Reason::PartitionNodeLimit,
-                Reason::NodesNotAvail,
-                Reason::ReqNodeNotAvail,
-                Reason::BadConstraints,
-            ];
-            prop_assert!(never.contains(&reason), "job {} waits for {}", job, reason);
+            prop_assert!(NEVER.contains(&reason), "job {} waits for {}", job, reason);
         }
         prop_assert!(plan.closed.is_empty());
     }
